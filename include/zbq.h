@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * zbq: a zero-copy broadcast queue for Linux.
+ *
+ * One process, the producer, publishes a stream of messages of any size, each
+ * with open file descriptors if it likes. Any number of processes on the same
+ * machine, the consumers, read them in place from shared memory that the kernel
+ * lets them map read-only. There is no daemon, no copy, and no system call on
+ * the fast path (query, commit, peek, publish).
+ *
+ * Conventions that hold for every call:
+ *
+ *   - A call that returns int gives ZBQ_OK (0) or one of the negative
+ *     zbq_error values; its comment lists which and why.
+ *   - Any argument is safe: NULL, a wrong descriptor and an out-of-range number
+ *     give an error, never a crash. A handle that was destroyed is not.
+ *   - The library never prints, never aborts, installs no signal handler and
+ *     raises no SIGPIPE.
+ *   - A handle belongs to one thread at a time. Different handles are
+ *     independent, even of one ring within one process.
+ *   - After fork() the child can do nothing with a handle but destroy it: the
+ *     mappings are absent there, and a call that would make a system call gives
+ *     ZBQ_ERROR_INVALID. Every descriptor is close-on-exec.
+ *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
+ *     the place in the ring is the offset modulo its capacity.
+ *   - Unless a comment says that it blocks, a call does not block.
+ *
+ * docs/design.md tells why things are as they are; docs/protocol.md gives the
+ * shared memory and the socket messages byte by byte.
+ */
+#ifndef ZBQ_H
+#define ZBQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__cplusplus)
+#define ZBQ_ALIGNAS(n) alignas(n)
+#define ZBQ_STATIC_ASSERT(condition, text) static_assert(condition, text)
+#define ZBQ_ENUM_INT : int /* so that a value out of range is a value, not undefined */
+extern "C" {
+#else
+#define ZBQ_ALIGNAS(n) _Alignas(n)
+#define ZBQ_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
+#define ZBQ_ENUM_INT
+#endif
+
+#if defined(__GNUC__)
+#define ZBQ_API __attribute__((visibility("default")))
+#else
+#define ZBQ_API
+#endif
+
+/* ---- constants ---------------------------------------------------------- */
+
+#define ZBQ_VERSION_MAJOR 0
+#define ZBQ_VERSION_MINOR 1
+#define ZBQ_VERSION_PATCH 0
+
+/* The most descriptors that one message can carry: the kernel's limit for one
+ * SCM_RIGHTS record. */
+#define ZBQ_MAX_FD_PER_MSG 253
+
+/* Every message starts at a logical offset that is a multiple of this, and
+ * every commit is a multiple of it. */
+#define ZBQ_MSG_ALIGN 16
+
+/* The most descriptors that may wait, sent but not collected, for one consumer.
+ * A record that would exceed it is held back (zbq_producer_broadcast_fds gives
+ * ZBQ_ERROR_AGAIN), because the kernel counts descriptors in flight for the whole
+ * user and one reader that never collects could starve everyone. */
+#define ZBQ_MAX_FD_IN_FLIGHT 512
+
+/* The longest that zbq_consumer_wait_broadcast sleeps in one call. */
+#define ZBQ_WAIT_SLICE_NS 100000000
+
+typedef enum zbq_error ZBQ_ENUM_INT {
+    ZBQ_OK = 0,
+    ZBQ_ERROR_INVALID = -1,  /* a bad argument, or a call that is out of place */
+    ZBQ_ERROR_NOMEM = -2,    /* memory could not be had */
+    ZBQ_ERROR_AGAIN = -3,    /* not yet; nothing is wrong */
+    ZBQ_ERROR_IO = -4,       /* a system call failed; errno is left as it set it */
+    ZBQ_ERROR_PROTOCOL = -5, /* the other side broke the protocol */
+    ZBQ_ERROR_OVERFLOW = -6, /* larger than the ring */
+    ZBQ_ERROR_NOENT = -7     /* nothing there: no slot, no record, the end */
+} zbq_error;
+
+typedef enum zbq_wakeup_mode ZBQ_ENUM_INT {
+    ZBQ_WAKEUP_PUSH = 0, /* may sleep until the producer wakes it; gets descriptors */
+    ZBQ_WAKEUP_PULL = 1  /* polls when it likes; never woken; gets no descriptors */
+} zbq_wakeup_mode;
+
+typedef enum zbq_commit_flags ZBQ_ENUM_INT {
+    ZBQ_COMMIT_NONE = 0,
+    ZBQ_COMMIT_FORCE_SCAN = 1 /* run zbq_producer_scan after publishing */
+} zbq_commit_flags;
+
+/* Why a consumer lost its slot. */
+typedef enum zbq_eviction ZBQ_ENUM_INT {
+    ZBQ_EVICTION_NONE = 0,         /* it still has it */
+    ZBQ_EVICTION_DEAD = 1,         /* its process ended, or it left */
+    ZBQ_EVICTION_STALLED = 2,      /* it held the ring back for stall_timeout_ns */
+    ZBQ_EVICTION_SIDE_STALLED = 3, /* it did not collect descriptors for as long */
+    ZBQ_EVICTION_PROTOCOL = 4      /* it published a tail that cannot be */
+} zbq_eviction;
+
+/* ---- shared memory ------------------------------------------------------ */
+
+/* The producer writes, consumers only read. */
+typedef struct zbq_control_region {
+    ZBQ_ALIGNAS(64) uint64_t producer_head; /* all below it is readable */
+    uint8_t pad0_[56];
+    uint32_t broadcast_futex; /* changes with every event that a sleeper awaits */
+    uint8_t pad1_[60];
+    int32_t producer_pid; /* as its own pid namespace numbers it; for people */
+    uint8_t pad2_[60];
+    uint64_t ring_capacity;    /* constant, as are the next two */
+    uint64_t clog_threshold;   /* as given to zbq_producer_create */
+    uint64_t stall_timeout_ns; /* as given to zbq_producer_create */
+    uint32_t closed;           /* 1 once the producer was destroyed: the head is final */
+    uint8_t reserved[36];      /* zero */
+} zbq_control_region;
+
+/* One page for each consumer and join, shared with the producer alone. Each
+ * cache line has one writer but for `parked`, which the consumer sets and either
+ * side clears. */
+typedef struct zbq_consumer_metadata {
+    ZBQ_ALIGNAS(4096) uint64_t tail_offset; /* consumer: all below it is released */
+    uint64_t progress_timestamp; /* consumer: time of its last publish, after join_baseline */
+    uint64_t join_baseline;      /* producer, once: CLOCK_MONOTONIC at the join */
+    uint8_t pad0_[40];
+    uint32_t eviction; /* producer: a zbq_eviction */
+    uint8_t pad1_[60];
+    uint32_t parked; /* 1 while the consumer sleeps or is about to */
+    uint8_t reserved[3964];
+} zbq_consumer_metadata;
+
+/* What every message in the ring starts with. The producer's application fills
+ * it in; the payload follows, and the next message starts at the next multiple of
+ * ZBQ_MSG_ALIGN. */
+typedef struct zbq_msg_header {
+    ZBQ_ALIGNAS(16) uint32_t payload_len; /* 0 to 2^32 - 1 */
+    uint8_t fd_count;                     /* 0 to ZBQ_MAX_FD_PER_MSG */
+    uint8_t flags;                        /* the application's own */
+    uint16_t reserved;                    /* zero */
+    uint64_t seq_id;                      /* of its descriptors' record; 0 with none */
+} zbq_msg_header;
+
+/* Sent by the producer with the descriptors of a join. */
+typedef struct zbq_join_payload {
+    uint64_t ring_capacity;
+    uint64_t join_baseline;
+    uint64_t initial_head; /* the consumer's first message starts here */
+    int32_t producer_pid;
+    uint32_t slot_index;
+    uint32_t wakeup_mode;      /* a zbq_wakeup_mode */
+    uint32_t protocol_version; /* ZBQ_PROTOCOL_VERSION */
+    uint64_t seq_floor;        /* records up to this id went out before the join */
+    uint8_t reserved[16];      /* zero */
+} zbq_join_payload;
+
+#define ZBQ_PROTOCOL_VERSION 1
+
+#define ZBQ_ASSERT_AT(type, field, offset) \
+    ZBQ_STATIC_ASSERT(offsetof(type, field) == (offset), #type "." #field " is at " #offset)
+#define ZBQ_ASSERT_SIZE(type, size, align)                          \
+    ZBQ_STATIC_ASSERT(sizeof(type) == (size), #type " is " #size);  \
+    ZBQ_STATIC_ASSERT(ZBQ_ALIGNOF(type) == (align), #type " aligns at " #align)
+#if defined(__cplusplus)
+#define ZBQ_ALIGNOF(type) alignof(type)
+#else
+#define ZBQ_ALIGNOF(type) _Alignof(type)
+#endif
+
+ZBQ_ASSERT_SIZE(zbq_control_region, 256, 64);
+ZBQ_ASSERT_AT(zbq_control_region, producer_head, 0);
+ZBQ_ASSERT_AT(zbq_control_region, broadcast_futex, 64);
+ZBQ_ASSERT_AT(zbq_control_region, producer_pid, 128);
+ZBQ_ASSERT_AT(zbq_control_region, ring_capacity, 192);
+ZBQ_ASSERT_AT(zbq_control_region, clog_threshold, 200);
+ZBQ_ASSERT_AT(zbq_control_region, stall_timeout_ns, 208);
+ZBQ_ASSERT_AT(zbq_control_region, closed, 216);
+ZBQ_ASSERT_SIZE(zbq_consumer_metadata, 4096, 4096);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, join_baseline, 16);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, eviction, 64);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, parked, 128);
+ZBQ_ASSERT_SIZE(zbq_msg_header, 16, 16);
+ZBQ_ASSERT_AT(zbq_msg_header, payload_len, 0);
+ZBQ_ASSERT_AT(zbq_msg_header, fd_count, 4);
+ZBQ_ASSERT_AT(zbq_msg_header, flags, 5);
+ZBQ_ASSERT_AT(zbq_msg_header, reserved, 6);
+ZBQ_ASSERT_AT(zbq_msg_header, seq_id, 8);
+ZBQ_ASSERT_SIZE(zbq_join_payload, 64, 8);
+ZBQ_ASSERT_AT(zbq_join_payload, ring_capacity, 0);
+ZBQ_ASSERT_AT(zbq_join_payload, join_baseline, 8);
+ZBQ_ASSERT_AT(zbq_join_payload, initial_head, 16);
+ZBQ_ASSERT_AT(zbq_join_payload, producer_pid, 24);
+ZBQ_ASSERT_AT(zbq_join_payload, slot_index, 28);
+ZBQ_ASSERT_AT(zbq_join_payload, wakeup_mode, 32);
+ZBQ_ASSERT_AT(zbq_join_payload, protocol_version, 36);
+ZBQ_ASSERT_AT(zbq_join_payload, seq_floor, 40);
+ZBQ_ASSERT_AT(zbq_join_payload, reserved, 48);
+
+/* ---- handles, parameters, results --------------------------------------- */
+
+typedef struct zbq_producer zbq_producer;
+typedef struct zbq_consumer zbq_consumer;
+
+typedef struct zbq_producer_params {
+    uint64_t ring_capacity;    /* a multiple of 4096 and of the page size, not 0 */
+    uint64_t clog_threshold;   /* failed attempts in a row before a scan; 0 is as 1 */
+    uint64_t stall_timeout_ns; /* how long a consumer may hold back; 0: for ever */
+    uint32_t max_consumers;    /* at one time; not 0 */
+} zbq_producer_params;
+
+/* A span of the ring that the producer may write. `base` stays valid until the
+ * next commit, query or reserve. */
+typedef struct zbq_contiguous_run {
+    void *base;
+    uint64_t max_bytes; /* 0: clogged, and base is NULL */
+    uint64_t offset;    /* logical offset of base: the producer's head */
+} zbq_contiguous_run;
+
+/* A message, in place. The pointers stay valid until the consumer publishes a
+ * tail past it, is evicted or is destroyed. An evicted reader's bytes may change
+ * under it: see zbq_consumer_valid. Use payload_len from here, never again from
+ * the header: a hostile producer may have changed that since it was checked. */
+typedef struct zbq_msg_view {
+    const zbq_msg_header *header;
+    const void *payload;
+    uint64_t payload_len;
+    uint64_t logical_offset;
+    uint64_t total_len; /* 16 + payload_len; publish rounds it up */
+} zbq_msg_view;
+
+typedef struct zbq_producer_statistics {
+    uint64_t head;         /* bytes committed since the start */
+    uint64_t slowest_tail; /* the least of the tails, read now; head with no consumer */
+    uint64_t joined;       /* consumers that ever got a slot */
+    uint64_t evicted[5];   /* by zbq_eviction; [0] is their sum */
+    uint64_t failures;     /* failed attempts to get room or to send descriptors */
+    uint64_t scans;
+    uint64_t wakes;     /* FUTEX_WAKE calls made */
+    uint32_t consumers; /* slots taken now */
+    uint32_t max_consumers;
+} zbq_producer_statistics;
+
+typedef struct zbq_consumer_info {
+    uint64_t lag;           /* bytes committed that it has not released */
+    uint64_t join_number;   /* 1 for the first join of this ring, then 2, … */
+    int32_t pid;            /* as the kernel told at a scan; 0 while unknown */
+    uint32_t slot_index;    /* also the one asked for */
+    uint32_t mode;          /* a zbq_wakeup_mode */
+    uint32_t eviction;      /* a zbq_eviction */
+    uint32_t fds_in_flight; /* descriptors sent to it and not collected */
+    uint32_t reserved;
+} zbq_consumer_info;
+
+/* ---- producer ----------------------------------------------------------- */
+
+/* Makes a ring: reserves, maps and seals all memory. On success *out is a handle
+ * that zbq_producer_destroy releases; on any failure it is NULL.
+ *
+ * ZBQ_ERROR_INVALID   out or params is NULL; ring_capacity is 0 or not a multiple
+ *                     of 4096 (or of the page size, where that is larger);
+ *                     max_consumers is 0
+ * ZBQ_ERROR_NOMEM     the memory could not be reserved
+ * ZBQ_ERROR_IO        another system call failed, or this kernel does not enforce
+ *                     F_SEAL_FUTURE_WRITE (Linux 5.1; pidfds need 5.3)
+ */
+ZBQ_API int zbq_producer_create(zbq_producer **out, const zbq_producer_params *params);
+
+/* Ends the stream, wakes every sleeping consumer and releases everything. The
+ * consumers read on to the end of what was committed. NULL is ignored. In a forked
+ * child it releases the child's copies and leaves the stream alone. */
+ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
+
+/* Gives the process at the other end of conn_fd a slot: sends one message with
+ * the join payload and the descriptors, which zbq_consumer_join receives there.
+ * conn_fd is a connected Unix socket of any type and stays the caller's. The
+ * consumer starts with the next message committed.
+ *
+ * On failure the slot is free again and nothing leaks.
+ *
+ * ZBQ_ERROR_INVALID   prod or out_slot_id is NULL, mode is neither, or conn_fd is
+ *                     not a Unix socket
+ * ZBQ_ERROR_NOENT     no slot is free
+ * ZBQ_ERROR_NOMEM     memory for the consumer's page could not be reserved
+ * ZBQ_ERROR_IO        the peer is gone or its socket full, or another system call
+ *                     failed
+ */
+ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
+                                   uint32_t *out_slot_id);
+
+/* The largest run of writable bytes up to the physical end of the ring. It may be
+ * shorter than a message wants because the end is near: zbq_producer_reserve has
+ * no such limit.
+ *
+ * max_bytes is 0 when the slowest consumer has left no room. That counts as a
+ * failed attempt, and so does asking again, with nothing committed since, and
+ * getting no more. Every clog_threshold failed attempts in a row run a scan (see
+ * zbq_producer_scan), after which the run is computed again. NULL gives an empty
+ * run. Makes no system call but in a scan. */
+ZBQ_API zbq_contiguous_run zbq_producer_query(zbq_producer *prod);
+
+/* A run of at least `bytes`, which may lie across the physical end of the ring:
+ * the ring is mapped twice in a row, so that it is one span all the same.
+ * out->max_bytes tells all the room that was known of, up to the capacity. Commit
+ * it as a queried run. Failed attempts count as for zbq_producer_query.
+ *
+ * ZBQ_ERROR_INVALID   prod or out is NULL, bytes is 0
+ * ZBQ_ERROR_OVERFLOW  bytes is more than the capacity: it can never succeed
+ * ZBQ_ERROR_AGAIN     clogged: a consumer has yet to release that much
+ */
+ZBQ_API int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out);
+
+/* Publishes the first written_bytes of the run last queried or reserved: whole
+ * messages, each a zbq_msg_header, its payload, and padding to a multiple of
+ * ZBQ_MSG_ALIGN. Each run can be committed once; 0 bytes gives it up.
+ *
+ * Returns false, with nothing changed, when prod is NULL, written_bytes is more
+ * than the run or not a multiple of ZBQ_MSG_ALIGN, or there is no run. Unknown
+ * flags are ignored. Makes no system call unless a consumer is parked. */
+ZBQ_API bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes,
+                                 zbq_commit_flags flags);
+
+/* 1, 2, 3, …: the id that ties a message to the record of its descriptors. 0 for
+ * NULL. */
+ZBQ_API uint64_t zbq_producer_next_seq_id(zbq_producer *prod);
+
+/* Sends one record with fd_count descriptors to every push-mode consumer, before
+ * or after the commit of the message that has the same seq_id. The caller keeps
+ * the descriptors and may close them at once. Ids must rise from record to record.
+ * A consumer that joins after the first call for an id never gets its record.
+ *
+ * fd_count 0 is ZBQ_OK and no work.
+ *
+ * ZBQ_ERROR_INVALID   prod or fds is NULL, seq_id is 0 or older than the newest
+ *                     one broadcast, fd_count is over ZBQ_MAX_FD_PER_MSG, or one of
+ *                     the descriptors is bad: then nobody got anything
+ * ZBQ_ERROR_AGAIN     a consumer's side socket is full, it has
+ *                     ZBQ_MAX_FD_IN_FLIGHT to collect, or the kernel's limit is
+ *                     reached: call again with the same seq_id and descriptors,
+ *                     which sends only to those that miss them. It counts as a failed
+ *                     attempt (see zbq_producer_query)
+ */
+ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, const int *fds,
+                                       uint8_t fd_count);
+
+/* Looks at every consumer and evicts
+ *   - the dead: the side socket hung up, or the process exited;
+ *   - those that published a tail that cannot be;
+ *   - those that have held back the ring, or a descriptor record, for
+ *     stall_timeout_ns without moving, by the producer's clock, since the first scan
+ *     that found the producer waiting. A consumer with nothing to read is never
+ *     stalled.
+ * Makes a system call or two for each consumer.
+ *
+ * ZBQ_ERROR_INVALID   prod is NULL */
+ZBQ_API int zbq_producer_scan(zbq_producer *prod);
+
+/* Counters of the ring. Reads every consumer's page.
+ * ZBQ_ERROR_INVALID   prod or out is NULL */
+ZBQ_API int zbq_producer_stats(zbq_producer *prod, zbq_producer_statistics *out);
+
+/* What is known of the consumer in a slot.
+ * ZBQ_ERROR_INVALID   prod or out is NULL, slot is out of range
+ * ZBQ_ERROR_NOENT     the slot is free; *out tells of the one last evicted from it
+ *                     (join_number 0: there was none) */
+ZBQ_API int zbq_producer_consumer_info(zbq_producer *prod, uint32_t slot, zbq_consumer_info *out);
+
+/* ---- consumer ----------------------------------------------------------- */
+
+/* Receives what zbq_producer_handshake sent, checks every byte and descriptor of
+ * it and maps the ring. rendezvous_fd is a Unix socket connected to the producer's
+ * conn_fd and stays the caller's. Blocks as that socket does: for ever, for its
+ * SO_RCVTIMEO, or not at all. On failure every descriptor received is closed.
+ *
+ * ZBQ_ERROR_INVALID   out is NULL, mode is neither, or the descriptor is not a
+ *                     Unix socket
+ * ZBQ_ERROR_AGAIN     nothing there yet, or a signal came first
+ * ZBQ_ERROR_PROTOCOL  malformed, unsealed, of the wrong size or kind, or a mode
+ *                     other than the producer's
+ * ZBQ_ERROR_NOMEM     no memory or address space
+ * ZBQ_ERROR_IO        the peer is gone, the process is out of descriptors, or
+ *                     another system call failed
+ */
+ZBQ_API int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **out);
+
+/* Leaves the ring and releases everything, also descriptors received but not
+ * collected. Views become invalid. NULL is ignored. */
+ZBQ_API void zbq_consumer_destroy(zbq_consumer *cons);
+
+/* Whether the producer's process runs: true until it has exited, also after it
+ * destroyed the ring. false for NULL. Makes one system call. */
+ZBQ_API bool zbq_consumer_is_producer_alive(zbq_consumer *cons);
+
+/* The producer's head now. 0 for NULL. */
+ZBQ_API uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons);
+
+/* A view of the message at the tail, which stays where it is.
+ *
+ * ZBQ_ERROR_INVALID   cons or out is NULL
+ * ZBQ_ERROR_AGAIN     nothing new
+ * ZBQ_ERROR_NOENT     evicted; or the producer ended the stream (or was found
+ *                     dead) and all of it was read
+ * ZBQ_ERROR_PROTOCOL  the stream is malformed; it stays so
+ */
+ZBQ_API int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out);
+
+/* As zbq_consumer_peek, for the message after the one this call last gave; starts
+ * at the tail. Walks a batch that a single zbq_consumer_publish then releases. */
+ZBQ_API int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out);
+
+/* Whether the consumer still has its slot. Called after reading a message's
+ * bytes, true means that they were whole: the producer marks an evicted consumer
+ * before anything that it may be reading is overwritten. false for NULL. Makes no
+ * system call. */
+ZBQ_API bool zbq_consumer_valid(const zbq_consumer *cons);
+
+/* Moves the tail to new_tail, rounded up to a multiple of ZBQ_MSG_ALIGN, so that
+ * logical_offset + total_len is right for any message: all before it is released
+ * to the producer and must not be read any more. Ignored when that is behind the
+ * tail or past the head last acquired (by zbq_consumer_acquire_head, peek or
+ * next), and for NULL. */
+ZBQ_API void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail);
+
+/* Collects the descriptors of the message that has expected_seq_id, into an array
+ * with room for ZBQ_MAX_FD_PER_MSG. They are close-on-exec and the caller's to
+ * close. Records older than that are closed on the way. Do not use it on a producer
+ * that you do not trust: a descriptor can do more than carry data.
+ *
+ * ZBQ_ERROR_INVALID   an argument is NULL
+ * ZBQ_ERROR_AGAIN     not there yet; zbq_consumer_wait_broadcast waits for records
+ *                     as it does for messages
+ * ZBQ_ERROR_NOENT     it never comes: a later record is there (which is kept), the
+ *                     record went out before this consumer joined, the consumer is
+ *                     in pull mode, or the stream ended
+ * ZBQ_ERROR_PROTOCOL  a truncated or malformed record; all of it was closed
+ * ZBQ_ERROR_IO        another system call failed
+ */
+ZBQ_API int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out_fds,
+                                  uint8_t *out_fd_count);
+
+/* The word that zbq_consumer_wait_broadcast compares. Take it, look whether there
+ * is anything to read, and wait only when there is not. 0 for NULL. */
+ZBQ_API uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons);
+
+/* Sleeps until the word differs from the token: a commit, a descriptor record, the
+ * end of the stream, an eviction. BLOCKS, but returns at least every
+ * ZBQ_WAIT_SLICE_NS, so that a caller can keep a deadline; a producer that was
+ * killed is noticed within that time. Push mode only.
+ *
+ * ZBQ_OK              the word differs: look again
+ * ZBQ_ERROR_AGAIN     woken for nothing, by a signal, or at the end of the slice:
+ *                     take a new token and call again
+ * ZBQ_ERROR_NOENT     evicted; or the producer is gone and all was read
+ * ZBQ_ERROR_INVALID   cons is NULL or in pull mode
+ * ZBQ_ERROR_IO        the kernel refused the call
+ */
+ZBQ_API int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token);
+
+/* The consumer's tail: where zbq_consumer_peek reads. 0 for NULL. */
+ZBQ_API uint64_t zbq_consumer_tail(const zbq_consumer *cons);
+
+/* The control region, mapped read-only: valid until zbq_consumer_destroy. Its
+ * words change under the reader. NULL for NULL. */
+ZBQ_API const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons);
+
+/* The consumer's own page: valid until zbq_consumer_destroy. For reading; a
+ * consumer that writes there cheats nobody but gets itself evicted. NULL for NULL. */
+ZBQ_API zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons);
+
+/* ---- about -------------------------------------------------------------- */
+
+/* What an error code means, in English, in static memory; never NULL. */
+ZBQ_API const char *zbq_strerror(int error);
+
+/* What an eviction reason means, as above. */
+ZBQ_API const char *zbq_strevict(uint32_t eviction);
+
+/* major << 16 | minor << 8 | patch of the library that runs; compare with
+ * ZBQ_VERSION_MAJOR and so on, which are the header's. */
+ZBQ_API uint32_t zbq_version(void);
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif /* ZBQ_H */

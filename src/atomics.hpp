@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+//
+// The only place with atomics. One accessor for each word that two processes share,
+// named by what it does, with its order and the access it pairs with. Loads of words
+// that the other side can write give a local copy: check that, never the word again.
+//
+// docs/memory-order.md argues each pair; a model checker is to take the place of this
+// file, so nothing else touches a shared word.
+#pragma once
+
+#include "zbq.h"
+
+namespace zbq::core {
+
+// ---- head: the producer's release of message bytes ----
+
+// Release: pairs with head_acquire. Carries the bytes of the messages below it.
+inline void head_publish(zbq_control_region *control, uint64_t head) {
+    __atomic_store_n(&control->producer_head, head, __ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with head_publish.
+inline uint64_t head_acquire(const zbq_control_region *control) {
+    return __atomic_load_n(&control->producer_head, __ATOMIC_ACQUIRE);
+}
+
+// ---- tail: a consumer's release of ring space ----
+
+// Release: pairs with tail_acquire. Carries "my reads below it are done", so that the
+// producer's later writes there cannot be seen by them.
+inline void tail_publish(zbq_consumer_metadata *page, uint64_t tail) {
+    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with tail_publish. The value is the consumer's word: untrusted.
+inline uint64_t tail_acquire(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->tail_offset, __ATOMIC_ACQUIRE);
+}
+
+// Relaxed: carries nothing, decides nothing.
+inline void progress_publish(zbq_consumer_metadata *page, uint64_t nanoseconds) {
+    __atomic_store_n(&page->progress_timestamp, nanoseconds, __ATOMIC_RELAXED);
+}
+
+// ---- eviction: a sequence lock with a single turn ----
+
+// The store, then a release fence: pairs with eviction_check_after_reading. Message bytes
+// that are written after this call are seen only by readers who then see the mark.
+inline void eviction_mark(zbq_consumer_metadata *page, uint32_t reason) {
+    __atomic_store_n(&page->eviction, reason, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+// An acquire fence, then the load: pairs with eviction_mark. If a read before this call
+// saw a byte written after the mark, the mark is seen.
+inline uint32_t eviction_check_after_reading(const zbq_consumer_metadata *page) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&page->eviction, __ATOMIC_RELAXED);
+}
+
+// ---- bell: the futex word. Only the producer writes it ----
+
+// Relaxed, for the single writer to count on from its own value.
+inline uint32_t bell_own(const zbq_control_region *control) {
+    return __atomic_load_n(&control->broadcast_futex, __ATOMIC_RELAXED);
+}
+
+// Release: pairs with bell_acquire. Carries the head, mark or close that it announces.
+inline void bell_ring(zbq_control_region *control) {
+    __atomic_store_n(&control->broadcast_futex, bell_own(control) + 1, __ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with bell_ring.
+inline uint32_t bell_acquire(const zbq_control_region *control) {
+    return __atomic_load_n(&control->broadcast_futex, __ATOMIC_ACQUIRE);
+}
+
+// ---- parked: a consumer is asleep, or about to be ----
+
+// Store, then a full fence: pairs with park_fence. Of the consumer's "I park" and the
+// producer's "I rang" at least one sees the other (store-load, on both sides).
+inline void park_announce(zbq_consumer_metadata *page) {
+    __atomic_store_n(&page->parked, 1U, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+// The producer's half of that fence: after bell_ring, before parked_seen.
+inline void park_fence() {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+// Relaxed: park_fence orders it. The value is the consumer's word; at worst it costs a
+// wake-up call.
+inline bool parked_seen(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->parked, __ATOMIC_RELAXED) != 0;
+}
+
+// Relaxed: on the producer's side the release of the bell_ring that follows orders it
+// before the wake-up (see wake.hpp); on the consumer's side it only saves a wake-up.
+inline void parked_clear(zbq_consumer_metadata *page) {
+    __atomic_store_n(&page->parked, 0U, __ATOMIC_RELAXED);
+}
+
+// ---- closed: the head is final ----
+
+// Release: pairs with closed_acquire. Carries the last head.
+inline void closed_publish(zbq_control_region *control) {
+    __atomic_store_n(&control->closed, 1U, __ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with closed_publish. A head loaded after it is the last one.
+inline bool closed_acquire(const zbq_control_region *control) {
+    return __atomic_load_n(&control->closed, __ATOMIC_ACQUIRE) != 0;
+}
+
+// ---- message headers: in memory that a hostile producer can change at any time ----
+
+// Relaxed: one load, whose copy is checked and used; head_acquire has ordered it.
+inline uint32_t payload_length_once(const zbq_msg_header *header) {
+    return __atomic_load_n(&header->payload_len, __ATOMIC_RELAXED);
+}
+
+} // namespace zbq::core

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+//
+// Reading: messages, release, descriptors, sleep. The application's thread alone runs
+// this. peek, next, valid and publish make no system call.
+#include "consumer.hpp"
+
+#include <cstdlib>
+
+namespace zbq::core {
+
+namespace {
+
+// ---- head ----
+
+// Loads the head; keeps it if it can be. A head that cannot be makes the stream malformed.
+void refresh_head(const zbq_consumer *cons) {
+    const uint64_t head = head_acquire(cons->control);
+    if (head_is_valid(head, cons->head, cons->tail.offset, cons->capacity)) {
+        cons->head = head;
+    } else {
+        cons->malformed = true;
+    }
+}
+
+bool is_evicted(const zbq_consumer *cons) {
+    return eviction_check_after_reading(cons->page) != ZBQ_EVICTION_NONE;
+}
+
+// What there is at a place where the head last acquired shows no message: ZBQ_OK where
+// the head has moved on since.
+int look_past_known_head(const zbq_consumer *cons, uint64_t offset) {
+    // Before the head: a head loaded after the mark is the last one.
+    const bool ended = closed_acquire(cons->control) || cons->producer_gone;
+    refresh_head(cons);
+    if (is_evicted(cons)) {
+        return ZBQ_ERROR_NOENT;
+    }
+    if (cons->malformed) {
+        return ZBQ_ERROR_PROTOCOL;
+    }
+    if (cons->head != offset) {
+        return ZBQ_OK;
+    }
+    return ended ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
+}
+
+// ---- messages ----
+
+int view_at(zbq_consumer *cons, const place &at, zbq_msg_view *out) {
+    if (at.offset == cons->head || cons->malformed) {
+        const int result = look_past_known_head(cons, at.offset);
+        if (result != ZBQ_OK) {
+            return result;
+        }
+    }
+    const auto *header = reinterpret_cast<const zbq_msg_header *>(cons->ring + at.position);
+    const uint64_t payload_len = payload_length_once(header);
+    if (is_evicted(cons)) { // then the length read may not be one
+        return ZBQ_ERROR_NOENT;
+    }
+    if (!message_fits(at.offset, payload_len, cons->head)) {
+        cons->malformed = true;
+        return ZBQ_ERROR_PROTOCOL;
+    }
+    *out = {header, header + 1, payload_len, at.offset, header_size + payload_len};
+    return ZBQ_OK;
+}
+
+// ---- descriptors ----
+
+// The next record, into the held one.
+int receive_next(zbq_consumer *cons) {
+    uint64_t seq_id = 0;
+    const int result = side_receive(cons->side.get(), &seq_id, &cons->held.fds);
+    if (result < 0) {
+        return result;
+    }
+    if (seq_id <= cons->newest_record) { // ids rise
+        cons->held.fds.close_all();
+        return -EPROTO;
+    }
+    cons->newest_record = seq_id;
+    cons->held.seq_id = seq_id;
+    return 0;
+}
+
+int record_error(int negative_errno) {
+    switch (negative_errno) {
+    case -EAGAIN:
+        return ZBQ_ERROR_AGAIN;
+    case -EPIPE:
+        return ZBQ_ERROR_NOENT;
+    case -EPROTO:
+        return ZBQ_ERROR_PROTOCOL;
+    default:
+        return error_from(negative_errno);
+    }
+}
+
+// A producer that sends old records for ever shall not keep us here.
+constexpr int most_records_at_once = 1024;
+
+// Drops held and waiting records until one is not older than the expected.
+int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
+    for (int i = 0; i < most_records_at_once; ++i) {
+        if (cons->held.seq_id >= expected_seq_id && cons->held.seq_id != 0) {
+            return cons->held.seq_id == expected_seq_id ? ZBQ_OK : ZBQ_ERROR_NOENT;
+        }
+        cons->held.fds.close_all();
+        cons->held.seq_id = 0;
+        if (expected_seq_id <= cons->newest_record) {
+            return ZBQ_ERROR_NOENT; // gone by, or from before the join
+        }
+        const int result = receive_next(cons);
+        if (result < 0) {
+            return record_error(result);
+        }
+    }
+    return ZBQ_ERROR_AGAIN;
+}
+
+// ---- sleep ----
+
+bool is_at_end(const zbq_consumer *cons) {
+    const bool ended = closed_acquire(cons->control) || cons->producer_gone;
+    return ended && head_acquire(cons->control) == cons->cursor.offset;
+}
+
+void look_for_producer(zbq_consumer *cons) {
+    pollfd process = {cons->producer.get(), POLLIN, 0};
+    cons->producer_gone |= poll_now(&process, 1) > 0 && process.revents != 0;
+}
+
+// What a waiter has to know, without sleeping. ZBQ_ERROR_AGAIN: nothing has happened.
+int event_since(const zbq_consumer *cons, uint32_t token) {
+    const bool rang = bell_acquire(cons->control) != token;
+    if (is_evicted(cons) || is_at_end(cons)) {
+        return ZBQ_ERROR_NOENT;
+    }
+    return rang || cons->producer_gone ? ZBQ_OK : ZBQ_ERROR_AGAIN;
+}
+
+int sleep_for_event(zbq_consumer *cons, uint32_t token) {
+    const int result = park(cons->control, cons->page, token, ZBQ_WAIT_SLICE_NS);
+    if (result == -ETIMEDOUT) {
+        look_for_producer(cons);
+    } else if (result < 0 && result != -EAGAIN && result != -EINTR) {
+        return error_from(result);
+    }
+    return event_since(cons, token);
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+void zbq_consumer_destroy(zbq_consumer *cons) {
+    if (cons == nullptr) {
+        return;
+    }
+    if (cons->owner != process_id()) { // a forked child: the addresses may be something else's
+        cons->control_memory.forget();
+        cons->ring_memory.forget();
+        cons->page_memory.forget();
+    }
+    cons->~zbq_consumer();
+    free(cons);
+}
+
+bool zbq_consumer_is_producer_alive(zbq_consumer *cons) {
+    if (cons == nullptr) {
+        return false;
+    }
+    look_for_producer(cons);
+    return !cons->producer_gone;
+}
+
+uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons) {
+    if (cons == nullptr) {
+        return 0;
+    }
+    refresh_head(cons);
+    return cons->head;
+}
+
+int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out) {
+    if (cons == nullptr || out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    return view_at(cons, cons->tail, out);
+}
+
+int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out) {
+    if (cons == nullptr || out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    const int result = view_at(cons, cons->cursor, out);
+    if (result == ZBQ_OK) {
+        cons->cursor.advance_to(round_up(out->logical_offset + out->total_len), cons->capacity);
+    }
+    return result;
+}
+
+bool zbq_consumer_valid(const zbq_consumer *cons) {
+    return cons != nullptr && !is_evicted(cons);
+}
+
+void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
+    if (cons == nullptr) {
+        return;
+    }
+    const uint64_t tail = round_up(new_tail); // wraps to 0, behind the tail, at the very top
+    if (tail < cons->tail.offset || tail > cons->head) {
+        return;
+    }
+    cons->tail.advance_to(tail, cons->capacity);
+    if (cons->cursor.offset < tail) {
+        cons->cursor = cons->tail;
+    }
+    const uint64_t now = monotonic_coarse_ns();
+    progress_publish(cons->page, now > cons->baseline ? now - cons->baseline : 0);
+    tail_publish(cons->page, tail);
+}
+
+int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out_fds,
+                          uint8_t *out_fd_count) {
+    if (out_fd_count != nullptr) {
+        *out_fd_count = 0;
+    }
+    if (cons == nullptr || out_fds == nullptr || out_fd_count == nullptr ||
+        cons->owner != process_id()) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (!cons->push) {
+        return ZBQ_ERROR_NOENT;
+    }
+    const int result = advance_to_record(cons, expected_seq_id);
+    if (result == ZBQ_OK) {
+        *out_fd_count = static_cast<uint8_t>(cons->held.fds.size());
+        cons->held.fds.move_to(out_fds);
+        cons->held.seq_id = 0;
+    }
+    return result;
+}
+
+uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons) {
+    return cons == nullptr ? 0 : bell_acquire(cons->control);
+}
+
+int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token) {
+    if (cons == nullptr || !cons->push || cons->owner != process_id()) {
+        return ZBQ_ERROR_INVALID;
+    }
+    const int now = event_since(cons, token);
+    return now != ZBQ_ERROR_AGAIN ? now : sleep_for_event(cons, token);
+}
+
+uint64_t zbq_consumer_tail(const zbq_consumer *cons) {
+    return cons == nullptr ? 0 : cons->tail.offset;
+}
+
+const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons) {
+    return cons == nullptr ? nullptr : cons->control;
+}
+
+zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons) {
+    return cons == nullptr ? nullptr : cons->page;
+}

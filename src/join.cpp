@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+//
+// The join: both ends of one message. The producer prepares a slot and sends the payload
+// with five descriptors; the consumer checks them as a stranger's and answers with an
+// announcement on its new side socket.
+#include "consumer.hpp"
+#include "producer.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <sys/socket.h>
+
+// Linux 6.5, newer than Debian 12's headers; include/uapi/asm-generic/socket.h.
+#if !defined(SO_PASSPIDFD)
+#define SO_PASSPIDFD 76
+#endif
+
+namespace zbq::core {
+
+namespace {
+
+// The order of the descriptors in the join message.
+enum join_descriptor : unsigned { join_control, join_ring, join_page, join_side, join_pidfd };
+constexpr unsigned join_descriptors = 5;
+
+bool mode_is_valid(zbq_wakeup_mode mode) {
+    return mode == ZBQ_WAKEUP_PUSH || mode == ZBQ_WAKEUP_PULL;
+}
+
+// ---- the producer's end ----
+
+slot *find_free_slot(zbq_producer *prod) {
+    if (prod->active_count == prod->max_consumers) {
+        scan(prod); // some may be dead
+    }
+    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
+        if (!prod->slots[i].taken) {
+            return &prod->slots[i];
+        }
+    }
+    return nullptr;
+}
+
+int make_side_channel(unique_fd *ours, unique_fd *theirs, flight *in_flight) {
+    int result = socket_pair_seqpacket(ours, theirs);
+    if (result < 0) {
+        return result;
+    }
+    result = socket_enable(ours->get(), SO_PASSCRED);
+    if (result < 0) {
+        return result;
+    }
+    // Before 6.5 there is no such option (ENOPROTOOPT) and the announcement's pid has to do.
+    socket_enable(ours->get(), SO_PASSPIDFD);
+    return in_flight->calibrate(ours->get(), theirs->get());
+}
+
+// What the consumer gets beside the ring's own descriptors. Closed here once it is sent.
+struct consumer_ends {
+    unique_fd page;
+    unique_fd side;
+};
+
+int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, consumer_ends *ends) {
+    region page;
+    int result =
+        region_create("zbq-consumer", metadata_size, false, sharing::writable, &page);
+    if (result < 0) {
+        return result;
+    }
+    result = make_side_channel(&fresh->side, &ends->side, &fresh->in_flight);
+    if (result < 0) {
+        return result;
+    }
+    fresh->mode = static_cast<uint32_t>(mode);
+    fresh->tail_seen = prod->head;
+    fresh->newest_record = prod->newest_seq;
+    fresh->page_memory = static_cast<mapping &&>(page.memory);
+    ends->page = static_cast<unique_fd &&>(page.fd);
+    // Nobody else has the page yet: plain stores.
+    fresh->page()->tail_offset = prod->head;
+    fresh->page()->join_baseline = monotonic_coarse_ns();
+    return 0;
+}
+
+zbq_join_payload payload_for(const zbq_producer *prod, const slot &fresh) {
+    zbq_join_payload payload = {};
+    payload.ring_capacity = prod->capacity;
+    payload.join_baseline = fresh.page()->join_baseline;
+    payload.initial_head = fresh.tail_seen;
+    payload.producer_pid = prod->owner;
+    payload.slot_index = fresh.index;
+    payload.wakeup_mode = fresh.mode;
+    payload.protocol_version = ZBQ_PROTOCOL_VERSION;
+    payload.seq_floor = fresh.newest_record;
+    return payload;
+}
+
+int send_join(const zbq_producer *prod, int socket, const slot &fresh, const consumer_ends &ends) {
+    const zbq_join_payload payload = payload_for(prod, fresh);
+    int fds[join_descriptors];
+    fds[join_control] = prod->control_region.fd.get();
+    fds[join_ring] = prod->ring_region.fd.get();
+    fds[join_page] = ends.page.get();
+    fds[join_side] = ends.side.get();
+    fds[join_pidfd] = prod->self.get();
+    const ssize_t sent = send_record(socket, &payload, sizeof payload, fds, join_descriptors);
+    if (sent < 0) {
+        return static_cast<int>(sent);
+    }
+    return sent == sizeof payload ? 0 : -EMSGSIZE;
+}
+
+void replace(slot *old, slot &&fresh) {
+    const zbq_consumer_info last = old->last;
+    *old = static_cast<slot &&>(fresh);
+    old->last = last;
+}
+
+// ---- the consumer's end ----
+
+struct join_message {
+    zbq_join_payload payload = {};
+    ancillary with;
+};
+
+int receive_join(int socket, join_message *message) {
+    const ssize_t received =
+        receive_record(socket, &message->payload, sizeof message->payload, 0, &message->with);
+    if (received == -EAGAIN || received == -EINTR) {
+        return ZBQ_ERROR_AGAIN;
+    }
+    if (received < 0) {
+        return error_from(static_cast<int>(received));
+    }
+    if (received == 0 && message->with.fds.size() == 0) {
+        return error_from(-ECONNRESET); // the peer is gone
+    }
+    if (message->with.truncated && message->with.fds.size() < join_descriptors) {
+        return error_from(-EMFILE); // the kernel could install no more here
+    }
+    const bool whole = received == sizeof message->payload && !message->with.truncated &&
+                       message->with.fds.size() == join_descriptors;
+    return whole ? ZBQ_OK : ZBQ_ERROR_PROTOCOL;
+}
+
+bool payload_is_valid(const zbq_join_payload &payload, zbq_wakeup_mode mode) {
+    return payload.protocol_version == ZBQ_PROTOCOL_VERSION &&
+           payload.wakeup_mode == static_cast<uint32_t>(mode) &&
+           capacity_is_valid(payload.ring_capacity, page_size()) &&
+           is_aligned(payload.initial_head);
+}
+
+bool side_is_valid(int fd) {
+    int type = 0;
+    return is_unix_socket(fd, &type) && type == SOCK_SEQPACKET;
+}
+
+int map_all(const join_message &message, zbq_consumer *cons) {
+    const fd_list &fds = message.with.fds;
+    int result = region_open(fds.at(join_control), control_size, false, sharing::read_only,
+                             &cons->control_memory);
+    if (result < 0) {
+        return result;
+    }
+    result = region_open(fds.at(join_ring), message.payload.ring_capacity, true,
+                         sharing::read_only, &cons->ring_memory);
+    if (result < 0) {
+        return result;
+    }
+    return region_open(fds.at(join_page), metadata_size, false, sharing::writable,
+                       &cons->page_memory);
+}
+
+void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
+    cons->control = static_cast<const zbq_control_region *>(cons->control_memory.get());
+    cons->ring = static_cast<const char *>(cons->ring_memory.get());
+    cons->page = static_cast<zbq_consumer_metadata *>(cons->page_memory.get());
+    cons->capacity = payload.ring_capacity;
+    cons->tail = {payload.initial_head, payload.initial_head % payload.ring_capacity};
+    cons->cursor = cons->tail;
+    cons->head = payload.initial_head;
+    cons->baseline = payload.join_baseline;
+    cons->newest_record = payload.seq_floor;
+    cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
+    cons->owner = process_id();
+}
+
+int announce_to_producer(const zbq_consumer *cons, uint32_t slot_index) {
+    const announcement record = {announcement_magic, slot_index, 0};
+    const ssize_t sent = send_record(cons->side.get(), &record, sizeof record, nullptr, 0);
+    return sent < 0 ? static_cast<int>(sent) : 0;
+}
+
+int adopt(join_message *message, zbq_consumer *cons) {
+    fd_list &fds = message->with.fds;
+    if (!side_is_valid(fds.at(join_side)) || !is_pidfd(fds.at(join_pidfd))) {
+        return ZBQ_ERROR_PROTOCOL;
+    }
+    const int mapped = map_all(*message, cons);
+    if (mapped < 0) {
+        return mapped == -EPROTO ? ZBQ_ERROR_PROTOCOL : error_from(mapped);
+    }
+    cons->side = fds.take(join_side);
+    cons->producer = fds.take(join_pidfd);
+    start_at(message->payload, cons);
+    if (cons->control->ring_capacity != message->payload.ring_capacity) {
+        return ZBQ_ERROR_PROTOCOL;
+    }
+    const int announced = announce_to_producer(cons, message->payload.slot_index);
+    return announced < 0 ? error_from(announced) : ZBQ_OK;
+}
+
+int join(int socket, zbq_wakeup_mode mode, zbq_consumer *cons) {
+    join_message message;
+    const int received = receive_join(socket, &message);
+    if (received != ZBQ_OK) {
+        return received;
+    }
+    return payload_is_valid(message.payload, mode) ? adopt(&message, cons) : ZBQ_ERROR_PROTOCOL;
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
+                           uint32_t *out_slot_id) {
+    int type = 0;
+    if (prod == nullptr || out_slot_id == nullptr || !mode_is_valid(mode) ||
+        !is_unix_socket(conn_fd, &type) || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    slot *free_slot = find_free_slot(prod);
+    if (free_slot == nullptr) {
+        return ZBQ_ERROR_NOENT;
+    }
+    slot fresh;
+    fresh.index = free_slot->index;
+    consumer_ends ends;
+    int result = prepare_slot(prod, mode, &fresh, &ends);
+    if (result == 0) {
+        result = send_join(prod, conn_fd, fresh, ends);
+    }
+    if (result < 0) {
+        return error_from(result);
+    }
+    replace(free_slot, static_cast<slot &&>(fresh));
+    activate(prod, free_slot);
+    *out_slot_id = free_slot->index;
+    return ZBQ_OK;
+}
+
+int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **out) {
+    if (out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    *out = nullptr;
+    int type = 0;
+    if (!mode_is_valid(mode) || !is_unix_socket(rendezvous_fd, &type)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    void *memory = calloc(1, sizeof(zbq_consumer));
+    if (memory == nullptr) {
+        return ZBQ_ERROR_NOMEM;
+    }
+    auto *cons = new (memory) zbq_consumer;
+    const int result = join(rendezvous_fd, mode, cons);
+    if (result != ZBQ_OK) {
+        zbq_consumer_destroy(cons);
+        return result;
+    }
+    *out = cons;
+    return ZBQ_OK;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+//
+// The picture of the shared memory, and the sizes that follow from it. The structs
+// and their asserted offsets are in zbq.h; nothing else in the library knows a byte's
+// place.
+//
+//   control region (256 bytes)        data ring (capacity), mapped twice in a row
+//   +-------------------------+       +--------------------------+------------------ -
+//   | producer_head           | P     | hdr|payload|hdr|payload| | the same again …
+//   +-------------------------+       +--------------------------+------------------ -
+//   | broadcast_futex         | P       ^ offset % capacity        ^ a message may lie across
+//   +-------------------------+
+//   | producer_pid            | P     consumer page (4096 bytes, one for each join)
+//   +-------------------------+       +--------------------------+
+//   | capacity, threshold,    | P     | tail, progress | baseline| C (baseline: P, once)
+//   | timeout, closed         |       +--------------------------+
+//   +-------------------------+       | eviction                 | P
+//                                     +--------------------------+
+//   P: written by the producer        | parked                   | C sets, P and C clear
+//   C: by that consumer               +--------------------------+
+//
+// Bytes named reserved or pad are zero and belong to later versions of the protocol;
+// docs/protocol.md has the table.
+#pragma once
+
+#include "zbq.h"
+
+namespace zbq::core {
+
+inline constexpr uint64_t header_size = sizeof(zbq_msg_header);
+inline constexpr uint64_t control_size = sizeof(zbq_control_region);
+inline constexpr uint64_t metadata_size = sizeof(zbq_consumer_metadata);
+
+// The unit that the contract gives for capacities. The page size may be larger.
+inline constexpr uint64_t capacity_unit = 4096;
+
+// Twice the capacity is mapped in one piece: it must be a size that exists. User
+// address spaces are 47 bits or a little more.
+inline constexpr uint64_t capacity_limit = uint64_t{1} << 46;
+
+static_assert(sizeof(void *) == 8, "offsets and futex time-outs are those of 64-bit Linux");
+static_assert(__atomic_always_lock_free(sizeof(uint64_t), nullptr), "shared words need it");
+static_assert(__atomic_always_lock_free(sizeof(uint32_t), nullptr), "shared words need it");
+
+} // namespace zbq::core

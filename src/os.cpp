@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+#include "os.hpp"
+
+#include <climits>
+#include <csignal>
+#include <ctime>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/magic.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+// Newer than Debian 12's headers; include/uapi/linux/memfd.h.
+#if !defined(MFD_NOEXEC_SEAL)
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+namespace zbq::core {
+
+namespace {
+
+int value_or_errno(int value) {
+    return value < 0 ? -errno : value;
+}
+
+uint64_t clock_ns(clockid_t clock) {
+    timespec now = {};
+    clock_gettime(clock, &now); // cannot fail for these clocks and a valid address
+    return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<uint64_t>(now.tv_nsec);
+}
+
+} // namespace
+
+void unique_fd::reset(int fd) {
+    if (fd_ >= 0) {
+        const int kept = errno;
+        close(fd_); // Linux frees the descriptor whatever close() says; a retry would race
+        errno = kept;
+    }
+    fd_ = fd;
+}
+
+int error_from(int negative_errno) {
+    errno = -negative_errno;
+    const bool memory = errno == ENOMEM || errno == ENOSPC || errno == EFBIG;
+    return memory ? ZBQ_ERROR_NOMEM : ZBQ_ERROR_IO;
+}
+
+uint64_t page_size() {
+    return static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+uint64_t physical_memory() {
+    return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * page_size();
+}
+
+pid_t process_id() {
+    return getpid();
+}
+
+uint64_t monotonic_ns() {
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t monotonic_coarse_ns() {
+    return clock_ns(CLOCK_MONOTONIC_COARSE);
+}
+
+int memfd_sealable(const char *name) {
+    // From 6.3 a memfd should say whether it may be executed, and vm.memfd_noexec=2 refuses
+    // those that do not; older kernels answer EINVAL to the flag.
+    const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd >= 0 || errno != EINVAL) {
+        return value_or_errno(fd);
+    }
+    return value_or_errno(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+}
+
+int reserve_memory(int fd, uint64_t size) {
+    if (ftruncate(fd, static_cast<off_t>(size)) < 0) {
+        return errno == EINVAL ? -EFBIG : -errno;
+    }
+    int result = 0;
+    do {
+        result = value_or_errno(fallocate(fd, 0, 0, static_cast<off_t>(size)));
+    } while (result == -EINTR);
+    return result;
+}
+
+int add_seals(int fd, int seals) {
+    return value_or_errno(fcntl(fd, F_ADD_SEALS, seals));
+}
+
+int get_seals(int fd) {
+    return value_or_errno(fcntl(fd, F_GET_SEALS));
+}
+
+int file_size(int fd, uint64_t *size) {
+    struct stat status = {};
+    if (fstat(fd, &status) < 0) {
+        return -errno;
+    }
+    *size = S_ISREG(status.st_mode) ? static_cast<uint64_t>(status.st_size) : 0;
+    return 0;
+}
+
+bool is_memory_file(int fd) {
+    struct statfs status = {};
+    return fstatfs(fd, &status) == 0 && status.f_type == TMPFS_MAGIC;
+}
+
+int map_shared(int fd, uint64_t size, int protection, void *at, void **out) {
+    const int flags = MAP_SHARED | (at != nullptr ? MAP_FIXED : 0);
+    void *base = mmap(at, size, protection, flags, fd, 0);
+    if (base == MAP_FAILED) {
+        return -errno;
+    }
+    *out = base;
+    return 0;
+}
+
+int map_reserve(uint64_t size, void **out) {
+    void *base = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) {
+        return -errno;
+    }
+    *out = base;
+    return 0;
+}
+
+int unmap(void *base, uint64_t size) {
+    return value_or_errno(munmap(base, size));
+}
+
+int hide_from_children(void *base, uint64_t size) {
+    return value_or_errno(madvise(base, size, MADV_DONTFORK));
+}
+
+bool is_unix_socket(int fd, int *type) {
+    int domain = 0;
+    socklen_t length = sizeof domain;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 || domain != AF_UNIX) {
+        return false;
+    }
+    length = sizeof *type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &length) == 0;
+}
+
+int socket_pair_seqpacket(unique_fd *first, unique_fd *second) {
+    int ends[2] = {-1, -1};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        return -errno;
+    }
+    first->reset(ends[0]);
+    second->reset(ends[1]);
+    return 0;
+}
+
+int socket_enable(int fd, int option) {
+    const int on = 1;
+    return value_or_errno(setsockopt(fd, SOL_SOCKET, option, &on, sizeof on));
+}
+
+int socket_unread_by_peer(int fd, uint32_t *accounted_bytes) {
+    // For Unix sockets this is the memory of what was sent and not yet received (unix_outq_len
+    // in net/unix/af_unix.c), buffers' overhead included.
+    int queued = 0;
+    if (ioctl(fd, SIOCOUTQ, &queued) < 0) {
+        return -errno;
+    }
+    *accounted_bytes = static_cast<uint32_t>(queued);
+    return 0;
+}
+
+bool descriptor_is_open(int fd) {
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+int pidfd_of(pid_t pid) {
+    return value_or_errno(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+}
+
+bool is_pidfd(int fd) {
+    // Signal 0 delivers nothing. EBADF is the answer for any other kind of descriptor; ESRCH
+    // (exited) and EPERM (another user's, or a seccomp filter) come only after that check or
+    // tell nothing against it.
+    return syscall(SYS_pidfd_send_signal, fd, 0, nullptr, 0) == 0 || errno != EBADF;
+}
+
+int poll_now(pollfd *fds, nfds_t count) {
+    int result = 0;
+    do {
+        result = value_or_errno(poll(fds, count, 0));
+    } while (result == -EINTR);
+    return result;
+}
+
+// The futex calls are without FUTEX_PRIVATE_FLAG: the word is shared between processes.
+int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns) {
+    const timespec timeout = {static_cast<time_t>(timeout_ns / 1'000'000'000U),
+                              static_cast<long>(timeout_ns % 1'000'000'000U)};
+    return value_or_errno(
+        static_cast<int>(syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, nullptr, 0)));
+}
+
+int futex_wake_all(const uint32_t *word) {
+    return value_or_errno(
+        static_cast<int>(syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0)));
+}
+
+} // namespace zbq::core

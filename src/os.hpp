@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+//
+// The only door to the kernel. Each function wraps one system call and gives its value
+// or -errno; those that can be interrupted start again. Nothing here knows the protocol.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <poll.h>
+#include <sys/types.h>
+
+#include "zbq.h"
+
+namespace zbq::core {
+
+// A descriptor's one owner. -1 is none.
+class unique_fd {
+public:
+    unique_fd() = default;
+    explicit unique_fd(int fd) : fd_(fd) {}
+    unique_fd(const unique_fd &) = delete;
+    unique_fd &operator=(const unique_fd &) = delete;
+    unique_fd(unique_fd &&other) noexcept : fd_(other.release()) {}
+    unique_fd &operator=(unique_fd &&other) noexcept {
+        reset(other.release());
+        return *this;
+    }
+    ~unique_fd() { reset(); }
+
+    [[nodiscard]] int get() const { return fd_; }
+    explicit operator bool() const { return fd_ >= 0; }
+    int release() {
+        const int fd = fd_;
+        fd_ = -1;
+        return fd;
+    }
+    void reset(int fd = -1);
+
+private:
+    int fd_ = -1;
+};
+
+// The public code for a failed system call; leaves the call's own number in errno.
+int error_from(int negative_errno);
+
+// ---- process and time ----
+uint64_t page_size();
+uint64_t physical_memory();
+pid_t process_id();
+uint64_t monotonic_ns();
+uint64_t monotonic_coarse_ns(); // a few nanoseconds to read, exact to a clock tick
+
+// ---- memory ----
+int memfd_sealable(const char *name);
+int reserve_memory(int fd, uint64_t size); // sets the size and allocates every page
+int add_seals(int fd, int seals);
+int get_seals(int fd);
+int file_size(int fd, uint64_t *size);
+bool is_memory_file(int fd); // tmpfs, and not hugetlb
+int map_shared(int fd, uint64_t size, int protection, void *at, void **out); // at: or NULL
+int map_reserve(uint64_t size, void **out); // address space without access
+int unmap(void *base, uint64_t size);
+int hide_from_children(void *base, uint64_t size);
+
+// ---- sockets ----
+bool is_unix_socket(int fd, int *type);
+int socket_pair_seqpacket(unique_fd *first, unique_fd *second);
+int socket_enable(int fd, int option);
+int socket_unread_by_peer(int fd, uint32_t *accounted_bytes);
+bool descriptor_is_open(int fd);
+
+// ---- processes and waiting ----
+int pidfd_of(pid_t pid);
+bool is_pidfd(int fd);
+int poll_now(pollfd *fds, nfds_t count);
+int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+int futex_wake_all(const uint32_t *word);
+
+} // namespace zbq::core

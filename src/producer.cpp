@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: MIT
+//
+// The stream: creation, room, commit, descriptors, end. The application's thread alone
+// runs this. query, reserve and commit touch no system call but for a parked consumer or
+// a scan.
+#include "producer.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace zbq::core {
+
+namespace {
+
+// ---- creation ----
+
+void release(zbq_producer *prod) {
+    for (uint32_t i = 0; prod->slots != nullptr && i < prod->max_consumers; ++i) {
+        prod->slots[i].~slot();
+    }
+    free(prod->slots);
+    free(prod->active);
+    free(prod->push_pages);
+    prod->~zbq_producer();
+    free(prod);
+}
+
+bool allocate_slots(zbq_producer *prod, uint32_t count) {
+    prod->active = static_cast<uint32_t *>(calloc(count, sizeof(uint32_t)));
+    prod->push_pages =
+        static_cast<zbq_consumer_metadata **>(calloc(count, sizeof(zbq_consumer_metadata *)));
+    void *slots = calloc(count, sizeof(slot));
+    if (prod->active == nullptr || prod->push_pages == nullptr || slots == nullptr) {
+        free(slots);
+        return false;
+    }
+    prod->slots = static_cast<slot *>(slots);
+    prod->max_consumers = count;
+    for (uint32_t i = 0; i < count; ++i) {
+        new (&prod->slots[i]) slot;
+        prod->slots[i].index = i;
+        prod->slots[i].last.slot_index = i;
+    }
+    return true;
+}
+
+int make_memory(zbq_producer *prod, uint64_t capacity) {
+    // Said here, since the kernel would first hand out all the memory that there is.
+    if (capacity > physical_memory()) {
+        return -ENOMEM;
+    }
+    const int result =
+        region_create("zbq-ring", capacity, true, sharing::read_only, &prod->ring_region);
+    if (result < 0) {
+        return result;
+    }
+    return region_create("zbq-control", control_size, false, sharing::read_only,
+                         &prod->control_region);
+}
+
+void set_up(zbq_producer *prod, const zbq_producer_params &params) {
+    prod->control = static_cast<zbq_control_region *>(prod->control_region.memory.get());
+    prod->ring = static_cast<char *>(prod->ring_region.memory.get());
+    prod->capacity = params.ring_capacity;
+    prod->clog_threshold = params.clog_threshold;
+    prod->stall_timeout = params.stall_timeout_ns;
+    prod->owner = process_id();
+    // Nobody else has the region yet: plain stores.
+    prod->control->producer_pid = prod->owner;
+    prod->control->ring_capacity = params.ring_capacity;
+    prod->control->clog_threshold = params.clog_threshold;
+    prod->control->stall_timeout_ns = params.stall_timeout_ns;
+}
+
+int create(zbq_producer *prod, const zbq_producer_params &params) {
+    if (!allocate_slots(prod, params.max_consumers)) {
+        return ZBQ_ERROR_NOMEM;
+    }
+    const int made = make_memory(prod, params.ring_capacity);
+    if (made < 0) {
+        return error_from(made);
+    }
+    const int self = pidfd_of(process_id());
+    if (self < 0) {
+        return error_from(self);
+    }
+    prod->self.reset(self);
+    set_up(prod, params);
+    return ZBQ_OK;
+}
+
+// ---- room ----
+
+uint64_t known_free(const zbq_producer *prod) {
+    return free_bytes(prod->head, prod->slowest_tail, prod->capacity);
+}
+
+// Up to the physical end. Where the cached tail is what limits it, the tails are read.
+uint64_t linear_room(zbq_producer *prod) {
+    const uint64_t to_end = prod->capacity - prod->head_position;
+    if (known_free(prod) < to_end) {
+        refresh_tails(prod);
+    }
+    const uint64_t room = known_free(prod);
+    return room < to_end ? room : to_end;
+}
+
+bool has_room_for(zbq_producer *prod, uint64_t bytes) {
+    if (known_free(prod) >= bytes) {
+        return true;
+    }
+    refresh_tails(prod);
+    return known_free(prod) >= bytes;
+}
+
+// Whether this failed attempt is the one that ran a scan.
+bool count_failure(zbq_producer *prod, uint64_t *failures) {
+    ++prod->counters.failures;
+    if (++*failures < prod->clog_threshold) {
+        return false;
+    }
+    *failures = 0;
+    scan(prod);
+    return true;
+}
+
+// A query says no size: what the producer waits for is more than it got, unless the
+// physical end is what stopped it.
+void want_more_than(zbq_producer *prod, uint64_t room) {
+    if (room < prod->capacity - prod->head_position) {
+        prod->wanted = room + ZBQ_MSG_ALIGN;
+    }
+}
+
+zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
+    prod->run_open = bytes != 0;
+    prod->run_bytes = bytes;
+    void *base = bytes != 0 ? prod->ring + prod->head_position : nullptr;
+    return {base, bytes, prod->head};
+}
+
+uint64_t queried_again(zbq_producer *prod, uint64_t room) {
+    want_more_than(prod, room);
+    return count_failure(prod, &prod->failures) ? linear_room(prod) : room;
+}
+
+// ---- commit ----
+
+void advance_head(zbq_producer *prod, uint64_t bytes) {
+    prod->head += bytes;
+    prod->head_position += bytes;
+    if (prod->head_position >= prod->capacity) {
+        prod->head_position -= prod->capacity;
+    }
+    head_publish(prod->control, prod->head);
+    announce(prod);
+}
+
+void end_wait_for_room(zbq_producer *prod) {
+    prod->wanted = ZBQ_MSG_ALIGN;
+    prod->queried = false;
+}
+
+// ---- descriptors ----
+
+bool all_open(const int *fds, uint8_t fd_count) {
+    for (unsigned i = 0; i < fd_count; ++i) {
+        if (!descriptor_is_open(fds[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool misses(const slot *consumer, uint64_t seq_id) {
+    return consumer->mode == ZBQ_WAKEUP_PUSH && consumer->newest_record < seq_id;
+}
+
+bool anyone_misses(const zbq_producer *prod, uint64_t seq_id) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        if (misses(&prod->slots[prod->active[i]], seq_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The kernel counts descriptors in flight for the whole user: whoever has any to collect
+// may be the one that stops this record.
+void blame_all_in_flight(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        consumer->side_blocked |= consumer->in_flight.fds() != 0;
+    }
+}
+
+struct record_to_send {
+    uint64_t seq_id;
+    const int *fds;
+    uint8_t fd_count;
+};
+
+struct send_tally {
+    uint32_t sent = 0;
+    bool refused = false; // the kernel would not send such descriptors at all
+};
+
+void send_to(zbq_producer *prod, slot *consumer, const record_to_send &record, send_tally *tally) {
+    const int result = side_send(consumer->side.get(), &consumer->in_flight, record.seq_id,
+                                 record.fds, record.fd_count);
+    switch (result) {
+    case 0:
+        consumer->newest_record = record.seq_id;
+        consumer->side_blocked = false;
+        ++tally->sent;
+        break;
+    case -EPIPE:
+    case -ECONNRESET:
+        evict(prod, consumer, ZBQ_EVICTION_DEAD);
+        break;
+    case -EBADF: // closed by another thread since it was checked
+    case -EINVAL: // of a kind that cannot be passed (io_uring)
+        tally->refused = true;
+        break;
+    case -ETOOMANYREFS:
+        blame_all_in_flight(prod);
+        break;
+    default: // full, at the cap, or short of memory
+        consumer->side_blocked = true;
+        break;
+    }
+}
+
+send_tally send_to_all(zbq_producer *prod, const record_to_send &record) {
+    send_tally tally;
+    for (uint32_t i = prod->active_count; i-- > 0 && !tally.refused;) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (misses(consumer, record.seq_id)) {
+            send_to(prod, consumer, record, &tally);
+        }
+    }
+    return tally;
+}
+
+int broadcast(zbq_producer *prod, const record_to_send &record) {
+    const uint64_t newest_before = prod->newest_seq;
+    prod->newest_seq = record.seq_id;
+    const send_tally tally = send_to_all(prod, record);
+    if (tally.sent != 0) {
+        announce(prod); // consumers may sleep for a record as for a message
+    }
+    if (tally.refused) {
+        prod->newest_seq = tally.sent != 0 ? record.seq_id : newest_before;
+        return ZBQ_ERROR_INVALID;
+    }
+    if (!anyone_misses(prod, record.seq_id)) {
+        prod->side_failures = 0;
+        return ZBQ_OK;
+    }
+    const bool scanned = count_failure(prod, &prod->side_failures);
+    return scanned && !anyone_misses(prod, record.seq_id) ? ZBQ_OK : ZBQ_ERROR_AGAIN;
+}
+
+} // namespace
+
+void announce(zbq_producer *prod) {
+    bell_ring(prod->control);
+    if (prod->push_count == 0) {
+        return;
+    }
+    park_fence();
+    if (collect_parked(prod->push_pages, prod->push_count)) {
+        wake_all(prod->control);
+        ++prod->counters.wakes;
+    }
+}
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_producer_create(zbq_producer **out, const zbq_producer_params *params) {
+    if (out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    *out = nullptr;
+    if (params == nullptr || params->max_consumers == 0 ||
+        !capacity_is_valid(params->ring_capacity, page_size())) {
+        return ZBQ_ERROR_INVALID;
+    }
+    void *memory = calloc(1, sizeof(zbq_producer));
+    if (memory == nullptr) {
+        return ZBQ_ERROR_NOMEM;
+    }
+    auto *prod = new (memory) zbq_producer;
+    const int result = create(prod, *params);
+    if (result != ZBQ_OK) {
+        release(prod);
+        return result;
+    }
+    *out = prod;
+    return ZBQ_OK;
+}
+
+void zbq_producer_destroy(zbq_producer *prod) {
+    if (prod == nullptr) {
+        return;
+    }
+    if (is_owner(prod)) {
+        closed_publish(prod->control);
+        wake_all(prod->control);
+    } else { // a forked child: the addresses may be something else's by now
+        prod->control_region.memory.forget();
+        prod->ring_region.memory.forget();
+        for (uint32_t i = 0; i < prod->max_consumers; ++i) {
+            prod->slots[i].page_memory.forget();
+        }
+    }
+    release(prod);
+}
+
+zbq_contiguous_run zbq_producer_query(zbq_producer *prod) {
+    if (prod == nullptr) {
+        return {nullptr, 0, 0};
+    }
+    uint64_t room = linear_room(prod);
+    if (room == 0 || (prod->queried && room <= prod->queried_room)) {
+        room = queried_again(prod, room);
+    } else {
+        prod->failures = 0;
+    }
+    prod->queried = true;
+    prod->queried_room = room;
+    return grant(prod, room);
+}
+
+int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out) {
+    if (prod == nullptr || out == nullptr || bytes == 0) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (bytes > prod->capacity) {
+        *out = grant(prod, 0);
+        return ZBQ_ERROR_OVERFLOW;
+    }
+    if (has_room_for(prod, bytes)) {
+        prod->failures = 0;
+        *out = grant(prod, known_free(prod));
+        return ZBQ_OK;
+    }
+    prod->wanted = bytes;
+    if (count_failure(prod, &prod->failures) && has_room_for(prod, bytes)) {
+        *out = grant(prod, known_free(prod));
+        return ZBQ_OK;
+    }
+    *out = grant(prod, 0);
+    return ZBQ_ERROR_AGAIN;
+}
+
+bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes, zbq_commit_flags flags) {
+    if (prod == nullptr || !prod->run_open || written_bytes > prod->run_bytes ||
+        !is_aligned(written_bytes)) {
+        return false;
+    }
+    prod->run_open = false;
+    if (written_bytes != 0) {
+        advance_head(prod, written_bytes);
+        end_wait_for_room(prod);
+    }
+    if ((flags & ZBQ_COMMIT_FORCE_SCAN) != 0) {
+        scan(prod);
+    }
+    return true;
+}
+
+uint64_t zbq_producer_next_seq_id(zbq_producer *prod) {
+    return prod == nullptr ? 0 : ++prod->next_seq;
+}
+
+int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, const int *fds,
+                               uint8_t fd_count) {
+    if (prod == nullptr || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (fd_count == 0) {
+        return ZBQ_OK;
+    }
+    if (fds == nullptr || fd_count > ZBQ_MAX_FD_PER_MSG || seq_id == 0 ||
+        seq_id < prod->newest_seq || !all_open(fds, fd_count)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    return broadcast(prod, {seq_id, fds, fd_count});
+}

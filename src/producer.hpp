@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+//
+// The producer's state, shared by its parts: producer.cpp (the stream), join.cpp (new
+// consumers), evict.cpp (lost ones), info.cpp (accounts). One thread at a time.
+#pragma once
+
+#include "region.hpp"
+#include "ring.hpp"
+#include "side.hpp"
+#include "wake.hpp"
+
+namespace zbq::core {
+
+// How long a consumer has held something back without moving. It starts at the first look
+// that finds it so, and again whenever the position has changed.
+struct stall_clock {
+    uint64_t since = 0; // 0: not running
+    uint64_t position = 0;
+};
+
+// A consumer, as the producer knows it.
+struct slot {
+    bool taken = false;
+    bool side_blocked = false; // its descriptors could not be sent
+    bool announced = false;    // its announcement was read, whatever it said
+    uint32_t index = 0;
+    uint32_t mode = 0;
+    pid_t pid = 0;
+    uint64_t join_number = 0;
+    uint64_t tail_seen = 0;     // the last valid tail
+    uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
+    stall_clock ring_stall;
+    stall_clock side_stall;
+    unique_fd side;
+    unique_fd process; // pidfd, where the kernel gave one
+    mapping page_memory;
+    flight in_flight;
+    zbq_consumer_info last = {}; // of the consumer last evicted from here
+
+    [[nodiscard]] zbq_consumer_metadata *page() const {
+        return static_cast<zbq_consumer_metadata *>(page_memory.get());
+    }
+};
+
+} // namespace zbq::core
+
+struct zbq_producer {
+    // The fast path.
+    zbq_control_region *control = nullptr;
+    char *ring = nullptr;
+    uint64_t capacity = 0;
+    uint64_t head = 0;
+    uint64_t head_position = 0; // head % capacity
+    uint64_t slowest_tail = 0;  // a lower bound of all tails, refreshed when it limits
+    uint64_t run_bytes = 0;     // of the run that may be committed
+    bool run_open = false;
+    uint32_t push_count = 0;
+    zbq_consumer_metadata **push_pages = nullptr; // of the push-mode consumers, dense
+
+    // Room.
+    uint64_t wanted = ZBQ_MSG_ALIGN; // bytes that the producer waits for
+    bool queried = false;            // since something was last committed,
+    uint64_t queried_room = 0;       // and what it got
+    uint64_t failures = 0;           // failed attempts at room in a row
+    uint64_t side_failures = 0;      // and at sending descriptors
+
+    // Descriptors.
+    uint64_t next_seq = 0;
+    uint64_t newest_seq = 0; // newest id broadcast
+
+    // Consumers.
+    zbq::core::slot *slots = nullptr;
+    uint32_t max_consumers = 0;
+    uint32_t *active = nullptr; // indices of the slots taken, dense
+    uint32_t active_count = 0;
+
+    // The rest.
+    uint64_t clog_threshold = 0;
+    uint64_t stall_timeout = 0;
+    pid_t owner = 0;
+    zbq::core::unique_fd self; // pidfd for the consumers
+    zbq::core::region control_region;
+    zbq::core::region ring_region;
+    zbq_producer_statistics counters = {};
+};
+
+namespace zbq::core {
+
+// Rings the bell and wakes who is parked: makes a system call only then.
+void announce(zbq_producer *prod);
+
+// Reads every tail; evicts those that published one that cannot be.
+void refresh_tails(zbq_producer *prod);
+
+// Puts a prepared slot into service, or takes one out of it.
+void activate(zbq_producer *prod, slot *joined);
+void evict(zbq_producer *prod, slot *gone, uint32_t reason);
+
+void scan(zbq_producer *prod);
+
+inline bool is_owner(const zbq_producer *prod) {
+    return prod->owner == process_id();
+}
+
+} // namespace zbq::core

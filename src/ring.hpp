@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+//
+// The arithmetic of the ring: pure functions of offsets, with no memory and no system
+// behind them. Both sides call it; the tests and fuzzers call it too.
+//
+// Offsets are logical and grow for ever (2^64 bytes are centuries at any memory's speed),
+// so differences never wrap.
+#pragma once
+
+#include "layout.hpp"
+
+namespace zbq::core {
+
+constexpr uint64_t round_up(uint64_t bytes) {
+    return (bytes + (ZBQ_MSG_ALIGN - 1)) & ~uint64_t{ZBQ_MSG_ALIGN - 1};
+}
+
+constexpr bool is_aligned(uint64_t offset) {
+    return offset % ZBQ_MSG_ALIGN == 0;
+}
+
+constexpr bool capacity_is_valid(uint64_t capacity, uint64_t page_size) {
+    return capacity != 0 && capacity <= capacity_limit && capacity % capacity_unit == 0 &&
+           capacity % page_size == 0;
+}
+
+// Bytes that the producer may write before it would reach what the slowest consumer still
+// reads.
+constexpr uint64_t free_bytes(uint64_t head, uint64_t slowest_tail, uint64_t capacity) {
+    return capacity - (head - slowest_tail);
+}
+
+constexpr uint64_t bytes_to_physical_end(uint64_t head, uint64_t capacity) {
+    return capacity - head % capacity;
+}
+
+// Whether a tail that a consumer published can be: it never falls below the last one seen,
+// never passes the head, and stays on the grid of messages.
+constexpr bool tail_is_valid(uint64_t tail, uint64_t last_seen, uint64_t head) {
+    return is_aligned(tail) && tail >= last_seen && tail <= head;
+}
+
+// Whether a head that the producer published can be, for a consumer at `tail` that has
+// acquired `last_seen` before.
+constexpr bool head_is_valid(uint64_t head, uint64_t last_seen, uint64_t tail, uint64_t capacity) {
+    return is_aligned(head) && head >= last_seen && head - tail <= capacity;
+}
+
+// Whether a message of this payload fits between where it starts and the head.
+constexpr bool message_fits(uint64_t start, uint64_t payload_len, uint64_t head) {
+    return round_up(header_size + payload_len) <= head - start;
+}
+
+} // namespace zbq::core

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "scm.hpp"
+
+#include <cstring>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+// Linux 6.5, newer than Debian 12's headers; include/linux/socket.h of the kernel.
+#if !defined(SCM_PIDFD)
+#define SCM_PIDFD 0x04
+#endif
+
+namespace zbq::core {
+
+void fd_list::add(int fd) {
+    if (count_ == ZBQ_MAX_FD_PER_MSG) {
+        unique_fd(fd).reset();
+        return;
+    }
+    fds_[count_++] = fd;
+}
+
+unique_fd fd_list::take(unsigned index) {
+    unique_fd taken(fds_[index]);
+    fds_[index] = -1;
+    return taken;
+}
+
+void fd_list::move_to(int *fds) {
+    memcpy(fds, fds_, count_ * sizeof fds_[0]);
+    count_ = 0;
+}
+
+void fd_list::take_all(fd_list &other) {
+    close_all();
+    count_ = other.count_;
+    other.move_to(fds_);
+}
+
+void fd_list::close_all() {
+    while (count_ != 0) {
+        unique_fd(fds_[--count_]).reset();
+    }
+}
+
+namespace {
+
+constexpr size_t rights_size = ZBQ_MAX_FD_PER_MSG * sizeof(int);
+
+// Room for all that the kernel can attach: descriptors, credentials, a pidfd.
+constexpr size_t control_room =
+    CMSG_SPACE(rights_size) + CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int));
+
+void take_descriptors(const cmsghdr *header, fd_list *fds) {
+    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+        int fd = -1;
+        memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+        fds->add(fd);
+    }
+}
+
+void take_ancillary(const cmsghdr *header, ancillary *with) {
+    if (header->cmsg_level != SOL_SOCKET) {
+        return;
+    }
+    if (header->cmsg_type == SCM_RIGHTS) {
+        take_descriptors(header, &with->fds);
+    } else if (header->cmsg_type == SCM_PIDFD) {
+        int fd = -1; // negative where the kernel could not make one
+        memcpy(&fd, CMSG_DATA(header), sizeof fd);
+        with->sender_pidfd.reset(fd);
+    } else if (header->cmsg_type == SCM_CREDENTIALS) {
+        ucred credentials = {};
+        memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
+        with->sender_pid = credentials.pid;
+    }
+}
+
+} // namespace
+
+ssize_t send_record(int socket, const void *bytes, size_t size, const int *fds, unsigned fd_count) {
+    iovec part = {const_cast<void *>(bytes), size}; // sendmsg only reads
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(rights_size)] = {};
+    if (fd_count != 0) {
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+        cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+        memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
+    }
+    ssize_t sent = 0;
+    do {
+        sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+ssize_t receive_record(int socket, void *bytes, size_t size, int flags, ancillary *with) {
+    iovec part = {bytes, size};
+    alignas(cmsghdr) char control[control_room];
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t received = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+    if (received < 0) {
+        return -errno;
+    }
+    for (cmsghdr *header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
+        take_ancillary(header, with);
+    }
+    with->truncated = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    return received;
+}
+
+} // namespace zbq::core

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+#include "side.hpp"
+
+#include <sys/socket.h>
+
+namespace zbq::core {
+
+int flight::calibrate(int producer_end, int consumer_end) {
+    const side_record probe = {};
+    ssize_t moved = send_record(producer_end, &probe, sizeof probe, nullptr, 0);
+    if (moved < 0) {
+        return static_cast<int>(moved);
+    }
+    const int result = socket_unread_by_peer(producer_end, &record_weight_);
+    if (result < 0) {
+        return result;
+    }
+    side_record back = {};
+    ancillary with;
+    moved = receive_record(consumer_end, &back, sizeof back, MSG_DONTWAIT, &with);
+    if (moved < 0) {
+        return static_cast<int>(moved);
+    }
+    return record_weight_ != 0 ? 0 : -ENOTSUP;
+}
+
+void flight::sent(uint8_t fd_count) {
+    counts_[sent_++ % ZBQ_MAX_FD_IN_FLIGHT] = fd_count;
+    fds_ += fd_count;
+}
+
+int flight::refresh(int producer_end) {
+    uint32_t weight = 0;
+    const int result = socket_unread_by_peer(producer_end, &weight);
+    if (result < 0) {
+        return result;
+    }
+    const uint64_t waiting = (uint64_t{weight} + record_weight_ - 1) / record_weight_;
+    while (sent_ - collected_ > waiting) {
+        fds_ -= counts_[collected_++ % ZBQ_MAX_FD_IN_FLIGHT];
+    }
+    return 0;
+}
+
+bool flight::has_room(uint8_t fd_count) const {
+    return fds_ + fd_count <= ZBQ_MAX_FD_IN_FLIGHT;
+}
+
+int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *fds,
+              uint8_t fd_count) {
+    if (!in_flight->has_room(fd_count)) {
+        const int result = in_flight->refresh(producer_end);
+        if (result < 0) {
+            return result;
+        }
+        if (!in_flight->has_room(fd_count)) {
+            return -EAGAIN;
+        }
+    }
+    const side_record record = {seq_id, fd_count, 0};
+    const ssize_t sent = send_record(producer_end, &record, sizeof record, fds, fd_count);
+    if (sent < 0) {
+        return static_cast<int>(sent);
+    }
+    in_flight->sent(fd_count);
+    return 0;
+}
+
+int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds) {
+    side_record record = {};
+    ancillary with;
+    ssize_t received = 0;
+    do {
+        received = receive_record(consumer_end, &record, sizeof record, MSG_DONTWAIT, &with);
+    } while (received == -EINTR);
+    if (received < 0) {
+        return received == -ECONNRESET ? -EPIPE : static_cast<int>(received);
+    }
+    if (received == 0 && with.fds.size() == 0) {
+        return -EPIPE;
+    }
+    if (received != sizeof record || with.truncated || record.reserved != 0 ||
+        record.fd_count == 0 || record.fd_count != with.fds.size()) {
+        return -EPROTO;
+    }
+    *seq_id = record.seq_id;
+    fds->take_all(with.fds);
+    return 0;
+}
+
+} // namespace zbq::core

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+#include "support/descriptors.hpp"
+#include "support/leaks.hpp"
+#include "support/process.hpp"
+
+#include <cerrno>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace {
+
+using numbers = std::vector<uint64_t>;
+
+class Broadcast : public testing::Test {
+protected:
+    int send(uint64_t seq_id, const std::vector<int> &fds, uint8_t count) {
+        return zbq_producer_broadcast_fds(prod_.get(), seq_id, fds.data(), count);
+    }
+    int send_one(uint64_t seq_id) { return test::broadcast(prod_.get(), seq_id); }
+
+    test::producer_ptr prod_ = test::make_producer({.clog_threshold = 1'000'000});
+    test::joined joined_ = test::join(prod_.get());
+    zbq_consumer *cons_ = joined_.consumer.get();
+    test::unique_fd fd_ = test::numbered(5);
+};
+
+TEST_F(Broadcast, OfNothingIsOk) {
+    EXPECT_EQ(zbq_producer_broadcast_fds(prod_.get(), 1, nullptr, 0), ZBQ_OK);
+    EXPECT_EQ(test::collect(cons_, 1).result, ZBQ_ERROR_AGAIN);
+}
+
+TEST_F(Broadcast, RefusesBadArgumentsAndSendsNothing) {
+    const std::vector<int> fds(255, fd_.get());
+    EXPECT_EQ(zbq_producer_broadcast_fds(nullptr, 1, fds.data(), 1), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_broadcast_fds(prod_.get(), 1, nullptr, 1), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(send(1, fds, 254), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(send(1, fds, 255), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(send(0, fds, 1), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(send(1, {fd_.get(), -1}, 2), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(send(1, {fd_.get(), 987}, 2), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(test::collect(cons_, 1).result, ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(send(1, fds, 1), ZBQ_OK); // the id was not used up
+}
+
+TEST_F(Broadcast, BadDescriptorIsToldEvenWithNobodyThere) {
+    const auto lonely = test::make_producer();
+    const int bad = -1;
+    EXPECT_EQ(zbq_producer_broadcast_fds(lonely.get(), 1, &bad, 1), ZBQ_ERROR_INVALID);
+}
+
+TEST_F(Broadcast, TwoHundredAndFiftyThreeArriveInOrder) {
+    const auto fds = test::numbered_list(ZBQ_MAX_FD_PER_MSG);
+    const test::leak_check leaks;
+    ASSERT_EQ(send(1, test::plain(fds), ZBQ_MAX_FD_PER_MSG), ZBQ_OK);
+    const test::collected got = test::collect(cons_, 1);
+    ASSERT_EQ(got.result, ZBQ_OK);
+    ASSERT_EQ(got.numbers.size(), size_t{ZBQ_MAX_FD_PER_MSG});
+    for (size_t i = 0; i < got.numbers.size(); ++i) {
+        EXPECT_EQ(got.numbers[i], i);
+    }
+}
+
+TEST_F(Broadcast, EveryPushConsumerGetsItAndNoPullConsumer) {
+    const test::joined second = test::join(prod_.get());
+    const test::joined pull = test::join(prod_.get(), ZBQ_WAKEUP_PULL);
+    ASSERT_EQ(send_one(1), ZBQ_OK);
+    EXPECT_EQ(test::collect(cons_, 1).numbers, numbers{1});
+    EXPECT_EQ(test::collect(second.consumer.get(), 1).numbers, numbers{1});
+    EXPECT_EQ(test::collect(pull.consumer.get(), 1).result, ZBQ_ERROR_NOENT);
+}
+
+TEST_F(Broadcast, PullConsumerIsToldThatThereWereDescriptors) {
+    const test::joined pull = test::join(prod_.get(), ZBQ_WAKEUP_PULL);
+    ASSERT_TRUE(test::publish(prod_.get(), "m", 3, 1));
+    zbq_msg_view view = {};
+    ASSERT_EQ(zbq_consumer_peek(pull.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(view.header->fd_count, 3);
+}
+
+TEST_F(Broadcast, CallerKeepsTheDescriptors) {
+    ASSERT_EQ(send(1, {fd_.get()}, 1), ZBQ_OK);
+    EXPECT_EQ(test::number_of(fd_.get()), 5U);
+}
+
+TEST_F(Broadcast, WakesASleeperAsACommitDoes) {
+    const uint32_t token = zbq_consumer_get_futex_token(cons_);
+    ASSERT_EQ(send_one(1), ZBQ_OK);
+    EXPECT_NE(zbq_consumer_get_futex_token(cons_), token);
+}
+
+TEST_F(Broadcast, IdsMustNotFall) {
+    ASSERT_EQ(send_one(5), ZBQ_OK);
+    EXPECT_EQ(send_one(4), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(send_one(6), ZBQ_OK);
+}
+
+TEST_F(Broadcast, CallingAgainSendsNothingTwice) {
+    ASSERT_EQ(send_one(1), ZBQ_OK);
+    ASSERT_EQ(send_one(1), ZBQ_OK);
+    EXPECT_EQ(test::info(prod_.get(), joined_.slot).fds_in_flight, 1U);
+}
+
+// Default socket buffers hold some 278 records of one descriptor; the cap lets 512 through.
+TEST_F(Broadcast, FullSideSocketIsAgainAndOnlyTheMissingGetItLater) {
+    const test::joined collector = test::join(prod_.get());
+    uint64_t seq_id = 1;
+    while (send_one(seq_id) == ZBQ_OK) {
+        ASSERT_EQ(test::collect(collector.consumer.get(), seq_id).numbers, numbers{seq_id});
+        ++seq_id;
+        ASSERT_LE(seq_id, uint64_t{ZBQ_MAX_FD_IN_FLIGHT} + 1);
+    }
+    ASSERT_GT(seq_id, 100U);
+    EXPECT_EQ(send_one(seq_id), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(test::collect(collector.consumer.get(), seq_id).numbers, numbers{seq_id});
+    EXPECT_EQ(test::collect(cons_, seq_id - 1).numbers, numbers{seq_id - 1}); // makes room
+    EXPECT_EQ(send_one(seq_id), ZBQ_OK);
+    EXPECT_EQ(test::collect(cons_, seq_id).numbers, numbers{seq_id});
+    EXPECT_EQ(test::collect(collector.consumer.get(), seq_id + 1).result, ZBQ_ERROR_AGAIN);
+}
+
+TEST_F(Broadcast, CapsWhatOneConsumerHasInFlight) {
+    const auto fds = test::numbered_list(200);
+    const auto plain = test::plain(fds);
+    ASSERT_EQ(send(1, plain, 200), ZBQ_OK);
+    ASSERT_EQ(send(2, plain, 200), ZBQ_OK);
+    EXPECT_EQ(send(3, plain, 200), ZBQ_ERROR_AGAIN); // 600
+    EXPECT_EQ(test::info(prod_.get(), joined_.slot).fds_in_flight, 400U);
+    ASSERT_EQ(test::collect(cons_, 1).numbers.size(), 200U);
+    EXPECT_EQ(send(3, plain, 200), ZBQ_OK);
+    EXPECT_EQ(test::info(prod_.get(), joined_.slot).fds_in_flight, 400U);
+    ASSERT_EQ(test::collect(cons_, 3).numbers.size(), 200U);
+    EXPECT_EQ(test::info(prod_.get(), joined_.slot).fds_in_flight, 0U);
+}
+
+TEST_F(Broadcast, NewcomersMissRecordsFromBefore) {
+    ASSERT_EQ(send_one(1), ZBQ_OK);
+    const test::joined late = test::join(prod_.get());
+    ASSERT_EQ(send_one(1), ZBQ_OK); // nobody misses it
+    ASSERT_TRUE(test::publish(prod_.get(), "m", 1, 1));
+    EXPECT_EQ(test::collect(late.consumer.get(), 1).result, ZBQ_ERROR_NOENT);
+    ASSERT_EQ(send_one(2), ZBQ_OK);
+    EXPECT_EQ(test::collect(late.consumer.get(), 2).numbers, numbers{2});
+}
+
+TEST_F(Broadcast, AConsumerThatLeftIsEvictedAndTheOthersGetIt) {
+    test::joined second = test::join(prod_.get());
+    second.consumer.reset();
+    EXPECT_EQ(send_one(1), ZBQ_OK);
+    EXPECT_EQ(test::info(prod_.get(), second.slot).eviction, uint32_t{ZBQ_EVICTION_DEAD});
+    EXPECT_EQ(test::collect(cons_, 1).numbers, numbers{1});
+}
+
+TEST_F(Broadcast, AConsumerThatNeverCollectsIsEvictedInTheEnd) {
+    const auto prod =
+        test::make_producer({.clog_threshold = 4, .stall_timeout_ns = 5 * test::ms});
+    const test::joined lazy = test::join(prod.get());
+    const std::size_t before = test::open_descriptors();
+    uint64_t seq_id = 1;
+    test::start_watchdog();
+    // No scan is called: failed attempts alone must run them.
+    while (test::stats(prod.get()).evicted[ZBQ_EVICTION_SIDE_STALLED] == 0) {
+        if (test::broadcast(prod.get(), seq_id) == ZBQ_OK) {
+            ++seq_id;
+        }
+    }
+    EXPECT_EQ(test::info(prod.get(), lazy.slot).eviction, uint32_t{ZBQ_EVICTION_SIDE_STALLED});
+    EXPECT_EQ(zbq_consumer_meta(lazy.consumer.get())->eviction,
+              uint32_t{ZBQ_EVICTION_SIDE_STALLED});
+    EXPECT_EQ(test::broadcast(prod.get(), seq_id), ZBQ_OK);
+    // The side socket, and the pidfd where the kernel gives one, are closed.
+    EXPECT_LT(test::open_descriptors(), before);
+}
+
+TEST_F(Broadcast, OneThatCollectsSlowlyIsNotEvicted) {
+    const auto prod = test::make_producer({.clog_threshold = 0, .stall_timeout_ns = 20 * test::ms});
+    const test::joined slow = test::join(prod.get());
+    uint64_t seq_id = 1;
+    for (int blocked = 0; blocked < 30;) {
+        if (test::broadcast(prod.get(), seq_id) == ZBQ_OK) {
+            ++seq_id;
+            continue;
+        }
+        ++blocked;
+        // Whatever the time between, each block finds one record more collected.
+        const uint64_t oldest = seq_id - test::info(prod.get(), slow.slot).fds_in_flight;
+        ASSERT_EQ(test::collect(slow.consumer.get(), oldest).result, ZBQ_OK);
+    }
+    EXPECT_EQ(test::stats(prod.get()).evicted[0], 0U);
+}
+
+// The kernel's limit of descriptors in flight holds for users without privileges.
+TEST_F(Broadcast, KernelLimitIsAgainAndTheHoarderPays) {
+    if (geteuid() != 0) {
+        GTEST_SKIP() << "needs root, to become a user that nobody else is";
+    }
+    test::child child([] {
+        const auto prod = test::make_producer(
+            {.clog_threshold = 0, .stall_timeout_ns = 5 * test::ms});
+        const test::joined hoarder = test::join(prod.get());
+        const test::unique_fd fd = test::numbered(1);
+        const std::vector<int> fds(100, fd.get());
+        CHILD_CHECK(setresuid(64999, 64999, 64999) == 0);
+        const rlimit limit = {150, 150};
+        CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        uint64_t seq_id = 1;
+        int again = 0;
+        while (test::stats(prod.get()).evicted[0] == 0) {
+            const int result = zbq_producer_broadcast_fds(prod.get(), seq_id, fds.data(), 100);
+            CHILD_CHECK(result == ZBQ_OK || result == ZBQ_ERROR_AGAIN);
+            seq_id += result == ZBQ_OK ? 1 : 0;
+            again += result == ZBQ_ERROR_AGAIN ? 1 : 0;
+        }
+        CHILD_CHECK(seq_id <= 5);
+        CHILD_CHECK(test::info(prod.get(), hoarder.slot).eviction == ZBQ_EVICTION_SIDE_STALLED);
+        return 0;
+    });
+    EXPECT_EQ(child.wait(), 0);
+}
+
+} // namespace

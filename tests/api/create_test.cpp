@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "support/leaks.hpp"
+#include "support/process.hpp"
+#include "support/rig.hpp"
+#include "support/sanitizer.hpp"
+
+#include <cerrno>
+#include <cstdint>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+namespace {
+
+zbq_producer *const poison = reinterpret_cast<zbq_producer *>(16);
+
+int create(const zbq_producer_params &params) {
+    zbq_producer *prod = poison;
+    const int result = zbq_producer_create(&prod, &params);
+    EXPECT_EQ(prod == nullptr, result != ZBQ_OK);
+    EXPECT_NE(prod, poison);
+    zbq_producer_destroy(prod);
+    return result;
+}
+
+TEST(Create, RefusesNull) {
+    const zbq_producer_params params = {test::page, 1, 0, 1};
+    zbq_producer *prod = poison;
+    EXPECT_EQ(zbq_producer_create(nullptr, &params), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_create(&prod, nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(prod, nullptr);
+}
+
+TEST(Create, RefusesBadNumbers) {
+    EXPECT_EQ(create({0, 1, 0, 1}), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(create({4095, 1, 0, 1}), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(create({4096 + 16, 1, 0, 1}), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(create({UINT64_MAX, 1, 0, 1}), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(create({4096, 1, 0, 0}), ZBQ_ERROR_INVALID);
+}
+
+TEST(Create, AnyMultipleOfThePageIsACapacity) {
+    const test::leak_check leaks;
+    EXPECT_EQ(create({zbq::core::page_size(), 0, 0, 1}), ZBQ_OK);
+    EXPECT_EQ(create({3 * zbq::core::page_size(), UINT64_MAX, UINT64_MAX, 1}), ZBQ_OK);
+}
+
+TEST(Create, MoreThanTheMachineHasIsNoMemory) {
+    const test::leak_check leaks;
+    EXPECT_EQ(create({uint64_t{1} << 45U, 1, 0, 1}), ZBQ_ERROR_NOMEM);
+    EXPECT_EQ(create({test::page, 1, 0, UINT32_MAX}), ZBQ_ERROR_NOMEM);
+}
+
+// Each limit of descriptors stops creation at another system call.
+TEST(Create, OutOfDescriptorsIsAnErrorThatLeavesNothing) {
+    test::child child([] {
+        const std::size_t before = test::open_descriptors();
+        for (rlim_t spare = 0; spare < 3; ++spare) {
+            const rlimit limit = {before + spare, before + 16};
+            CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+            const zbq_producer_params params = {test::page, 1, 0, 1};
+            zbq_producer *prod = poison;
+            CHILD_CHECK(zbq_producer_create(&prod, &params) == ZBQ_ERROR_IO);
+            CHILD_CHECK(errno == EMFILE);
+            CHILD_CHECK(prod == nullptr);
+            const rlimit room = {before + 16, before + 16};
+            CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &room) == 0);
+            CHILD_CHECK(test::open_descriptors() == before);
+            CHILD_CHECK(test::zbq_mappings() == 0);
+        }
+        return 0;
+    });
+    EXPECT_EQ(child.wait(), 0);
+}
+
+TEST(Create, ShortOfAddressSpaceIsNoMemory) {
+    if (test::sanitized) {
+        GTEST_SKIP() << "sanitizers reserve more address space than the limit";
+    }
+    test::child child([] {
+        const rlimit limit = {uint64_t{1} << 30U, RLIM_INFINITY};
+        CHILD_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+        const zbq_producer_params params = {uint64_t{1} << 29U, 1, 0, 1}; // 1 GiB mapped
+        zbq_producer *prod = poison;
+        CHILD_CHECK(zbq_producer_create(&prod, &params) == ZBQ_ERROR_NOMEM);
+        CHILD_CHECK(prod == nullptr);
+        CHILD_CHECK(test::zbq_mappings() == 0);
+        return 0;
+    });
+    EXPECT_EQ(child.wait(), 0);
+}
+
+TEST(Create, SaysItsParametersToTheConsumers) {
+    const auto prod = test::make_producer({3 * test::page, 7, 11, 2});
+    const test::joined joined = test::join(prod.get());
+    const zbq_control_region *control = zbq_consumer_ctrl(joined.consumer.get());
+    EXPECT_EQ(control->ring_capacity, 3 * test::page);
+    EXPECT_EQ(control->clog_threshold, 7U);
+    EXPECT_EQ(control->stall_timeout_ns, 11U);
+    EXPECT_EQ(control->producer_pid, zbq::core::process_id());
+    EXPECT_EQ(control->closed, 0U);
+}
+
+TEST(Create, DestroyOfNullIsNothing) {
+    zbq_producer_destroy(nullptr);
+}
+
+} // namespace

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include "support/leaks.hpp"
+#include "support/rig.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace {
+
+using test::unique_fd;
+
+class Handshake : public testing::Test {
+protected:
+    int handshake(int fd, zbq_wakeup_mode mode = ZBQ_WAKEUP_PUSH) {
+        return zbq_producer_handshake(prod_.get(), fd, mode, &slot_);
+    }
+
+    test::producer_ptr prod_ = test::make_producer({.max_consumers = 2});
+    uint32_t slot_ = 77;
+};
+
+TEST_F(Handshake, RefusesBadArguments) {
+    const test::socket_pair sockets = test::make_sockets();
+    const int fd = sockets.producer_end.get();
+    const unique_fd file(open("/dev/null", O_RDWR | O_CLOEXEC));
+    const unique_fd internet(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const test::leak_check leaks;
+    EXPECT_EQ(zbq_producer_handshake(nullptr, fd, ZBQ_WAKEUP_PUSH, &slot_), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_handshake(prod_.get(), fd, ZBQ_WAKEUP_PUSH, nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(handshake(fd, static_cast<zbq_wakeup_mode>(2)), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(handshake(fd, static_cast<zbq_wakeup_mode>(-1)), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(handshake(-1), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(handshake(999), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(handshake(file.get()), ZBQ_ERROR_INVALID);
+    if (internet) {
+        EXPECT_EQ(handshake(internet.get()), ZBQ_ERROR_INVALID);
+    }
+    EXPECT_EQ(test::stats(prod_.get()).consumers, 0U);
+}
+
+TEST_F(Handshake, WorksOverEveryTypeOfUnixSocket) {
+    for (const int type : {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM}) {
+        const test::leak_check leaks;
+        auto prod = test::make_producer();
+        const test::socket_pair sockets = test::make_sockets(type);
+        ASSERT_EQ(zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PULL,
+                                         &slot_),
+                  ZBQ_OK);
+        zbq_consumer *cons = nullptr;
+        ASSERT_EQ(zbq_consumer_join(sockets.consumer_end.get(), ZBQ_WAKEUP_PULL, &cons), ZBQ_OK);
+        zbq_consumer_destroy(cons);
+    }
+}
+
+TEST_F(Handshake, GivesEachConsumerASlotUntilThereIsNone) {
+    const test::joined first = test::join(prod_.get());
+    const test::joined second = test::join(prod_.get());
+    EXPECT_NE(first.slot, second.slot);
+    const test::socket_pair sockets = test::make_sockets();
+    const test::leak_check leaks;
+    EXPECT_EQ(handshake(sockets.producer_end.get()), ZBQ_ERROR_NOENT);
+}
+
+TEST_F(Handshake, TakesTheSlotOfAConsumerThatLeft) {
+    test::joined first = test::join(prod_.get());
+    const test::joined second = test::join(prod_.get());
+    first.consumer.reset();
+    const test::joined third = test::join(prod_.get());
+    EXPECT_EQ(third.slot, first.slot);
+}
+
+TEST_F(Handshake, FailsWhenThePeerIsGoneAndLeaksNothing) {
+    test::socket_pair sockets = test::make_sockets();
+    sockets.consumer_end.reset();
+    const test::leak_check leaks;
+    EXPECT_EQ(handshake(sockets.producer_end.get()), ZBQ_ERROR_IO);
+    EXPECT_EQ(test::stats(prod_.get()).consumers, 0U);
+    EXPECT_EQ(test::stats(prod_.get()).joined, 0U);
+}
+
+TEST_F(Handshake, FailsOnAnUnconnectedSocket) {
+    const unique_fd lonely(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const test::leak_check leaks;
+    EXPECT_EQ(handshake(lonely.get()), ZBQ_ERROR_IO);
+}
+
+TEST_F(Handshake, NeverBlocksOnAFullSocketAndTheSlotIsFreeAgain) {
+    const test::socket_pair sockets = test::make_sockets(); // blocking sockets
+    const char byte = 0;
+    while (send(sockets.producer_end.get(), &byte, 1, MSG_DONTWAIT) == 1) {
+    }
+    const test::leak_check leaks;
+    EXPECT_EQ(handshake(sockets.producer_end.get()), ZBQ_ERROR_IO);
+    EXPECT_EQ(test::stats(prod_.get()).consumers, 0U);
+}
+
+TEST_F(Handshake, CallerKeepsTheSocket) {
+    const test::socket_pair sockets = test::make_sockets();
+    ASSERT_EQ(handshake(sockets.producer_end.get()), ZBQ_OK);
+    EXPECT_GE(fcntl(sockets.producer_end.get(), F_GETFD), 0);
+}
+
+TEST_F(Handshake, HoldsOneSocketForAConsumerUntilItIsAnnounced) {
+    const std::size_t before = test::open_descriptors();
+    const test::socket_pair sockets = test::make_sockets();
+    ASSERT_EQ(handshake(sockets.producer_end.get()), ZBQ_OK);
+    EXPECT_EQ(test::open_descriptors(), before + 2 + 1);
+}
+
+TEST_F(Handshake, ConsumerStartsWithTheNextMessage) {
+    const test::joined early = test::join(prod_.get());
+    ASSERT_TRUE(test::publish(prod_.get(), "before"));
+    const test::joined late = test::join(prod_.get());
+    ASSERT_TRUE(test::publish(prod_.get(), "after"));
+    std::string payload;
+    ASSERT_EQ(test::read_one(late.consumer.get(), &payload), ZBQ_OK);
+    EXPECT_EQ(payload, "after");
+    ASSERT_EQ(test::read_one(early.consumer.get(), &payload), ZBQ_OK);
+    EXPECT_EQ(payload, "before");
+}
+
+// A peer that took the socket but never receives holds a slot only as long as its end lives.
+TEST_F(Handshake, UnreceivedJoinIsDeadWhenTheSocketGoes) {
+    test::socket_pair sockets = test::make_sockets();
+    ASSERT_EQ(handshake(sockets.producer_end.get()), ZBQ_OK);
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod_.get()).consumers, 1U);
+    sockets.consumer_end.reset();
+    sockets.producer_end.reset();
+    EXPECT_EQ(test::scan_until_evicted(prod_.get(), slot_), uint32_t{ZBQ_EVICTION_DEAD});
+}
+
+} // namespace

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include "atomics.hpp"
+#include "support/process.hpp"
+#include "support/rig.hpp"
+
+#include <gtest/gtest.h>
+#include <string>
+#include <unistd.h>
+
+namespace {
+
+using test::ms;
+using test::page;
+
+void scan_for(zbq_producer *prod, uint64_t nanoseconds) {
+    const uint64_t start = zbq::core::monotonic_ns();
+    while (zbq::core::monotonic_ns() - start < nanoseconds) {
+        ASSERT_EQ(zbq_producer_scan(prod), ZBQ_OK);
+        usleep(500);
+    }
+}
+
+TEST(Scan, RefusesNull) {
+    EXPECT_EQ(zbq_producer_scan(nullptr), ZBQ_ERROR_INVALID);
+}
+
+TEST(Scan, LeavesAConsumerWithNothingToReadAlone) {
+    const auto prod = test::make_producer({.capacity = page, .stall_timeout_ns = 1});
+    const test::joined idle = test::join(prod.get());
+    scan_for(prod.get(), 5 * ms);
+    EXPECT_EQ(test::stats(prod.get()).evicted[0], 0U);
+}
+
+TEST(Scan, LeavesALaggardAloneWhileThereIsRoom) {
+    const auto prod = test::make_producer({.capacity = page, .stall_timeout_ns = 1});
+    const test::joined slow = test::join(prod.get());
+    ASSERT_TRUE(test::publish(prod.get(), std::string(1000, 'x')));
+    scan_for(prod.get(), 5 * ms);
+    EXPECT_EQ(test::stats(prod.get()).evicted[0], 0U);
+}
+
+TEST(Scan, EvictsTheOneThatHoldsAFullRing) {
+    const auto prod = test::make_producer({.capacity = page, .stall_timeout_ns = 2 * ms});
+    const test::joined hung = test::join(prod.get());
+    const test::joined quick = test::join(prod.get());
+    test::fill(prod.get());
+    test::skip_all(quick.consumer.get());
+    EXPECT_EQ(test::scan_until_evicted(prod.get(), hung.slot), uint32_t{ZBQ_EVICTION_STALLED});
+    EXPECT_EQ(test::stats(prod.get()).evicted[ZBQ_EVICTION_STALLED], 1U);
+    EXPECT_EQ(test::stats(prod.get()).consumers, 1U);
+    EXPECT_TRUE(zbq_consumer_valid(quick.consumer.get()));
+    EXPECT_FALSE(zbq_consumer_valid(hung.consumer.get()));
+}
+
+// The clock starts at the first look, however long the consumer was behind before it.
+TEST(Scan, FirstLookOnlyStartsTheClock) {
+    const auto prod =
+        test::make_producer({.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const test::joined hung = test::join(prod.get());
+    test::fill(prod.get());
+    usleep(5000);
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod.get()).evicted[0], 0U);
+    usleep(5000);
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod.get()).evicted[ZBQ_EVICTION_STALLED], 1U);
+}
+
+TEST(Scan, ATailThatMovesRestartsTheClock) {
+    const auto prod =
+        test::make_producer({.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const test::joined slow = test::join(prod.get());
+    std::string payload;
+    for (int i = 0; i < 20; ++i) {
+        test::fill(prod.get());
+        usleep(3000); // past the time-out every time
+        ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+        ASSERT_EQ(test::stats(prod.get()).evicted[0], 0U);
+        ASSERT_EQ(test::read_one(slow.consumer.get(), &payload), ZBQ_OK);
+    }
+}
+
+TEST(Scan, TheProgressTimeDecidesNothing) {
+    const auto prod = test::make_producer({.capacity = page, .stall_timeout_ns = 2 * ms});
+    const test::joined liar = test::join(prod.get());
+    test::fill(prod.get());
+    uint32_t evicted = 0;
+    for (uint64_t time = 1; evicted == 0; ++time) {
+        zbq::core::progress_publish(zbq_consumer_meta(liar.consumer.get()), time * 1'000'000'000U);
+        ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+        evicted = test::info(prod.get(), liar.slot).eviction;
+    }
+    EXPECT_EQ(evicted, uint32_t{ZBQ_EVICTION_STALLED});
+}
+
+TEST(Scan, TimeoutOfZeroIsNeverForStallingButTheDeadGo) {
+    const auto prod = test::make_producer({.capacity = page, .stall_timeout_ns = 0});
+    test::joined hung = test::join(prod.get());
+    test::fill(prod.get());
+    scan_for(prod.get(), 5 * ms);
+    EXPECT_EQ(test::stats(prod.get()).evicted[0], 0U);
+    hung.consumer.reset();
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod.get()).evicted[ZBQ_EVICTION_DEAD], 1U);
+}
+
+// Hung consumers at different places are waited for together, not in turn.
+TEST(Scan, ClocksOfAllThatAreBehindRunWhileTheProducerWaits) {
+    const auto prod = test::make_producer(
+        {.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const test::joined first = test::join(prod.get());
+    const test::joined second = test::join(prod.get());
+    std::string payload;
+    test::fill(prod.get());
+    ASSERT_EQ(test::read_one(second.consumer.get(), &payload), ZBQ_OK);
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    usleep(3000);
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    EXPECT_EQ(test::info(prod.get(), first.slot).eviction, uint32_t{ZBQ_EVICTION_STALLED});
+    EXPECT_EQ(test::info(prod.get(), second.slot).eviction, uint32_t{ZBQ_EVICTION_NONE});
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod.get(), page, &run), ZBQ_ERROR_AGAIN);
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK); // in the way now; its time is long up
+    EXPECT_EQ(test::info(prod.get(), second.slot).eviction, uint32_t{ZBQ_EVICTION_STALLED});
+}
+
+TEST(Scan, EvictsWhoHoldsBackWhatTheProducerAskedFor) {
+    const auto prod = test::make_producer(
+        {.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const test::joined hung = test::join(prod.get());
+    ASSERT_TRUE(test::publish(prod.get(), std::string(1000, 'x')));
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod.get(), page, &run), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(test::scan_until_evicted(prod.get(), hung.slot), uint32_t{ZBQ_EVICTION_STALLED});
+    EXPECT_EQ(zbq_producer_reserve(prod.get(), page, &run), ZBQ_OK);
+}
+
+class BadTail : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(BadTail, IsEvictedAtOnce) {
+    const auto prod = test::make_producer({.capacity = page});
+    const test::joined other = test::join(prod.get());
+    const test::joined liar = test::join(prod.get());
+    std::string payload;
+    ASSERT_TRUE(test::publish(prod.get(), "one"));
+    ASSERT_TRUE(test::publish(prod.get(), "two"));
+    ASSERT_EQ(test::read_one(liar.consumer.get(), &payload), ZBQ_OK);
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    zbq::core::tail_publish(zbq_consumer_meta(liar.consumer.get()), GetParam());
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    EXPECT_EQ(test::info(prod.get(), liar.slot).eviction, uint32_t{ZBQ_EVICTION_PROTOCOL});
+    EXPECT_EQ(zbq_consumer_meta(liar.consumer.get())->eviction, uint32_t{ZBQ_EVICTION_PROTOCOL});
+    EXPECT_TRUE(zbq_consumer_valid(other.consumer.get()));
+    EXPECT_EQ(test::stats(prod.get()).slowest_tail, 0U);
+}
+
+// The head is at 64 and the last tail seen was 32.
+INSTANTIATE_TEST_SUITE_P(Values, BadTail,
+                         testing::Values(16U, 0U, 40U, 80U, UINT64_MAX, UINT64_MAX - 15));
+
+// Not only a scan looks: so does the first query that reads the tails.
+TEST(Scan, BadTailIsFoundByAQuery) {
+    const auto prod = test::make_producer({.capacity = page, .clog_threshold = UINT64_MAX});
+    const test::joined liar = test::join(prod.get());
+    test::fill(prod.get());
+    zbq::core::tail_publish(zbq_consumer_meta(liar.consumer.get()), 8);
+    EXPECT_EQ(zbq_producer_query(prod.get()).max_bytes, page);
+    EXPECT_EQ(test::stats(prod.get()).scans, 0U);
+}
+
+TEST(Scan, SlotIsUsedAgainAfterAnEviction) {
+    const auto prod = test::make_producer({.max_consumers = 1});
+    for (int i = 0; i < 5; ++i) {
+        test::joined joined = test::join(prod.get());
+        ASSERT_TRUE(test::publish(prod.get(), "m"));
+        EXPECT_EQ(test::skip_all(joined.consumer.get()), 1);
+        joined.consumer.reset();
+        ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    }
+    EXPECT_EQ(test::stats(prod.get()).joined, 5U);
+    EXPECT_EQ(test::stats(prod.get()).evicted[ZBQ_EVICTION_DEAD], 5U);
+}
+
+} // namespace

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include "atomics.hpp"
+#include "support/descriptors.hpp"
+#include "support/process.hpp"
+#include "support/rig.hpp"
+
+#include <csignal>
+#include <gtest/gtest.h>
+#include <sys/time.h>
+#include <thread>
+#include <unistd.h>
+
+namespace {
+
+class Wait : public testing::Test {
+protected:
+    int wait(uint32_t token) { return zbq_consumer_wait_broadcast(cons_, token); }
+    uint32_t token() { return zbq_consumer_get_futex_token(cons_); }
+
+    test::producer_ptr prod_ = test::make_producer({.capacity = test::page});
+    test::joined joined_ = test::join(prod_.get());
+    zbq_consumer *cons_ = joined_.consumer.get();
+};
+
+TEST_F(Wait, RefusesNullAndPullMode) {
+    EXPECT_EQ(zbq_consumer_wait_broadcast(nullptr, 0), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_get_futex_token(nullptr), 0U);
+    const test::joined pull = test::join(prod_.get(), ZBQ_WAKEUP_PULL);
+    EXPECT_EQ(zbq_consumer_wait_broadcast(pull.consumer.get(), 0), ZBQ_ERROR_INVALID);
+}
+
+TEST_F(Wait, ReturnsAtOnceWhenTheWordDiffers) {
+    const uint32_t before = token();
+    ASSERT_TRUE(test::publish(prod_.get(), "x"));
+    EXPECT_EQ(wait(before), ZBQ_OK);
+    EXPECT_EQ(wait(before), ZBQ_OK); // and again
+}
+
+TEST_F(Wait, EndsWithTheSliceWhenNothingHappens) {
+    EXPECT_EQ(wait(token()), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 0U);
+}
+
+void ignore(int) {}
+
+TEST_F(Wait, ASignalIsAgain) {
+    struct sigaction action = {};
+    action.sa_handler = ignore;
+    ASSERT_EQ(sigaction(SIGALRM, &action, nullptr), 0);
+    const itimerval every_millisecond = {{0, 1000}, {0, 1000}};
+    const itimerval never = {};
+    const uint32_t before = token();
+    ASSERT_EQ(setitimer(ITIMER_REAL, &every_millisecond, nullptr), 0);
+    EXPECT_EQ(wait(before), ZBQ_ERROR_AGAIN);
+    ASSERT_EQ(setitimer(ITIMER_REAL, &never, nullptr), 0);
+}
+
+TEST_F(Wait, EndOfTheStream) {
+    ASSERT_TRUE(test::publish(prod_.get(), "x"));
+    const uint32_t before = token();
+    prod_.reset();
+    EXPECT_EQ(wait(before), ZBQ_OK); // there is something to read
+    EXPECT_EQ(test::skip_all(cons_), 1);
+    EXPECT_EQ(wait(before), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(wait(token()), ZBQ_ERROR_NOENT);
+}
+
+TEST_F(Wait, EvictedIsToldBeforeAnythingElse) {
+    ASSERT_TRUE(test::publish(prod_.get(), "unread"));
+    zbq::core::tail_publish(zbq_consumer_meta(cons_), 8);
+    const uint32_t before = token();
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(wait(before), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(wait(token()), ZBQ_ERROR_NOENT);
+}
+
+TEST_F(Wait, ProducerInThisProcessIsAlive) {
+    EXPECT_TRUE(zbq_consumer_is_producer_alive(cons_));
+    prod_.reset();
+    EXPECT_TRUE(zbq_consumer_is_producer_alive(cons_)); // the process runs on
+}
+
+// Sleeps, as the page tells, until something happens in this thread.
+class Sleeper {
+public:
+    explicit Sleeper(zbq_consumer *cons)
+        : cons_(cons), token_(zbq_consumer_get_futex_token(cons)), thread_([this] { run(); }) {
+        while (!zbq::core::parked_seen(zbq_consumer_meta(cons_))) {
+            std::this_thread::yield();
+        }
+    }
+    int result() {
+        thread_.join();
+        return result_;
+    }
+
+private:
+    void run() {
+        do {
+            result_ = zbq_consumer_wait_broadcast(cons_, token_);
+        } while (result_ == ZBQ_ERROR_AGAIN);
+    }
+
+    zbq_consumer *cons_;
+    uint32_t token_;
+    int result_ = 0;
+    std::thread thread_;
+};
+
+TEST_F(Wait, SleeperIsWokenByACommit) {
+    Sleeper sleeper(cons_);
+    ASSERT_TRUE(test::publish(prod_.get(), "x"));
+    EXPECT_EQ(sleeper.result(), ZBQ_OK);
+}
+
+TEST_F(Wait, SleeperIsWokenByDescriptors) {
+    Sleeper sleeper(cons_);
+    ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
+    EXPECT_EQ(sleeper.result(), ZBQ_OK);
+}
+
+TEST_F(Wait, SleeperIsWokenByTheEnd) {
+    Sleeper sleeper(cons_);
+    prod_.reset();
+    EXPECT_EQ(sleeper.result(), ZBQ_ERROR_NOENT);
+}
+
+TEST_F(Wait, SleeperIsWokenByItsEviction) {
+    Sleeper sleeper(cons_);
+    zbq::core::tail_publish(zbq_consumer_meta(cons_), 8);
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(sleeper.result(), ZBQ_ERROR_NOENT);
+}
+
+} // namespace

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+//
+// System calls of the fast path, counted by the kernel's tracer.
+#include "support/remote.hpp"
+#include "support/syscalls.hpp"
+
+#include <csignal>
+#include <gtest/gtest.h>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace {
+
+TEST(WakeCount, FastPathMakesNoSystemCall) {
+    const test::syscall_counts counts = test::count_syscalls([] {
+        const auto prod = test::make_producer({.capacity = test::page});
+        const test::joined push = test::join(prod.get());
+        const test::joined pull = test::join(prod.get(), ZBQ_WAKEUP_PULL);
+        zbq_consumer_publish(push.consumer.get(), 0); // the clock's first call may look around
+        test::begin_counting();
+        for (int i = 0; i < 1000; ++i) { // many times round the ring
+            const zbq_contiguous_run run = zbq_producer_query(prod.get());
+            CHILD_CHECK(run.max_bytes >= 64);
+            *static_cast<zbq_msg_header *>(run.base) = {48, 0, 0, 0, 0};
+            CHILD_CHECK(zbq_producer_commit(prod.get(), 64, ZBQ_COMMIT_NONE));
+            for (zbq_consumer *cons : {push.consumer.get(), pull.consumer.get()}) {
+                zbq_msg_view view = {};
+                CHILD_CHECK(zbq_consumer_peek(cons, &view) == ZBQ_OK);
+                CHILD_CHECK(zbq_consumer_valid(cons));
+                zbq_consumer_publish(cons, view.logical_offset + view.total_len);
+                CHILD_CHECK(zbq_consumer_next(cons, &view) == ZBQ_ERROR_AGAIN);
+            }
+        }
+        test::end_counting();
+        return 0;
+    });
+    EXPECT_EQ(counts.exit_status, 0);
+    EXPECT_EQ(counts.total(), 0);
+}
+
+// The traced process is the producer; the sleepers are its children, and not traced.
+int commits_with_sleepers(int sleepers, int commits) {
+    const auto prod = test::make_producer({.capacity = test::page});
+    std::vector<std::unique_ptr<test::remote_consumer>> consumers;
+    for (int i = 0; i < sleepers; ++i) {
+        consumers.push_back(std::make_unique<test::remote_consumer>(
+            prod, ZBQ_WAKEUP_PUSH, [commits](zbq_consumer *cons) {
+                std::string payload;
+                for (int read = 0; read < commits; ++read) {
+                    CHILD_CHECK(test::wait_and_read(cons, &payload) == ZBQ_OK);
+                }
+                return 0;
+            }));
+    }
+    for (int i = 0; i < commits; ++i) {
+        for (const auto &consumer : consumers) {
+            test::wait_until_parked(prod.get(), consumer->slot());
+        }
+        test::begin_counting();
+        CHILD_CHECK(test::publish(prod.get(), "x"));
+        test::end_counting();
+    }
+    int status = 0;
+    for (const auto &consumer : consumers) {
+        status |= consumer->process().wait();
+    }
+    return status;
+}
+
+TEST(WakeCount, OneWakeForEachCommitHoweverManySleep) {
+    constexpr int commits = 5;
+    for (const int sleepers : {1, 2, 7}) {
+        const auto counts =
+            test::count_syscalls([=] { return commits_with_sleepers(sleepers, commits); });
+        EXPECT_EQ(counts.exit_status, 0);
+        EXPECT_EQ(counts.futex_wakes, commits) << sleepers << " sleepers";
+        EXPECT_EQ(counts.total(), commits) << sleepers << " sleepers";
+    }
+}
+
+// The mark is cleared by the wake: what follows before the sleepers run wakes nobody again.
+TEST(WakeCount, CommitsThatFollowAWakeMakeNone) {
+    const auto counts = test::count_syscalls([] {
+        const auto prod = test::make_producer({.capacity = test::page});
+        test::remote_consumer sleeper(prod, ZBQ_WAKEUP_PUSH, [](zbq_consumer *cons) {
+            std::string payload;
+            return test::wait_and_read(cons, &payload);
+        });
+        test::wait_until_parked(prod.get(), sleeper.slot());
+        sleeper.process().stop(); // it cannot run, nor park again
+        test::begin_counting();
+        for (int i = 0; i < 10; ++i) {
+            CHILD_CHECK(test::publish(prod.get(), "x"));
+        }
+        test::end_counting();
+        sleeper.process().signal(SIGCONT);
+        return sleeper.process().wait();
+    });
+    EXPECT_EQ(counts.exit_status, 0);
+    EXPECT_EQ(counts.futex_wakes, 1);
+    EXPECT_EQ(counts.total(), 1);
+}
+
+} // namespace

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#include "support/leaks.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+#include <string>
+
+namespace test {
+
+std::size_t open_descriptors() {
+    const std::filesystem::directory_iterator entries("/proc/self/fd");
+    return static_cast<std::size_t>(std::distance(begin(entries), end(entries))) - 1; // its own
+}
+
+std::size_t zbq_mappings() {
+    std::ifstream maps("/proc/self/maps");
+    std::size_t count = 0;
+    for (std::string line; std::getline(maps, line);) {
+        count += line.find("memfd:zbq-") != std::string::npos ? 1U : 0U;
+    }
+    return count;
+}
+
+leak_check::leak_check() : descriptors_(open_descriptors()), mappings_(zbq_mappings()) {}
+
+leak_check::~leak_check() {
+    EXPECT_EQ(open_descriptors(), descriptors_) << "descriptors leaked";
+    EXPECT_EQ(zbq_mappings(), mappings_) << "mappings leaked";
+}
+
+} // namespace test
