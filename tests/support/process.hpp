@@ -19,7 +19,7 @@ public:
     ~step_pipe();
 
     void send(std::uint64_t word) const;
-    [[nodiscard]] std::uint64_t receive() const; // waits; exits the process at the end
+    std::uint64_t receive() const; // waits; exits the process at the end
 
 private:
     int ends_[2] = {-1, -1};

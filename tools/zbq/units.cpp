@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#include "units.hpp"
+
+#include "errors.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <ctime>
+#include <optional>
+#include <utility>
+
+namespace zbq::tool {
+
+namespace {
+
+struct unit {
+    std::string_view name;
+    uint64_t factor;
+};
+
+constexpr std::array size_units = {unit{"", 1}, unit{"K", 1ULL << 10U}, unit{"M", 1ULL << 20U},
+                                   unit{"G", 1ULL << 30U}};
+constexpr std::array duration_units = {unit{"us", microsecond}, unit{"ms", millisecond},
+                                       unit{"s", second}};
+
+template <typename Units>
+std::optional<uint64_t> parse(std::string_view text, const Units &units) {
+    uint64_t number = 0;
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc()) {
+        return std::nullopt;
+    }
+    const std::string_view name = text.substr(static_cast<size_t>(rest - text.data()));
+    for (const unit &each : units) {
+        uint64_t product = 0;
+        if (each.name == name && !__builtin_mul_overflow(number, each.factor, &product)) {
+            return product;
+        }
+    }
+    return std::nullopt;
+}
+
+uint64_t read_clock(clockid_t clock) {
+    timespec now = {};
+    clock_gettime(clock, &now);
+    return static_cast<uint64_t>(now.tv_sec) * second + static_cast<uint64_t>(now.tv_nsec);
+}
+
+} // namespace
+
+uint64_t parse_size(std::string_view option, std::string_view text) {
+    const std::optional<uint64_t> size = parse(text, size_units);
+    if (!size) {
+        throw usage_error(fmt::format(
+            "{}: '{}' is not a size; give bytes, or a number with K, M or G", option, text));
+    }
+    return *size;
+}
+
+uint64_t parse_duration(std::string_view option, std::string_view text) {
+    const std::optional<uint64_t> duration = parse(text, duration_units);
+    if (text != "0" && !duration) {
+        throw usage_error(fmt::format(
+            "{}: '{}' is not a duration; give a number with us, ms or s, or 0", option, text));
+    }
+    return duration.value_or(0);
+}
+
+std::string format_bytes(double bytes) {
+    constexpr std::array names = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t step = 0;
+    while (bytes >= 1024 && step + 1 < names.size()) {
+        bytes /= 1024;
+        ++step;
+    }
+    return step == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, names[step]);
+}
+
+double as_seconds(uint64_t nanoseconds) {
+    return static_cast<double>(nanoseconds) / static_cast<double>(second);
+}
+
+uint64_t now_ns() {
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t now_coarse_ns() {
+    return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
+void sleep_ns(uint64_t nanoseconds) {
+    const timespec time = {static_cast<time_t>(nanoseconds / second),
+                           static_cast<long>(nanoseconds % second)};
+    nanosleep(&time, nullptr); // a signal ends it early, as it should
+}
+
+void backoff::sleep() {
+    sleep_ns(next_);
+    next_ = std::min(next_ * 2, last);
+}
+
+} // namespace zbq::tool

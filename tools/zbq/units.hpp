@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+//
+// Sizes, durations and the clock.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace zbq::tool {
+
+constexpr uint64_t microsecond = 1'000;
+constexpr uint64_t millisecond = 1'000'000;
+constexpr uint64_t second = 1'000'000'000;
+
+// "4096", "64K", "1M", "1G": powers of 1024. Throws a usage error that names the option.
+uint64_t parse_size(std::string_view option, std::string_view text);
+
+// "500ms", "2s", "20us", "0", in nanoseconds.
+uint64_t parse_duration(std::string_view option, std::string_view text);
+
+std::string format_bytes(double bytes); // "1.5 MiB"
+double as_seconds(uint64_t nanoseconds);
+
+uint64_t now_ns();        // CLOCK_MONOTONIC
+uint64_t now_coarse_ns(); // the same to a few milliseconds, cheaper
+void sleep_ns(uint64_t nanoseconds);
+
+// A sleep that grows from 50 us to 1 ms, for loops that poll.
+class backoff {
+public:
+    void sleep();
+    void reset() { next_ = first; }
+
+private:
+    static constexpr uint64_t first = 50 * microsecond;
+    static constexpr uint64_t last = millisecond;
+    uint64_t next_ = first;
+};
+
+} // namespace zbq::tool
