@@ -184,7 +184,6 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->baseline = payload.join_baseline;
     cons->newest_record = payload.seq_floor;
     cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
-    cons->owner = process_id();
 }
 
 int announce_to_producer(const zbq_consumer *cons, uint32_t slot_index) {
@@ -268,6 +267,7 @@ int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **ou
         return ZBQ_ERROR_NOMEM;
     }
     auto *cons = new (memory) zbq_consumer;
+    cons->owner = process_id();
     const int result = join(rendezvous_fd, mode, cons);
     if (result != ZBQ_OK) {
         zbq_consumer_destroy(cons);

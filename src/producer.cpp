@@ -125,10 +125,10 @@ bool count_failure(zbq_producer *prod, uint64_t *failures) {
     return true;
 }
 
-// A query says no size: what the producer waits for is more than it got, unless the
-// physical end is what stopped it.
+// A query says no size: what the producer waits for is more than it got, unless only the
+// physical end stopped it.
 void want_more_than(zbq_producer *prod, uint64_t room) {
-    if (room < prod->capacity - prod->head_position) {
+    if (room == known_free(prod)) {
         prod->wanted = room + ZBQ_MSG_ALIGN;
     }
 }

@@ -69,10 +69,12 @@ int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *f
 int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds) {
     side_record record = {};
     ancillary with;
-    ssize_t received = 0;
-    do {
+    ssize_t received = receive_record(consumer_end, &record, sizeof record, MSG_DONTWAIT, &with);
+    if (received == -ECONNRESET) {
+        // The producer closed its end with our announcement unread. Told once, before what is
+        // still queued (unix_release_sock and sock_error in the kernel).
         received = receive_record(consumer_end, &record, sizeof record, MSG_DONTWAIT, &with);
-    } while (received == -EINTR);
+    }
     if (received < 0) {
         return received == -ECONNRESET ? -EPIPE : static_cast<int>(received);
     }

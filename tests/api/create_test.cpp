@@ -52,24 +52,12 @@ TEST(Create, MoreThanTheMachineHasIsNoMemory) {
 
 // Each limit of descriptors stops creation at another system call.
 TEST(Create, OutOfDescriptorsIsAnErrorThatLeavesNothing) {
-    test::child child([] {
-        const std::size_t before = test::open_descriptors();
-        for (rlim_t spare = 0; spare < 3; ++spare) {
-            const rlimit limit = {before + spare, before + 16};
-            CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-            const zbq_producer_params params = {test::page, 1, 0, 1};
-            zbq_producer *prod = poison;
-            CHILD_CHECK(zbq_producer_create(&prod, &params) == ZBQ_ERROR_IO);
-            CHILD_CHECK(errno == EMFILE);
-            CHILD_CHECK(prod == nullptr);
-            const rlimit room = {before + 16, before + 16};
-            CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &room) == 0);
-            CHILD_CHECK(test::open_descriptors() == before);
-            CHILD_CHECK(test::zbq_mappings() == 0);
-        }
-        return 0;
-    });
-    EXPECT_EQ(child.wait(), 0);
+    for (unsigned spare = 0; spare < 3; ++spare) {
+        const test::leak_check leaks;
+        const test::descriptor_shortage shortage(spare);
+        EXPECT_EQ(create({test::page, 1, 0, 1}), ZBQ_ERROR_IO);
+        EXPECT_EQ(errno, EMFILE);
+    }
 }
 
 TEST(Create, ShortOfAddressSpaceIsNoMemory) {

@@ -59,6 +59,7 @@ TEST_F(Handshake, GivesEachConsumerASlotUntilThereIsNone) {
     const test::joined second = test::join(prod_.get());
     EXPECT_NE(first.slot, second.slot);
     const test::socket_pair sockets = test::make_sockets();
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK); // takes the announcements' pidfds
     const test::leak_check leaks;
     EXPECT_EQ(handshake(sockets.producer_end.get()), ZBQ_ERROR_NOENT);
 }

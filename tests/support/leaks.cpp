@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <iterator>
 #include <string>
+#include <unistd.h>
 
 namespace test {
 
@@ -28,6 +29,26 @@ leak_check::leak_check() : descriptors_(open_descriptors()), mappings_(zbq_mappi
 leak_check::~leak_check() {
     EXPECT_EQ(open_descriptors(), descriptors_) << "descriptors leaked";
     EXPECT_EQ(zbq_mappings(), mappings_) << "mappings leaked";
+}
+
+descriptor_shortage::descriptor_shortage(unsigned spare) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit tight = {256, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &tight);
+    for (int fd = dup(0); fd >= 0; fd = dup(0)) {
+        fillers_.push_back(fd);
+    }
+    for (; spare != 0; --spare) {
+        close(fillers_.back());
+        fillers_.pop_back();
+    }
+}
+
+descriptor_shortage::~descriptor_shortage() {
+    for (const int fd : fillers_) {
+        close(fd);
+    }
+    setrlimit(RLIMIT_NOFILE, &before_);
 }
 
 } // namespace test

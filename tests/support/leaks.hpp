@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstddef>
+#include <sys/resource.h>
+#include <vector>
 
 namespace test {
 
@@ -21,6 +23,19 @@ public:
 private:
     std::size_t descriptors_;
     std::size_t mappings_;
+};
+
+// Leaves the process no more descriptors than `spare` while it lives.
+class descriptor_shortage {
+public:
+    explicit descriptor_shortage(unsigned spare);
+    descriptor_shortage(const descriptor_shortage &) = delete;
+    descriptor_shortage &operator=(const descriptor_shortage &) = delete;
+    ~descriptor_shortage();
+
+private:
+    rlimit before_ = {};
+    std::vector<int> fillers_;
 };
 
 } // namespace test
