@@ -30,7 +30,7 @@ void note(syscall_counts *counts, bool *counting, std::uint64_t number, std::uin
         return;
     }
     ++counts->by_number[static_cast<long>(number)];
-    if (number == SYS_futex && (operation & FUTEX_CMD_MASK) == FUTEX_WAKE) {
+    if (number == SYS_futex && (operation & static_cast<std::uint64_t>(FUTEX_CMD_MASK)) == FUTEX_WAKE) {
         ++counts->futex_wakes;
     }
 }
