@@ -27,6 +27,10 @@ void release(zbq_producer *prod) {
 }
 
 bool allocate_slots(zbq_producer *prod, uint32_t count) {
+    // As for the ring below: the kernel may promise memory that it does not have.
+    if (uint64_t{count} * sizeof(slot) > physical_memory()) {
+        return false;
+    }
     prod->active = static_cast<uint32_t *>(calloc(count, sizeof(uint32_t)));
     prod->push_pages =
         static_cast<zbq_consumer_metadata **>(calloc(count, sizeof(zbq_consumer_metadata *)));
