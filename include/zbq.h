@@ -162,10 +162,10 @@ typedef struct zbq_join_payload {
 
 #define ZBQ_PROTOCOL_VERSION 1
 
-#define ZBQ_ASSERT_AT(type, field, offset) \
+#define ZBQ_ASSERT_AT(type, field, offset)                                                         \
     ZBQ_STATIC_ASSERT(offsetof(type, field) == (offset), #type "." #field " is at " #offset)
-#define ZBQ_ASSERT_SIZE(type, size, align)                          \
-    ZBQ_STATIC_ASSERT(sizeof(type) == (size), #type " is " #size);  \
+#define ZBQ_ASSERT_SIZE(type, size, align)                                                         \
+    ZBQ_STATIC_ASSERT(sizeof(type) == (size), #type " is " #size);                                 \
     ZBQ_STATIC_ASSERT(ZBQ_ALIGNOF(type) == (align), #type " aligns at " #align)
 #if defined(__cplusplus)
 #define ZBQ_ALIGNOF(type) alignof(type)

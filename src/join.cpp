@@ -64,8 +64,7 @@ struct consumer_ends {
 
 int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, consumer_ends *ends) {
     region page;
-    int result =
-        region_create("zbq-consumer", metadata_size, false, sharing::writable, &page);
+    int result = region_create("zbq-consumer", metadata_size, false, sharing::writable, &page);
     if (result < 0) {
         return result;
     }
@@ -164,8 +163,8 @@ int map_all(const join_message &message, zbq_consumer *cons) {
     if (result < 0) {
         return result;
     }
-    result = region_open(fds.at(join_ring), message.payload.ring_capacity, true,
-                         sharing::read_only, &cons->ring_memory);
+    result = region_open(fds.at(join_ring), message.payload.ring_capacity, true, sharing::read_only,
+                         &cons->ring_memory);
     if (result < 0) {
         return result;
     }

@@ -223,7 +223,7 @@ void send_to(zbq_producer *prod, slot *consumer, const record_to_send &record, s
     case -ECONNRESET:
         evict(prod, consumer, ZBQ_EVICTION_DEAD);
         break;
-    case -EBADF: // closed by another thread since it was checked
+    case -EBADF:  // closed by another thread since it was checked
     case -EINVAL: // of a kind that cannot be passed (io_uring)
         tally->refused = true;
         break;

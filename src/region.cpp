@@ -63,8 +63,7 @@ int map_mirrored(int fd, uint64_t size, int protection, mapping *out) {
 }
 
 int map(int fd, uint64_t size, bool mirrored, int protection, mapping *out) {
-    return mirrored ? map_mirrored(fd, size, protection, out)
-                    : map_once(fd, size, protection, out);
+    return mirrored ? map_mirrored(fd, size, protection, out) : map_once(fd, size, protection, out);
 }
 
 // Some kernels accept the seal for files whose mappings they do not check (hugetlb before

@@ -2,14 +2,17 @@
 //
 // The library, in the order in which data flows: read it in this order. This is the one
 // file that is compiled.
-#include "layout.hpp"  // the picture of the memory
-#include "atomics.hpp" // the accesses to shared words, and their pairs
-#include "ring.hpp"    // the arithmetic
+//
+// clang-format off: sorting would lose that order
+// NOLINTBEGIN(bugprone-suspicious-include): the parts of one translation unit
+#include "layout.hpp"   // the picture of the memory
+#include "atomics.hpp"  // the accesses to shared words, and their pairs
+#include "ring.hpp"     // the arithmetic
 
-#include "os.cpp"     // the door to the kernel
-#include "region.cpp" // shared memory: made and sealed, checked and mapped
-#include "scm.cpp"    // records with descriptors
-#include "side.cpp"   // the side channel
+#include "os.cpp"       // the door to the kernel
+#include "region.cpp"   // shared memory: made and sealed, checked and mapped
+#include "scm.cpp"      // records with descriptors
+#include "side.cpp"     // the side channel
 
 #include "wake.hpp"     // sleeping and waking
 #include "producer.cpp" // the stream
@@ -17,3 +20,5 @@
 #include "consumer.cpp" // reading
 #include "evict.cpp"    // losing consumers
 #include "info.cpp"     // accounts
+// NOLINTEND(bugprone-suspicious-include)
+// clang-format on

@@ -152,8 +152,7 @@ TEST_F(Broadcast, AConsumerThatLeftIsEvictedAndTheOthersGetIt) {
 }
 
 TEST_F(Broadcast, AConsumerThatNeverCollectsIsEvictedInTheEnd) {
-    const auto prod =
-        test::make_producer({.clog_threshold = 4, .stall_timeout_ns = 5 * test::ms});
+    const auto prod = test::make_producer({.clog_threshold = 4, .stall_timeout_ns = 5 * test::ms});
     const test::joined lazy = test::join(prod.get());
     const std::size_t before = test::open_descriptors();
     uint64_t seq_id = 1;
@@ -195,8 +194,8 @@ TEST_F(Broadcast, KernelLimitIsAgainAndTheHoarderPays) {
         GTEST_SKIP() << "needs root, to become a user that nobody else is";
     }
     test::child child([] {
-        const auto prod = test::make_producer(
-            {.clog_threshold = 0, .stall_timeout_ns = 5 * test::ms});
+        const auto prod =
+            test::make_producer({.clog_threshold = 0, .stall_timeout_ns = 5 * test::ms});
         const test::joined hoarder = test::join(prod.get());
         const test::unique_fd fd = test::numbered(1);
         const std::vector<int> fds(100, fd.get());

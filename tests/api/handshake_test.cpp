@@ -45,9 +45,9 @@ TEST_F(Handshake, WorksOverEveryTypeOfUnixSocket) {
         const test::leak_check leaks;
         auto prod = test::make_producer();
         const test::socket_pair sockets = test::make_sockets(type);
-        ASSERT_EQ(zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PULL,
-                                         &slot_),
-                  ZBQ_OK);
+        ASSERT_EQ(
+            zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PULL, &slot_),
+            ZBQ_OK);
         zbq_consumer *cons = nullptr;
         ASSERT_EQ(zbq_consumer_join(sockets.consumer_end.get(), ZBQ_WAKEUP_PULL, &cons), ZBQ_OK);
         zbq_consumer_destroy(cons);

@@ -91,7 +91,8 @@ TEST(Words, EveryCodeHasItsOwn) {
 }
 
 TEST(Words, VersionIsTheHeaders) {
-    EXPECT_EQ(zbq_version(), (ZBQ_VERSION_MAJOR << 16 | ZBQ_VERSION_MINOR << 8 | ZBQ_VERSION_PATCH));
+    EXPECT_EQ(zbq_version(),
+              (ZBQ_VERSION_MAJOR << 16 | ZBQ_VERSION_MINOR << 8 | ZBQ_VERSION_PATCH));
 }
 
 } // namespace

@@ -40,9 +40,9 @@ TEST(Join, NonBlockingSocketWithNothingIsAgain) {
 TEST(Join, ReceiveTimeoutIsAgain) {
     const test::socket_pair sockets = test::make_sockets();
     const timeval timeout = {0, 1000};
-    ASSERT_EQ(setsockopt(sockets.consumer_end.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout,
-                         sizeof timeout),
-              0);
+    ASSERT_EQ(
+        setsockopt(sockets.consumer_end.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout),
+        0);
     EXPECT_EQ(join(sockets.consumer_end.get()), ZBQ_ERROR_AGAIN);
 }
 
@@ -58,8 +58,9 @@ TEST(Join, ModeMustBeTheProducers) {
     const auto prod = test::make_producer();
     const test::socket_pair sockets = test::make_sockets();
     uint32_t slot = 0;
-    ASSERT_EQ(zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PULL, &slot),
-              ZBQ_OK);
+    ASSERT_EQ(
+        zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PULL, &slot),
+        ZBQ_OK);
     const test::leak_check leaks;
     EXPECT_EQ(join(sockets.consumer_end.get(), ZBQ_WAKEUP_PUSH), ZBQ_ERROR_PROTOCOL);
 }
@@ -69,8 +70,9 @@ TEST(Join, CallerKeepsTheSocketAndNothingLeaks) {
     const test::socket_pair sockets = test::make_sockets();
     const test::leak_check leaks;
     uint32_t slot = 0;
-    ASSERT_EQ(zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH, &slot),
-              ZBQ_OK);
+    ASSERT_EQ(
+        zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH, &slot),
+        ZBQ_OK);
     EXPECT_EQ(join(sockets.consumer_end.get()), ZBQ_OK);
     EXPECT_GE(fcntl(sockets.consumer_end.get(), F_GETFD), 0);
     EXPECT_EQ(test::scan_until_evicted(prod.get(), slot), uint32_t{ZBQ_EVICTION_DEAD});
@@ -81,9 +83,9 @@ TEST(Join, OutOfDescriptorsIsAnIoErrorThatClosesAll) {
     for (unsigned spare = 0; spare < 5; ++spare) {
         const test::socket_pair sockets = test::make_sockets();
         uint32_t slot = 0;
-        ASSERT_EQ(zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH,
-                                         &slot),
-                  ZBQ_OK);
+        ASSERT_EQ(
+            zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH, &slot),
+            ZBQ_OK);
         const test::leak_check leaks;
         const test::descriptor_shortage shortage(spare);
         EXPECT_EQ(join(sockets.consumer_end.get()), ZBQ_ERROR_IO);

@@ -150,8 +150,8 @@ TEST(Query, ComputesTheRunAgainAfterTheScan) {
 
 // A hung consumer that leaves a small gap must not hold the producer for ever.
 TEST(Query, AConsumerThatLeavesASmallGapIsEvicted) {
-    const auto prod = test::make_producer(
-        {.capacity = page, .clog_threshold = 1, .stall_timeout_ns = test::ms});
+    const auto prod =
+        test::make_producer({.capacity = page, .clog_threshold = 1, .stall_timeout_ns = test::ms});
     const test::joined joined = test::join(prod.get());
     ASSERT_TRUE(commit(prod.get(), page - 32));
     test::start_watchdog();

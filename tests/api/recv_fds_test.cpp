@@ -85,8 +85,8 @@ class Malformed : public testing::Test {
 protected:
     int send(const void *bytes, size_t size, unsigned fd_count) {
         const std::vector<int> fds(fd_count, STDERR_FILENO);
-        return static_cast<int>(zbq::core::send_record(pretender_.side(), bytes, size, fds.data(),
-                                                       fd_count));
+        return static_cast<int>(
+            zbq::core::send_record(pretender_.side(), bytes, size, fds.data(), fd_count));
     }
     int send_record(uint64_t seq_id, uint32_t fd_count, uint32_t reserved, unsigned real_count) {
         const zbq::core::side_record record = {seq_id, fd_count, reserved};

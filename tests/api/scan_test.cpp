@@ -54,8 +54,8 @@ TEST(Scan, EvictsTheOneThatHoldsAFullRing) {
 
 // The clock starts at the first look, however long the consumer was behind before it.
 TEST(Scan, FirstLookOnlyStartsTheClock) {
-    const auto prod =
-        test::make_producer({.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const auto prod = test::make_producer(
+        {.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
     const test::joined hung = test::join(prod.get());
     test::fill(prod.get());
     usleep(5000);
@@ -67,8 +67,8 @@ TEST(Scan, FirstLookOnlyStartsTheClock) {
 }
 
 TEST(Scan, ATailThatMovesRestartsTheClock) {
-    const auto prod =
-        test::make_producer({.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const auto prod = test::make_producer(
+        {.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
     const test::joined slow = test::join(prod.get());
     std::string payload;
     for (int i = 0; i < 20; ++i) {

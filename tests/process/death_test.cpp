@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // Consumers and producers that die, for real.
+#include "producer.hpp"
 #include "support/descriptors.hpp"
 #include "support/leaks.hpp"
 #include "support/remote.hpp"
-#include "producer.hpp"
 
 #include <csignal>
 #include <gtest/gtest.h>
@@ -114,8 +114,9 @@ TEST(ConsumerDeath, LauncherThatExitsIsNotTheConsumer) {
     test::step_pipe done;
     test::socket_pair sockets = test::make_sockets();
     uint32_t slot = 0;
-    ASSERT_EQ(zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH, &slot),
-              ZBQ_OK);
+    ASSERT_EQ(
+        zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH, &slot),
+        ZBQ_OK);
     test::child launcher([&] {
         zbq_producer_destroy(prod.get());
         if (fork() != 0) {

@@ -57,8 +57,7 @@ TEST(Eviction, IsMarkedBeforeTheRoomIsGiven) {
     const test::joined slow = test::join(prod.get());
     test::fill(prod.get());
     while (zbq_producer_query(prod.get()).max_bytes == 0) {
-        ASSERT_TRUE(zbq_consumer_valid(slow.consumer.get()) ||
-                    prod->counters.evicted[0] != 0);
+        ASSERT_TRUE(zbq_consumer_valid(slow.consumer.get()) || prod->counters.evicted[0] != 0);
     }
     EXPECT_FALSE(zbq_consumer_valid(slow.consumer.get()));
 }

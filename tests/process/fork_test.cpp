@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // A forked child of either side can do no harm.
-#include "producer.hpp"
 #include "consumer.hpp"
+#include "producer.hpp"
 #include "support/descriptors.hpp"
 #include "support/leaks.hpp"
 #include "support/process.hpp"

@@ -142,8 +142,8 @@ TEST(Stream, CapacityNeedNotBeAPowerOfTwoForQueries) {
     for (uint64_t number = 0; number < 10'000; ++number) {
         zbq_contiguous_run run = zbq_producer_query(prod.get());
         if (run.max_bytes < 48) { // the end of the ring: an empty message pads
-            *static_cast<zbq_msg_header *>(run.base) = {
-                static_cast<uint32_t>(run.max_bytes - 16), 0, 1, 0, 0};
+            *static_cast<zbq_msg_header *>(run.base) = {static_cast<uint32_t>(run.max_bytes - 16),
+                                                        0, 1, 0, 0};
             ASSERT_TRUE(zbq_producer_commit(prod.get(), run.max_bytes, ZBQ_COMMIT_NONE));
             run = zbq_producer_query(prod.get());
         }

@@ -92,8 +92,7 @@ TEST(WakeStress, Threads) {
     std::vector<std::thread> threads;
     for (size_t i = 0; i < consumers.size(); ++i) {
         threads.emplace_back([&, i] {
-            results[i] =
-                read_to_the_end(consumers[i].consumer.get(), static_cast<unsigned>(i) + 2);
+            results[i] = read_to_the_end(consumers[i].consumer.get(), static_cast<unsigned>(i) + 2);
         });
     }
     publish_all(prod.get());

@@ -26,8 +26,8 @@ pretender::pretender(std::uint64_t capacity) {
 
 consumer_ptr pretender::join(zbq_wakeup_mode mode) {
     const socket_pair sockets = make_sockets();
-    EXPECT_EQ(zbq::core::send_record(sockets.producer_end.get(), &payload, payload_size,
-                                     fds.data(), static_cast<unsigned>(fds.size())),
+    EXPECT_EQ(zbq::core::send_record(sockets.producer_end.get(), &payload, payload_size, fds.data(),
+                                     static_cast<unsigned>(fds.size())),
               static_cast<ssize_t>(payload_size));
     zbq_consumer *cons = nullptr;
     result = zbq_consumer_join(sockets.consumer_end.get(), mode, &cons);

@@ -30,7 +30,8 @@ void note(syscall_counts *counts, bool *counting, std::uint64_t number, std::uin
         return;
     }
     ++counts->by_number[static_cast<long>(number)];
-    if (number == SYS_futex && (operation & static_cast<std::uint64_t>(FUTEX_CMD_MASK)) == FUTEX_WAKE) {
+    if (number == SYS_futex &&
+        (operation & static_cast<std::uint64_t>(FUTEX_CMD_MASK)) == FUTEX_WAKE) {
         ++counts->futex_wakes;
     }
 }
@@ -39,8 +40,8 @@ void trace(pid_t pid, syscall_counts *counts) {
     bool counting = false;
     int status = 0;
     int deliver = 0;
-    while (ptrace(PTRACE_SYSCALL, pid, nullptr, deliver) == 0 &&
-           waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+    while (ptrace(PTRACE_SYSCALL, pid, nullptr, deliver) == 0 && waitpid(pid, &status, 0) == pid &&
+           WIFSTOPPED(status)) {
         deliver = 0;
         if (WSTOPSIG(status) != (SIGTRAP | 0x80)) {
             deliver = WSTOPSIG(status);

@@ -44,10 +44,10 @@ TEST(Ring, TailIsCheckedOnEverySide) {
 
 TEST(Ring, HeadIsCheckedOnEverySide) {
     EXPECT_TRUE(head_is_valid(4096, 0, 0, 4096));
-    EXPECT_FALSE(head_is_valid(4112, 0, 0, 4096));   // beyond the capacity
-    EXPECT_FALSE(head_is_valid(64, 80, 0, 4096));    // falls
-    EXPECT_FALSE(head_is_valid(72, 0, 0, 4096));     // off the grid
-    EXPECT_FALSE(head_is_valid(32, 32, 64, 4096));   // behind the tail
+    EXPECT_FALSE(head_is_valid(4112, 0, 0, 4096)); // beyond the capacity
+    EXPECT_FALSE(head_is_valid(64, 80, 0, 4096));  // falls
+    EXPECT_FALSE(head_is_valid(72, 0, 0, 4096));   // off the grid
+    EXPECT_FALSE(head_is_valid(32, 32, 64, 4096)); // behind the tail
     EXPECT_FALSE(head_is_valid(UINT64_MAX - 15, 0, 0, 4096));
 }
 
