@@ -3,7 +3,8 @@
 // The library, in the order in which data flows: read it in this order. This is the one
 // file that is compiled.
 //
-// clang-format off: sorting would lose that order
+// Sorting the list would lose that order.
+// clang-format off
 // NOLINTBEGIN(bugprone-suspicious-include): the parts of one translation unit
 #include "layout.hpp"   // the picture of the memory
 #include "atomics.hpp"  // the accesses to shared words, and their pairs

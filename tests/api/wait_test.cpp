@@ -41,7 +41,7 @@ TEST_F(Wait, EndsWithTheSliceWhenNothingHappens) {
     EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 0U);
 }
 
-void ignore(int) {}
+void ignore(int /*signal*/) {}
 
 TEST_F(Wait, ASignalIsAgain) {
     struct sigaction action = {};

@@ -16,7 +16,7 @@ namespace {
 
 using test::page;
 
-int sleep_for_ever(zbq_consumer *) {
+int sleep_for_ever(zbq_consumer * /*unused*/) {
     return pause();
 }
 
@@ -71,7 +71,7 @@ TEST(ConsumerDeath, ProcessThatExitedIsDeadThoughItsSocketIsHeld) {
     const auto prod = test::make_producer();
     test::step_pipe announced;
     test::step_pipe grandchild;
-    test::remote_consumer victim(prod, ZBQ_WAKEUP_PUSH, [&](zbq_consumer *) {
+    test::remote_consumer victim(prod, ZBQ_WAKEUP_PUSH, [&](zbq_consumer * /*unused*/) {
         const pid_t holder = fork();
         if (holder == 0) {
             grandchild.receive();
@@ -93,7 +93,7 @@ TEST(ConsumerDeath, ProcessThatExitedIsDeadThoughItsSocketIsHeld) {
 TEST(ConsumerDeath, ZombieIsDead) {
     const auto prod = test::make_producer();
     test::step_pipe announced;
-    test::remote_consumer victim(prod, ZBQ_WAKEUP_PUSH, [&](zbq_consumer *) {
+    test::remote_consumer victim(prod, ZBQ_WAKEUP_PUSH, [&](zbq_consumer * /*unused*/) {
         announced.send(1);
         return pause();
     });

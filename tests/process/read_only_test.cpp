@@ -97,7 +97,7 @@ TEST_P(ReadOnly, ReopenWritableAndMap) {
 }
 
 TEST_P(ReadOnly, Write) {
-    attack([](int fd, size_t) {
+    attack([](int fd, size_t /*size*/) {
         CHILD_CHECK(write(fd, "x", 1) < 0 && errno == EPERM);
         CHILD_CHECK(pwrite(fd, "x", 1, 0) < 0 && errno == EPERM);
         return 0;
@@ -115,7 +115,7 @@ TEST_P(ReadOnly, ChangeTheSize) {
 }
 
 TEST_P(ReadOnly, PunchAHole) {
-    attack([](int fd, size_t) {
+    attack([](int fd, size_t /*size*/) {
         constexpr int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
         CHILD_CHECK(fallocate(fd, punch, 0, 4096) < 0 && errno == EPERM);
         void *map = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0);
@@ -126,7 +126,7 @@ TEST_P(ReadOnly, PunchAHole) {
 }
 
 TEST_P(ReadOnly, AddOrChangeSeals) {
-    attack([](int fd, size_t) {
+    attack([](int fd, size_t /*size*/) {
         CHILD_CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) < 0 && errno == EPERM);
         CHILD_CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL) < 0 && errno == EPERM);
         return 0;

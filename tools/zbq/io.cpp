@@ -4,6 +4,7 @@
 #include "errors.hpp"
 #include "signals.hpp"
 
+#include <array>
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@ namespace zbq::tool {
 
 void guard_standard_streams() {
     // The wrong direction on purpose: reading or writing is EBADF, as if it were closed.
-    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    for (const int fd : std::array{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         const int wrong_way = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", wrong_way | O_CLOEXEC) != fd) {
             throw system_failure("/dev/null");

@@ -76,8 +76,7 @@ void check_private(const std::string &path) {
 }
 
 void prepare(const std::string &directory, directory_use use) {
-    if (use == directory_use::create && mkdir(directory.c_str(), S_IRWXU) != 0 &&
-        errno != EEXIST) {
+    if (use == directory_use::create && mkdir(directory.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
         throw system_failure(directory);
     }
     struct stat status = {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "signals.hpp"
 
+#include <array>
 #include <csignal>
 
 namespace zbq::tool {
@@ -28,7 +29,7 @@ void catch_unless_ignored(int signal) {
 } // namespace
 
 void install_signal_handlers() {
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    for (const int signal : std::array{SIGINT, SIGTERM, SIGHUP}) {
         catch_unless_ignored(signal);
     }
     struct sigaction ignore = {};

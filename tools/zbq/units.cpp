@@ -74,7 +74,8 @@ std::string format_bytes(double bytes) {
         bytes /= 1024;
         ++step;
     }
-    return step == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, names[step]);
+    return step == 0 ? fmt::format("{:.0f} B", bytes)
+                     : fmt::format("{:.1f} {}", bytes, names[step]);
 }
 
 double as_seconds(uint64_t nanoseconds) {

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# For the tests of the tool: source it with the tool's path as first argument. Leaves each
+# test in a private, empty directory, which is its XDG_RUNTIME_DIR too; ends what it started.
+set -euo pipefail
+
+zbq=$(realpath "$1")
+# shellcheck disable=SC2034 # used by tests
+stranger=$(realpath "${2:-/dev/null}")
+here=$(mktemp -d)
+export XDG_RUNTIME_DIR=$here
+cd "$here"
+
+clean_up() {
+    local pid
+    for pid in $(jobs -p); do
+        kill -CONT "$pid" 2>/dev/null || true
+        kill -KILL "$pid" 2>/dev/null || true
+    done
+    rm -rf "$here"
+}
+trap clean_up EXIT
+
+fail() {
+    echo "FAILED: $*" >&2
+    local file
+    for file in "$here"/*.err; do
+        [ -s "$file" ] || continue
+        echo "--- ${file##*/}" >&2
+        tail -n 20 "$file" >&2
+    done
+    exit 1
+}
+
+# wait_until WHAT COMMAND...: until the command succeeds, for as long as a slow machine needs.
+wait_until() {
+    local what=$1 deadline=$((SECONDS + 60))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $deadline ] || fail "waited in vain for $what"
+        sleep 0.02
+    done
+}
+
+# expect_status WANTED COMMAND...
+expect_status() {
+    local wanted=$1 status=0
+    shift
+    "$@" || status=$?
+    [ "$status" -eq "$wanted" ] || fail "status $status, not $wanted: ${*##*/}"
+}
+
+# ended PID WANTED: waits for a background process.
+ended() {
+    local status=0
+    wait "$1" || status=$?
+    [ "$status" -eq "$2" ] || fail "process $1 ended with status $status, not $2"
+}
+
+# says FILE PATTERN
+says() {
+    grep -Eq -- "$2" "$1" || fail "$1 does not say '$2'"
+}
+
+same() {
+    cmp "$1" "$2" || fail "$1 and $2 differ"
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+//
+// The command line.
+#pragma once
+
+#include <zbq.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace zbq::tool {
+
+enum class input_framing { lines, chunks, length_prefixed };
+enum class output_framing { raw, lines, length_prefixed };
+
+struct pub_options {
+    std::string name;
+    std::string input; // empty: standard input
+    input_framing framing = input_framing::lines;
+    uint64_t chunk_size = 0;
+    uint64_t capacity = 4U << 20U;
+    uint64_t stall_timeout = 5'000'000'000;
+    uint32_t max_consumers = 64;
+    uint32_t wait_for = 0;
+    double rate = 0; // messages per second; 0: as fast as it goes
+    std::vector<std::string> files;
+    bool quiet = false;
+
+    // The largest payload that a message can have.
+    [[nodiscard]] uint64_t payload_limit() const;
+};
+
+struct sub_options {
+    std::string name;
+    zbq_wakeup_mode mode = ZBQ_WAKEUP_PUSH;
+    output_framing framing = output_framing::raw;
+    bool wait = false;
+    bool count = false;
+    bool quiet = false;
+    bool sha256 = false;
+
+    [[nodiscard]] bool writes_messages() const { return !count && !quiet && !sha256; }
+};
+
+struct command_line {
+    std::variant<pub_options, sub_options> command;
+    std::optional<int> status; // set: nothing to run, help was asked for
+};
+
+// Throws a usage error for what makes no sense.
+command_line parse_command_line(int argc, char **argv);
+
+} // namespace zbq::tool

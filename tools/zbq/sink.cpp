@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "sink.hpp"
+
+#include "errors.hpp"
+
+#include <array>
+
+namespace zbq::tool {
+
+namespace {
+
+constexpr uint64_t most_messages = 64;
+
+void append_length(std::string *output, uint64_t length) {
+    for (unsigned shift = 0; shift < 32; shift += 8) {
+        output->push_back(static_cast<char>(length >> shift & 0xffU));
+    }
+}
+
+} // namespace
+
+void sink::add(const zbq_msg_view &view) {
+    if (options_.writes_messages()) {
+        copy(view);
+    } else if (options_.sha256) {
+        hash_.add(view.payload, view.payload_len);
+    }
+    if (view.header->fd_count != 0 && options_.mode == ZBQ_WAKEUP_PUSH) {
+        records_.push_back(view.header->seq_id);
+    }
+    ++batch_.messages;
+    batch_.bytes += view.payload_len;
+}
+
+void sink::copy(const zbq_msg_view &view) {
+    if (options_.framing == output_framing::length_prefixed) {
+        append_length(&output_, view.payload_len);
+    }
+    output_.append(static_cast<const char *>(view.payload), view.payload_len);
+    const bool ends_line = view.payload_len != 0 && output_.back() == '\n';
+    if (options_.framing == output_framing::lines && !ends_line) {
+        output_.push_back('\n');
+    }
+}
+
+bool sink::full(uint64_t capacity) const {
+    return batch_.messages >= most_messages || batch_.bytes >= capacity / 8;
+}
+
+void sink::confirm() {
+    total_.messages += batch_.messages;
+    total_.bytes += batch_.bytes;
+    batch_ = {};
+}
+
+void sink::discard() {
+    hash_intact_ = false;
+    batch_ = {};
+    output_.clear();
+    records_.clear();
+}
+
+write_result sink::write() {
+    const write_result result = write_output(output_);
+    output_.clear();
+    return result;
+}
+
+void sink::print_accounts() {
+    std::string text;
+    if (options_.count) {
+        text += fmt::format("messages {} bytes {} descriptors {}\n", total_.messages, total_.bytes,
+                            total_.descriptors);
+    }
+    if (options_.sha256 && hash_intact_) {
+        text += fmt::format("sha256 {}\n", hash_.hex());
+    }
+    write_output(text);
+}
+
+} // namespace zbq::tool
