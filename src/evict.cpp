@@ -57,8 +57,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     if (gone->mode == ZBQ_WAKEUP_PUSH) {
         remove_push_page(prod, gone->page());
     }
-    const zbq_consumer_info last = obituary(prod, gone, reason);
-    const uint32_t index = gone->index;
+    gone->last = obituary(prod, gone, reason);
     // It may be parked. Unconditionally: its parked word is nothing to rely on.
     wake_all(prod->control);
     ++prod->counters.wakes;
@@ -68,8 +67,6 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     gone->process.reset();
     gone->page_memory.reset();
     gone->taken = false;
-    gone->index = index;
-    gone->last = last;
 }
 
 void refresh_tails(zbq_producer *prod) {

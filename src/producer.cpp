@@ -219,9 +219,10 @@ void send_to(zbq_producer *prod, slot *consumer, const record_to_send &record, s
         consumer->side_blocked = false;
         ++tally->sent;
         break;
-    case -EPIPE:
-    case -ECONNRESET:
-        evict(prod, consumer, ZBQ_EVICTION_DEAD);
+    case -EAGAIN: // full, or at the cap
+    case -ENOBUFS:
+    case -ENOMEM:
+        consumer->side_blocked = true;
         break;
     case -EBADF:  // closed by another thread since it was checked
     case -EINVAL: // of a kind that cannot be passed (io_uring)
@@ -230,8 +231,8 @@ void send_to(zbq_producer *prod, slot *consumer, const record_to_send &record, s
     case -ETOOMANYREFS:
         blame_all_in_flight(prod);
         break;
-    default: // full, at the cap, or short of memory
-        consumer->side_blocked = true;
+    default: // gone (EPIPE, ECONNRESET), or out of reach for good
+        evict(prod, consumer, ZBQ_EVICTION_DEAD);
         break;
     }
 }

@@ -47,7 +47,9 @@ chmod 711 "$here"
 as_user() {
     env -u XDG_RUNTIME_DIR setpriv --reuid $uid --regid $uid --clear-groups "$here/zbq-copy" "$@"
 }
-[ ! -e /run/user/$uid ] && [ ! -e /tmp/zbq-$uid ] || fail "user id $uid is in use here"
+if [ -e /run/user/$uid ] || [ -e /tmp/zbq-$uid ]; then
+    fail "user id $uid is in use here"
+fi
 trap 'rm -rf /tmp/zbq-$uid; clean_up' EXIT
 expect_status 5 as_user sub x 2>sub.err
 [ ! -e /tmp/zbq-$uid ] || fail "a subscriber made the directory"

@@ -69,7 +69,7 @@ done
 [ "$(cat zbq/file)" = precious ] || fail "a file was overwritten"
 "$stranger" zbq/stream stream >stream.out &
 other=$!
-wait_until "a stream socket" grep -q listening stream.out
+wait_until "a stream socket" told stream.out listening
 expect_status 1 "$zbq" pub stream </dev/null 2>pub.err
 expect_status 1 "$zbq" sub stream 2>sub.err
 says sub.err 'socket of another kind'
@@ -100,19 +100,15 @@ expect_status 0 "$zbq" pub --quiet "./${long:3}" </dev/null
 idle_pub zbq/x --max-consumers 1 x
 "$zbq" sub --count x >first.out &
 first=$!
-is_full() { # until then the answer may be a place, soon given back
-    timeout 0.3 "$zbq" sub --quiet x 2>sub.err && return 1
-    grep -q 'no room' sub.err
-}
-wait_until "the only place to be taken" is_full
+wait_until "the only place to be taken" joined $first
 expect_status 1 "$zbq" sub x 2>sub.err
 says sub.err 'no room for another consumer .*--max-consumers'
 kill -KILL $first
 ended $first 137
 "$zbq" sub --count x >second.out 2>sub.err &
 second=$!
-wait_until "news of the first" grep -q "consumer 1 (pid $first) gone" idle.err
-sleep 0.2
+wait_until "the second" joined $second
+says idle.err "consumer 1 \(pid $first\) gone"
 kill -TERM "$pub"
 ended "$pub" 143
 ended $second 0

@@ -18,7 +18,7 @@ refused '' publish x
 refused '--colour' pub --colour x
 refused "'4X' is not a size" pub --capacity 4X x
 refused "'-1' is not a size" pub --capacity=-1 x
-refused "'' is not a size" pub --capacity= x
+refused "'' is not a size" pub --capacity '' x
 refused 'is not a size' pub --capacity 99999999999G x
 refused '4097 is not a multiple of the page size' pub --capacity 4097 x
 refused '0 is not a multiple' pub --capacity 0 x

@@ -42,7 +42,7 @@ transfer binary -- --raw
 expect binary
 for size in 1 4095 65520; do
     head -c $((size * 700)) binary >some
-    transfer some --chunks $size --capacity 128K -- --raw
+    transfer some --chunks $size -- --raw
     expect some
 done
 transfer binary --chunks 10000 --

@@ -12,7 +12,7 @@ pub=$!
 wait_until "the socket" test -S zbq/x
 "$stranger" zbq/x silent >silent.out &
 silent=$!
-wait_until "strangers" grep -q connected silent.out
+wait_until "strangers" told silent.out connected
 "$zbq" sub x >out || fail "sub among silent strangers"
 same input out
 ended $pub 0
@@ -22,13 +22,13 @@ ended $silent 0
 "$zbq" pub x < <(exec sleep 1000) 2>pub.err &
 pub=$!
 wait_until "the socket" test -S zbq/x
-"$stranger" zbq/x silent >silent.out &
+"$stranger" zbq/x silent >dropped.out &
 silent=$!
 for words in half garbage version mode long; do
     [ "$("$stranger" zbq/x $words)" = "answer 2" ] || fail "$words was not refused"
 done
 [ "$("$stranger" zbq/x hello)" = "answer 0" ] || fail "a proper hello was refused"
-wait_until "them to be dropped" grep -q dropped silent.out
+wait_until "them to be dropped" told dropped.out dropped
 ended $silent 0
 kill -0 $pub || fail "the publisher ended"
 kill -TERM $pub
@@ -40,7 +40,7 @@ pub=$!
 wait_until "the socket" test -S zbq/x
 "$stranger" zbq/x flood >flood.out &
 flood=$!
-wait_until "the flood" grep -q flooding flood.out
+wait_until "the flood" told flood.out flooding
 "$zbq" sub x >out || fail "sub in a flood"
 same input out
 ended $pub 0
@@ -48,10 +48,10 @@ wait $flood || true # the socket is gone before it ends
 
 # And the other way round: a publisher that says nothing, or nonsense.
 "$stranger" zbq/y nonsense >mute.out &
-wait_until "a false publisher" grep -q listening mute.out
+wait_until "a false publisher" told mute.out listening
 expect_status 1 "$zbq" sub y 2>sub.err
 says sub.err "not a zbq publisher's answer"
-"$stranger" zbq/z mute >mute.out &
-wait_until "a mute publisher" grep -q listening mute.out
+"$stranger" zbq/z mute >silence.out &
+wait_until "a mute publisher" told silence.out listening
 expect_status 1 "$zbq" sub z 2>sub.err
 says sub.err 'did not answer in 10 s'

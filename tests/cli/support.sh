@@ -5,6 +5,7 @@
 # test in a private, empty directory, which is its XDG_RUNTIME_DIR too; ends what it started.
 set -euo pipefail
 
+# shellcheck disable=SC2034 # used by tests
 zbq=$(realpath "$1")
 # shellcheck disable=SC2034 # used by tests
 stranger=$(realpath "${2:-/dev/null}")
@@ -56,6 +57,16 @@ ended() {
     local status=0
     wait "$1" || status=$?
     [ "$status" -eq "$2" ] || fail "process $1 ended with status $status, not $2"
+}
+
+# joined PID: whether that subscriber has the ring. For wait_until.
+joined() {
+    grep -qs zbq-ring "/proc/$1/maps"
+}
+
+# told FILE TEXT: whether it is there yet. For wait_until.
+told() {
+    grep -qs -- "$2" "$1"
 }
 
 # says FILE PATTERN

@@ -100,7 +100,7 @@ std::string rendezvous_path(const std::string &name, directory_use use) {
     check_name(name);
     const bool is_path = name.find('/') != std::string::npos;
     const std::string directory = is_path ? "" : private_directory();
-    const std::string path = is_path ? name : directory + "/" + name;
+    std::string path = is_path ? name : directory + "/" + name;
     if (path.size() >= sizeof sockaddr_un::sun_path) {
         throw failure(fmt::format("{} is too long for a socket: {} bytes, {} at most", path,
                                   path.size(), sizeof sockaddr_un::sun_path - 1));

@@ -3,8 +3,6 @@
 
 #include "errors.hpp"
 
-#include <array>
-
 namespace zbq::tool {
 
 namespace {
