@@ -185,10 +185,11 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
 }
 
-int announce_to_producer(const zbq_consumer *cons, uint32_t slot_index) {
+// A failure is no error: a producer that has ended the stream or evicted us since the
+// handshake is told of by the shared memory, which may still hold messages to read.
+void announce_to_producer(const zbq_consumer *cons, uint32_t slot_index) {
     const announcement record = {announcement_magic, slot_index, 0};
-    const ssize_t sent = send_record(cons->side.get(), &record, sizeof record, nullptr, 0);
-    return sent < 0 ? static_cast<int>(sent) : 0;
+    send_record(cons->side.get(), &record, sizeof record, nullptr, 0);
 }
 
 int adopt(join_message *message, zbq_consumer *cons) {
@@ -206,8 +207,8 @@ int adopt(join_message *message, zbq_consumer *cons) {
     if (cons->control->ring_capacity != message->payload.ring_capacity) {
         return ZBQ_ERROR_PROTOCOL;
     }
-    const int announced = announce_to_producer(cons, message->payload.slot_index);
-    return announced < 0 ? error_from(announced) : ZBQ_OK;
+    announce_to_producer(cons, message->payload.slot_index);
+    return ZBQ_OK;
 }
 
 int join(int socket, zbq_wakeup_mode mode, zbq_consumer *cons) {

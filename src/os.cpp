@@ -101,12 +101,14 @@ int get_seals(int fd) {
     return value_or_errno(fcntl(fd, F_GET_SEALS));
 }
 
-int file_size(int fd, uint64_t *size) {
+int file_size(int fd, uint64_t *size, uint64_t *allocated) {
+    constexpr uint64_t block = 512; // the unit of st_blocks, whatever the file system's own
     struct stat status = {};
     if (fstat(fd, &status) < 0) {
         return -errno;
     }
     *size = S_ISREG(status.st_mode) ? static_cast<uint64_t>(status.st_size) : 0;
+    *allocated = static_cast<uint64_t>(status.st_blocks) * block;
     return 0;
 }
 

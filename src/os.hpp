@@ -56,7 +56,7 @@ int memfd_sealable(const char *name);
 int reserve_memory(int fd, uint64_t size); // sets the size and allocates every page
 int add_seals(int fd, int seals);
 int get_seals(int fd);
-int file_size(int fd, uint64_t *size);
+int file_size(int fd, uint64_t *size, uint64_t *allocated);
 bool is_memory_file(int fd); // tmpfs, and not hugetlb
 int map_shared(int fd, uint64_t size, int protection, void *at, void **out); // at: or NULL
 int map_reserve(uint64_t size, void **out); // address space without access

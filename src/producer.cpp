@@ -144,6 +144,12 @@ zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
     return {base, bytes, prod->head};
 }
 
+// Nobody holds the producer back.
+void end_wait_for_room(zbq_producer *prod) {
+    prod->failures = 0;
+    prod->wanted = ZBQ_MSG_ALIGN;
+}
+
 uint64_t queried_again(zbq_producer *prod, uint64_t room) {
     want_more_than(prod, room);
     return count_failure(prod, &prod->failures) ? linear_room(prod) : room;
@@ -159,11 +165,6 @@ void advance_head(zbq_producer *prod, uint64_t bytes) {
     }
     head_publish(prod->control, prod->head);
     announce(prod);
-}
-
-void end_wait_for_room(zbq_producer *prod) {
-    prod->wanted = ZBQ_MSG_ALIGN;
-    prod->queried = false;
 }
 
 // ---- descriptors ----
@@ -333,7 +334,7 @@ zbq_contiguous_run zbq_producer_query(zbq_producer *prod) {
     if (room == 0 || (prod->queried && room <= prod->queried_room)) {
         room = queried_again(prod, room);
     } else {
-        prod->failures = 0;
+        end_wait_for_room(prod);
     }
     prod->queried = true;
     prod->queried_room = room;
@@ -348,18 +349,16 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
         *out = grant(prod, 0);
         return ZBQ_ERROR_OVERFLOW;
     }
-    if (has_room_for(prod, bytes)) {
-        prod->failures = 0;
-        *out = grant(prod, known_free(prod));
-        return ZBQ_OK;
+    if (!has_room_for(prod, bytes)) {
+        prod->wanted = bytes;
+        if (!count_failure(prod, &prod->failures) || !has_room_for(prod, bytes)) {
+            *out = grant(prod, 0);
+            return ZBQ_ERROR_AGAIN;
+        }
     }
-    prod->wanted = bytes;
-    if (count_failure(prod, &prod->failures) && has_room_for(prod, bytes)) {
-        *out = grant(prod, known_free(prod));
-        return ZBQ_OK;
-    }
-    *out = grant(prod, 0);
-    return ZBQ_ERROR_AGAIN;
+    end_wait_for_room(prod);
+    *out = grant(prod, known_free(prod));
+    return ZBQ_OK;
 }
 
 bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes, zbq_commit_flags flags) {
@@ -371,8 +370,9 @@ bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes, zbq_commit_
     if (written_bytes != 0) {
         advance_head(prod, written_bytes);
         end_wait_for_room(prod);
+        prod->queried = false;
     }
-    if ((flags & ZBQ_COMMIT_FORCE_SCAN) != 0) {
+    if ((flags & ZBQ_COMMIT_FORCE_SCAN) != 0 && is_owner(prod)) {
         scan(prod);
     }
     return true;

@@ -77,15 +77,22 @@ int prove_read_only(int fd, uint64_t size) {
     return -ENOTSUP;
 }
 
-int check_object(int fd, uint64_t size, sharing how) {
-    uint64_t actual = 0;
+bool has_seals(int fd, sharing how) {
     const int seals = get_seals(fd); // -EINVAL for anything that is no memfd
     const int wanted = seals_for(how);
-    if (seals < 0 || (seals & wanted) != wanted || !is_memory_file(fd) ||
-        file_size(fd, &actual) < 0 || actual != size) {
-        return -EPROTO;
-    }
-    return 0;
+    return seals >= 0 && (seals & wanted) == wanted;
+}
+
+// Of the size wanted, all of it allocated: an access to a hole would have to find memory.
+// After F_SEAL_FUTURE_WRITE no hole can be punched.
+bool is_reserved(int fd, uint64_t size) {
+    uint64_t actual = 0;
+    uint64_t allocated = 0;
+    return file_size(fd, &actual, &allocated) == 0 && actual == size && allocated >= size;
+}
+
+int check_object(int fd, uint64_t size, sharing how) {
+    return has_seals(fd, how) && is_memory_file(fd) && is_reserved(fd, size) ? 0 : -EPROTO;
 }
 
 } // namespace

@@ -81,8 +81,8 @@ int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds) {
     if (received == 0 && with.fds.size() == 0) {
         return -EPIPE;
     }
-    if (received != sizeof record || with.truncated || record.reserved != 0 ||
-        record.fd_count == 0 || record.fd_count != with.fds.size()) {
+    if (received != sizeof record || with.truncated || record.fd_count == 0 ||
+        record.fd_count != with.fds.size()) {
         return -EPROTO;
     }
     *seq_id = record.seq_id;

@@ -78,6 +78,25 @@ TEST(Join, CallerKeepsTheSocketAndNothingLeaks) {
     EXPECT_EQ(test::scan_until_evicted(prod.get(), slot), uint32_t{ZBQ_EVICTION_DEAD});
 }
 
+// The message waits in the socket, and so does what was committed after it.
+TEST(Join, AfterTheEndReadsWhatWasCommitted) {
+    auto prod = test::make_producer();
+    const test::socket_pair sockets = test::make_sockets();
+    uint32_t slot = 0;
+    ASSERT_EQ(
+        zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH, &slot),
+        ZBQ_OK);
+    ASSERT_TRUE(test::publish(prod.get(), "all there ever was"));
+    prod.reset();
+    zbq_consumer *cons = nullptr;
+    ASSERT_EQ(zbq_consumer_join(sockets.consumer_end.get(), ZBQ_WAKEUP_PUSH, &cons), ZBQ_OK);
+    const test::consumer_ptr owner(cons);
+    std::string payload;
+    ASSERT_EQ(test::read_one(cons, &payload), ZBQ_OK);
+    EXPECT_EQ(payload, "all there ever was");
+    EXPECT_EQ(test::read_one(cons, &payload), ZBQ_ERROR_NOENT);
+}
+
 TEST(Join, OutOfDescriptorsIsAnIoErrorThatClosesAll) {
     const auto prod = test::make_producer();
     for (unsigned spare = 0; spare < 5; ++spare) {
@@ -191,6 +210,9 @@ unique_fd memory(uint64_t size, int seals) {
         const uint64_t capacity = test::page;
         EXPECT_EQ(pwrite(fd.get(), &capacity, sizeof capacity, 192), 8);
     }
+    if (size != 0) {
+        EXPECT_EQ(fallocate(fd.get(), 0, 0, static_cast<off_t>(size)), 0);
+    }
     EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
     return fd;
 }
@@ -232,6 +254,20 @@ TEST_F(Hostile, SizeOfEachObject) {
             expect_refused();
         }
     }
+}
+
+TEST_F(Hostile, MemoryThatIsNotReserved) {
+    const unique_fd fd(memfd_create("holes", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    ASSERT_EQ(ftruncate(fd.get(), test::page), 0);
+    ASSERT_EQ(fcntl(fd.get(), F_ADD_SEALS, all_seals), 0);
+    pretender_.fds[1] = fd.get();
+    expect_refused();
+}
+
+TEST_F(Hostile, AnObjectOfTheTestsOwnIsBelieved) {
+    const unique_fd fd = memory(test::page, all_seals);
+    pretender_.fds[1] = fd.get();
+    EXPECT_NE(pretender_.join(), nullptr);
 }
 
 TEST_F(Hostile, HugePagesCanFaultLater) {

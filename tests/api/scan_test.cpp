@@ -135,6 +135,19 @@ TEST(Scan, EvictsWhoHoldsBackWhatTheProducerAskedFor) {
     EXPECT_EQ(zbq_producer_reserve(prod.get(), page, &run), ZBQ_OK);
 }
 
+// A producer that gave the large message up and goes on with small ones waits for nobody.
+TEST(Scan, AnAttemptGivenUpHoldsNothingAgainstAnyone) {
+    const auto prod = test::make_producer(
+        {.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const test::joined slow = test::join(prod.get());
+    ASSERT_TRUE(test::publish(prod.get(), std::string(1000, 'x')));
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod.get(), page, &run), ZBQ_ERROR_AGAIN);
+    ASSERT_EQ(zbq_producer_reserve(prod.get(), 16, &run), ZBQ_OK);
+    scan_for(prod.get(), 5 * ms);
+    EXPECT_EQ(test::stats(prod.get()).evicted[0], 0U);
+}
+
 class BadTail : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(BadTail, IsEvictedAtOnce) {

@@ -72,7 +72,7 @@ status=0
 [ ! -s sub.err ] || fail "a closed pipe is nothing to speak of"
 wait_until "the publisher to notice" grep -Eq 'consumer 1 \(pid [0-9]+\) gone \(left or died\)' pub.err
 stop_pub TERM 143
-"$zbq" pub x < <(exec sleep 1000) 2>pub.err &
+"$zbq" pub x <&"$never" 2>pub.err &
 pub=$!
 wait_until "the socket" test -S zbq/x
 "$zbq" sub x 2>sub.err | true || fail "closed pipe, no messages"

@@ -7,7 +7,7 @@ source "$(dirname "$0")/support.sh" "$@"
 idle_pub() { # PATH-OF-SOCKET OPTIONS: pid in $pub
     local socket=$1
     shift
-    "$zbq" pub "$@" < <(exec sleep 1000) 2>idle.err &
+    "$zbq" pub "$@" <&"$never" 2>idle.err &
     pub=$!
     wait_until "a publisher" is_listening "$socket"
 }
@@ -41,7 +41,7 @@ idle_pub zbq/x x
 kill -KILL "$pub"
 ended "$pub" 137
 for i in 1 2 3 4; do
-    "$zbq" pub x < <(exec sleep 1000) 2>many.$i.err &
+    "$zbq" pub x <&"$never" 2>many.$i.err &
     many[i]=$!
 done
 losers_are_told() {

@@ -19,7 +19,7 @@ ended $pub 0
 ended $silent 0
 
 # Silent ones are dropped in the end, while the publisher has nothing else to do.
-"$zbq" pub x < <(exec sleep 1000) 2>pub.err &
+"$zbq" pub x <&"$never" 2>pub.err &
 pub=$!
 wait_until "the socket" test -S zbq/x
 "$stranger" zbq/x silent >dropped.out &

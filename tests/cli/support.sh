@@ -13,6 +13,11 @@ here=$(mktemp -d)
 export XDG_RUNTIME_DIR=$here
 cd "$here"
 
+# Input that never comes: for <&"$never".
+mkfifo never
+# shellcheck disable=SC2034 # used by tests
+exec {never}<>never
+
 clean_up() {
     local pid
     for pid in $(jobs -p); do

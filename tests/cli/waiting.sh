@@ -52,12 +52,12 @@ took=$((($(date +%s%N) - start) / 1000000))
 [ $took -ge 490 ] || fail "--rate: too fast, $took ms"
 
 # One that comes while the stream runs gets the rest of it, and idle input is no hindrance.
-"$zbq" pub x < <(sleep 100) 2>pub.err &
+"$zbq" pub x <&"$never" 2>pub.err &
 pub=$!
 wait_until "the socket" test -S zbq/x
 "$zbq" sub --count x >out &
 sub=$!
-sleep 0.3
+wait_until "it to join" joined $sub
 kill -TERM $pub
 ended $pub 143
 ended $sub 0

@@ -31,6 +31,7 @@ TEST_F(Fork, ChildHasNoMappings) {
 
 TEST_F(Fork, CallsThatTalkToTheKernelAreRefused) {
     ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
+    zbq_producer_query(prod_.get());
     test::child child([this] {
         const test::socket_pair sockets = test::make_sockets();
         uint32_t slot = 0;
@@ -43,6 +44,7 @@ TEST_F(Fork, CallsThatTalkToTheKernelAreRefused) {
                                            &slot) == ZBQ_ERROR_INVALID);
         CHILD_CHECK(zbq_producer_broadcast_fds(prod_.get(), 2, &fd, 1) == ZBQ_ERROR_INVALID);
         CHILD_CHECK(zbq_producer_scan(prod_.get()) == ZBQ_ERROR_INVALID);
+        CHILD_CHECK(zbq_producer_commit(prod_.get(), 0, ZBQ_COMMIT_FORCE_SCAN)); // no scan
         CHILD_CHECK(zbq_producer_stats(prod_.get(), &statistics) == ZBQ_ERROR_INVALID);
         CHILD_CHECK(zbq_producer_consumer_info(prod_.get(), 0, &info) == ZBQ_ERROR_INVALID);
         CHILD_CHECK(zbq_consumer_recv_fds(cons_, 1, fds, &count) == ZBQ_ERROR_INVALID);
