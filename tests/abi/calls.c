@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+//
+// Every call of the interface from C, through pointers of the types that bindings in other
+// languages declare, with nothing to work on.
+#include "zbq.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int (*const create)(zbq_producer **, const zbq_producer_params *) = zbq_producer_create;
+static void (*const destroy_producer)(zbq_producer *) = zbq_producer_destroy;
+static int (*const handshake)(zbq_producer *, int, zbq_wakeup_mode,
+                              uint32_t *) = zbq_producer_handshake;
+static zbq_contiguous_run (*const query)(zbq_producer *) = zbq_producer_query;
+static int (*const reserve)(zbq_producer *, uint64_t, zbq_contiguous_run *) = zbq_producer_reserve;
+static bool (*const commit)(zbq_producer *, uint64_t, zbq_commit_flags) = zbq_producer_commit;
+static uint64_t (*const next_seq_id)(zbq_producer *) = zbq_producer_next_seq_id;
+static int (*const broadcast_fds)(zbq_producer *, uint64_t, const int *,
+                                  uint8_t) = zbq_producer_broadcast_fds;
+static int (*const scan)(zbq_producer *) = zbq_producer_scan;
+static int (*const stats)(zbq_producer *, zbq_producer_statistics *) = zbq_producer_stats;
+static int (*const info)(zbq_producer *, uint32_t,
+                         zbq_consumer_info *) = zbq_producer_consumer_info;
+
+static int (*const join)(int, zbq_wakeup_mode, zbq_consumer **) = zbq_consumer_join;
+static void (*const destroy_consumer)(zbq_consumer *) = zbq_consumer_destroy;
+static bool (*const is_alive)(zbq_consumer *) = zbq_consumer_is_producer_alive;
+static uint64_t (*const acquire_head)(const zbq_consumer *) = zbq_consumer_acquire_head;
+static int (*const peek)(zbq_consumer *, zbq_msg_view *) = zbq_consumer_peek;
+static int (*const next)(zbq_consumer *, zbq_msg_view *) = zbq_consumer_next;
+static bool (*const valid)(const zbq_consumer *) = zbq_consumer_valid;
+static int (*const recv_fds)(zbq_consumer *, uint64_t, int *, uint8_t *) = zbq_consumer_recv_fds;
+static void (*const publish)(zbq_consumer *, uint64_t) = zbq_consumer_publish;
+static uint32_t (*const get_token)(const zbq_consumer *) = zbq_consumer_get_futex_token;
+static int (*const wait_broadcast)(zbq_consumer *, uint32_t) = zbq_consumer_wait_broadcast;
+static uint64_t (*const tail)(const zbq_consumer *) = zbq_consumer_tail;
+static const zbq_control_region *(*const ctrl)(const zbq_consumer *) = zbq_consumer_ctrl;
+static zbq_consumer_metadata *(*const meta)(zbq_consumer *) = zbq_consumer_meta;
+
+static const char *(*const error_text)(int) = zbq_strerror;
+static const char *(*const eviction_text)(uint32_t) = zbq_strevict;
+static uint32_t (*const version)(void) = zbq_version;
+
+static int failures;
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            printf("%d: %s\n", __LINE__, #condition);                                              \
+            ++failures;                                                                            \
+        }                                                                                          \
+    } while (0)
+
+static void call_producer(void) {
+    zbq_contiguous_run run = {0};
+    CHECK(create(NULL, NULL) == ZBQ_ERROR_INVALID);
+    destroy_producer(NULL);
+    CHECK(handshake(NULL, -1, ZBQ_WAKEUP_PUSH, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(query(NULL).max_bytes == 0);
+    CHECK(reserve(NULL, 16, &run) == ZBQ_ERROR_INVALID);
+    CHECK(!commit(NULL, 0, ZBQ_COMMIT_NONE));
+    CHECK(next_seq_id(NULL) == 0);
+    CHECK(broadcast_fds(NULL, 1, NULL, 1) == ZBQ_ERROR_INVALID);
+    CHECK(scan(NULL) == ZBQ_ERROR_INVALID);
+    CHECK(stats(NULL, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(info(NULL, 0, NULL) == ZBQ_ERROR_INVALID);
+}
+
+static void call_consumer(void) {
+    zbq_msg_view view;
+    CHECK(join(-1, ZBQ_WAKEUP_PUSH, NULL) == ZBQ_ERROR_INVALID);
+    destroy_consumer(NULL);
+    CHECK(!is_alive(NULL));
+    CHECK(acquire_head(NULL) == 0);
+    CHECK(peek(NULL, &view) == ZBQ_ERROR_INVALID);
+    CHECK(next(NULL, &view) == ZBQ_ERROR_INVALID);
+    CHECK(!valid(NULL));
+    CHECK(recv_fds(NULL, 1, NULL, NULL) == ZBQ_ERROR_INVALID);
+    publish(NULL, 16);
+    CHECK(get_token(NULL) == 0);
+    CHECK(wait_broadcast(NULL, 0) == ZBQ_ERROR_INVALID);
+    CHECK(tail(NULL) == 0);
+    CHECK(ctrl(NULL) == NULL);
+    CHECK(meta(NULL) == NULL);
+}
+
+int main(void) {
+    call_producer();
+    call_consumer();
+    CHECK(strlen(error_text(ZBQ_ERROR_IO)) > 0);
+    CHECK(strlen(eviction_text(ZBQ_EVICTION_DEAD)) > 0);
+    CHECK(version() >> 16 == ZBQ_VERSION_MAJOR);
+    return failures != 0;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+//
+// Prints every public layout: name, size, alignment, then each field and its offset.
+#include "zbq.h"
+
+#include <stdio.h>
+
+#define TYPE(type) printf("%s size %zu align %zu\n", #type, sizeof(type), _Alignof(type))
+#define FIELD(type, field) printf("    %s %zu\n", #field, offsetof(type, field))
+
+int main(void) {
+    TYPE(zbq_control_region);
+    FIELD(zbq_control_region, producer_head);
+    FIELD(zbq_control_region, broadcast_futex);
+    FIELD(zbq_control_region, producer_pid);
+    FIELD(zbq_control_region, ring_capacity);
+    FIELD(zbq_control_region, clog_threshold);
+    FIELD(zbq_control_region, stall_timeout_ns);
+    FIELD(zbq_control_region, closed);
+    FIELD(zbq_control_region, reserved);
+    TYPE(zbq_consumer_metadata);
+    FIELD(zbq_consumer_metadata, tail_offset);
+    FIELD(zbq_consumer_metadata, progress_timestamp);
+    FIELD(zbq_consumer_metadata, join_baseline);
+    FIELD(zbq_consumer_metadata, eviction);
+    FIELD(zbq_consumer_metadata, parked);
+    FIELD(zbq_consumer_metadata, reserved);
+    TYPE(zbq_msg_header);
+    FIELD(zbq_msg_header, payload_len);
+    FIELD(zbq_msg_header, fd_count);
+    FIELD(zbq_msg_header, flags);
+    FIELD(zbq_msg_header, reserved);
+    FIELD(zbq_msg_header, seq_id);
+    TYPE(zbq_join_payload);
+    FIELD(zbq_join_payload, ring_capacity);
+    FIELD(zbq_join_payload, join_baseline);
+    FIELD(zbq_join_payload, initial_head);
+    FIELD(zbq_join_payload, producer_pid);
+    FIELD(zbq_join_payload, slot_index);
+    FIELD(zbq_join_payload, wakeup_mode);
+    FIELD(zbq_join_payload, protocol_version);
+    FIELD(zbq_join_payload, seq_floor);
+    FIELD(zbq_join_payload, reserved);
+    TYPE(zbq_producer_params);
+    FIELD(zbq_producer_params, ring_capacity);
+    FIELD(zbq_producer_params, clog_threshold);
+    FIELD(zbq_producer_params, stall_timeout_ns);
+    FIELD(zbq_producer_params, max_consumers);
+    TYPE(zbq_contiguous_run);
+    FIELD(zbq_contiguous_run, base);
+    FIELD(zbq_contiguous_run, max_bytes);
+    FIELD(zbq_contiguous_run, offset);
+    TYPE(zbq_msg_view);
+    FIELD(zbq_msg_view, header);
+    FIELD(zbq_msg_view, payload);
+    FIELD(zbq_msg_view, payload_len);
+    FIELD(zbq_msg_view, logical_offset);
+    FIELD(zbq_msg_view, total_len);
+    TYPE(zbq_producer_statistics);
+    FIELD(zbq_producer_statistics, head);
+    FIELD(zbq_producer_statistics, slowest_tail);
+    FIELD(zbq_producer_statistics, joined);
+    FIELD(zbq_producer_statistics, evicted);
+    FIELD(zbq_producer_statistics, failures);
+    FIELD(zbq_producer_statistics, scans);
+    FIELD(zbq_producer_statistics, wakes);
+    FIELD(zbq_producer_statistics, consumers);
+    FIELD(zbq_producer_statistics, max_consumers);
+    TYPE(zbq_consumer_info);
+    FIELD(zbq_consumer_info, lag);
+    FIELD(zbq_consumer_info, join_number);
+    FIELD(zbq_consumer_info, pid);
+    FIELD(zbq_consumer_info, slot_index);
+    FIELD(zbq_consumer_info, mode);
+    FIELD(zbq_consumer_info, eviction);
+    FIELD(zbq_consumer_info, fds_in_flight);
+    FIELD(zbq_consumer_info, reserved);
+    return 0;
+}

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Each rule of rules.sh can fail: breaks a copy of the tree in one place at a time.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fresh() {
+    rm -rf "$work/tree"
+    mkdir "$work/tree"
+    cp -r "$root/include" "$root/src" "$root/zbq.map" "$root/dev" "$work/tree"
+    mkdir -p "$work/tree/tests/abi"
+    cp "$root/tests/abi/symbols.txt" "$work/tree/tests/abi"
+}
+
+expect_refused() { # what the rule says, file, line to add
+    fresh
+    printf '%s\n' "$3" >>"$work/tree/$2"
+    local said
+    said=$(bash "$here/rules.sh" "$work/tree") && { echo "accepted: $3"; exit 1; }
+    grep -q "$1" <<<"$said" || { echo "wrong rule for: $3"; echo "$said"; exit 1; }
+}
+
+fresh
+bash "$here/rules.sh" "$work/tree"
+expect_refused "atomics outside" src/ring.hpp 'int x = __atomic_load_n(&y, 0);'
+expect_refused "system call outside" src/join.cpp '    close(fd);'
+expect_refused "C++ run time" src/join.cpp '    throw 1;'
+expect_refused "SPDX" src/new.hpp 'int x;'
+expect_refused "trailing space" src/join.cpp 'int x; '
+expect_refused "path of one machine" src/join.cpp '// see /home/me'
+expect_refused "zbq.map is not" zbq.map 'zbq_new_call;'
+expect_refused "symbols.txt is not" tests/abi/symbols.txt 'zbq_new_call'
