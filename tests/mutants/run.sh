@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Breaks each promise of the code in turn, by the list beside this file, and sees the named
+# tests fail. run.sh [PATTERN] takes the mutants whose name matches.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+pattern=${1:-.}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tree=$work/tree
+build=$work/build
+
+copy_tree() {
+    mkdir "$tree"
+    (cd "$root" && git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t "$tree")
+    cmake -G Ninja -S "$tree" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DZBQ_BUILD_TOOLS=OFF >/dev/null
+}
+
+run_tests() { # regex
+    ctest --test-dir "$build" -R "$1" -j 2 --timeout 20 --stop-on-failure >"$work/log" 2>&1
+}
+
+programs_of() { # regex of tests
+    grep -oE '[a-z_]+_test' <<<"$1" | sort -u | tr '\n' ' '
+}
+
+# Replaces the one place that has the original; fails when there are none or several.
+apply() { # file, original, replacement
+    ORIGINAL=$2 REPLACEMENT=$3 perl -0pi -e '
+        my $count = () = /\Q$ENV{ORIGINAL}\E/g;
+        die "$count places match: $ENV{ORIGINAL}\n" if $count != 1;
+        s/\Q$ENV{ORIGINAL}\E/$ENV{REPLACEMENT}/' "$1"
+}
+
+try_mutant() { # name, file, tests, original, replacement
+    [[ $1 =~ $pattern ]] || return 0
+    tried=$((tried + 1))
+    cp "$tree/$2" "$work/kept"
+    apply "$tree/$2" "$4" "$5"
+    local programs
+    read -ra programs < <(programs_of "$3")
+    if ! cmake --build "$build" --target "${programs[@]}" >"$work/log" 2>&1; then
+        verdict="DOES NOT BUILD"
+        cat "$work/log"
+    elif run_tests "$3"; then
+        verdict=SURVIVED
+    else
+        verdict=killed
+    fi
+    [ "$verdict" = killed ] || bad=$((bad + 1))
+    printf '%-16s%s\n' "$verdict" "$1"
+    cp "$work/kept" "$tree/$2"
+}
+
+# Lines of the original begin with "- ", lines of the replacement with "+ ".
+each_mutant() { # command to run with name, file, tests, original, replacement
+    local name='' file='' tests='' original='' replacement='' line
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in
+        '- '*) original+=${line#- }$'\n' ;;
+        '+ '* | '+')
+            line=${line#+}
+            replacement+=${line# }$'\n'
+            ;;
+        'mutant '* | 'file '* | 'tests '* | '#'* | '')
+            [ -z "$replacement" ] ||
+                "$1" "$name" "$file" "$tests" "${original%$'\n'}" "${replacement%$'\n'}"
+            original='' replacement=''
+            ;;&
+        'mutant '*) name=${line#mutant } ;;
+        'file '*) file=${line#file } ;;
+        'tests '*) tests=${line#tests } ;;
+        '#'* | '') ;;
+        *) echo "not understood: $line" && exit 1 ;;
+        esac
+    done < <(cat "$here/list.txt" && echo)
+}
+
+collect_tests() {
+    if [[ $1 =~ $pattern ]]; then
+        all_tests="$all_tests|$3"
+    fi
+}
+
+tried=0 bad=0 all_tests='^$'
+copy_tree
+each_mutant collect_tests
+cmake --build "$build" >/dev/null
+run_tests "$all_tests" || { cat "$work/log"; echo "the tests fail on the code as it is"; exit 1; }
+each_mutant try_mutant
+echo "$tried mutants, $bad not killed"
+[ "$tried" -gt 0 ] && [ "$bad" -eq 0 ]
