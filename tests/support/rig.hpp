@@ -35,6 +35,7 @@ struct ring_options {
     std::uint32_t max_consumers = 8;
 };
 
+// Throws when it cannot be made: nothing can be tested then.
 producer_ptr make_producer(const ring_options &options = {});
 
 struct socket_pair {
@@ -44,7 +45,7 @@ struct socket_pair {
 socket_pair make_sockets(int type);
 socket_pair make_sockets();
 
-// A consumer in this process. Empty when either half fails.
+// A consumer in this process. Throws when the join fails.
 struct joined {
     consumer_ptr consumer;
     std::uint32_t slot = 0;
