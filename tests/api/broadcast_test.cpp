@@ -43,10 +43,12 @@ TEST_F(Broadcast, RefusesBadArgumentsAndSendsNothing) {
     EXPECT_EQ(send(1, fds, 1), ZBQ_OK); // the id was not used up
 }
 
-TEST_F(Broadcast, BadDescriptorIsToldEvenWithNobodyThere) {
+TEST_F(Broadcast, BadArgumentsAreToldEvenWithNobodyThere) {
     const auto lonely = test::make_producer();
     const int bad = -1;
+    const std::vector<int> many(254, fd_.get());
     EXPECT_EQ(zbq_producer_broadcast_fds(lonely.get(), 1, &bad, 1), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_broadcast_fds(lonely.get(), 1, many.data(), 254), ZBQ_ERROR_INVALID);
 }
 
 TEST_F(Broadcast, TwoHundredAndFiftyThreeArriveInOrder) {
@@ -68,6 +70,7 @@ TEST_F(Broadcast, EveryPushConsumerGetsItAndNoPullConsumer) {
     EXPECT_EQ(test::collect(cons_, 1).numbers, numbers{1});
     EXPECT_EQ(test::collect(second.consumer.get(), 1).numbers, numbers{1});
     EXPECT_EQ(test::collect(pull.consumer.get(), 1).result, ZBQ_ERROR_NOENT);
+    EXPECT_EQ(test::info(prod_.get(), pull.slot).fds_in_flight, 0U);
 }
 
 TEST_F(Broadcast, PullConsumerIsToldThatThereWereDescriptors) {

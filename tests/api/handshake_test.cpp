@@ -114,6 +114,8 @@ TEST_F(Handshake, ConsumerStartsWithTheNextMessage) {
     const test::joined early = test::join(prod_.get());
     ASSERT_TRUE(test::publish(prod_.get(), "before"));
     const test::joined late = test::join(prod_.get());
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK); // finds the tails where they should be
+    EXPECT_EQ(test::stats(prod_.get()).consumers, 2U);
     ASSERT_TRUE(test::publish(prod_.get(), "after"));
     std::string payload;
     ASSERT_EQ(test::read_one(late.consumer.get(), &payload), ZBQ_OK);

@@ -270,6 +270,16 @@ TEST_F(Hostile, AnObjectOfTheTestsOwnIsBelieved) {
     EXPECT_NE(pretender_.join(), nullptr);
 }
 
+TEST_F(Hostile, RingOfASizeThatCannotBe) {
+    for (const uint64_t size : {uint64_t{0}, uint64_t{100}, test::page + 16}) {
+        const unique_fd fd = memory(size, all_seals);
+        pretender_.payload.ring_capacity = size;
+        pretender_.control()->ring_capacity = size;
+        pretender_.fds[1] = fd.get();
+        expect_refused();
+    }
+}
+
 TEST_F(Hostile, HugePagesCanFaultLater) {
     const unique_fd fd(memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB));
     constexpr uint64_t huge = uint64_t{2} << 20U;

@@ -62,6 +62,13 @@ TEST_F(RecvFds, ALaterRecordMeansThatItNeverComesAndIsKept) {
     EXPECT_EQ(test::collect(cons_, 5).result, ZBQ_ERROR_NOENT); // once
 }
 
+TEST_F(RecvFds, ARecordThatIsPassedOverIsClosedAtOnce) {
+    const test::leak_check leaks;
+    ASSERT_EQ(test::broadcast(prod_.get(), 3), ZBQ_OK);
+    EXPECT_EQ(test::collect(cons_, 2).result, ZBQ_ERROR_NOENT); // 3 is held
+    EXPECT_EQ(test::collect(cons_, 4).result, ZBQ_ERROR_AGAIN);
+}
+
 TEST_F(RecvFds, DestroyClosesWhatWasNotCollected) {
     const test::leak_check leaks;
     {
@@ -111,6 +118,9 @@ TEST_F(Malformed, EachIsAnErrorThatClosesWhatCame) {
     ASSERT_GT(send_record(1, 0, 0, 0), 0); // none
     expect_protocol_error(1);
     ASSERT_GT(send_record(0, 1, 0, 1), 0); // id 0
+    expect_protocol_error(1);
+    const zbq::core::side_record good = {1, 1, 0};
+    ASSERT_GT(send(&good, 12, 1), 0); // short, but for what it says
     expect_protocol_error(1);
     const char bytes[32] = {};
     ASSERT_GT(send(bytes, 8, 1), 0); // short

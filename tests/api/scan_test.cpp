@@ -12,6 +12,10 @@ namespace {
 using test::ms;
 using test::page;
 
+// Nothing but the test's own calls scans.
+constexpr test::ring_options scans_by_hand = {
+    .capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms};
+
 void scan_for(zbq_producer *prod, uint64_t nanoseconds) {
     const uint64_t start = zbq::core::monotonic_ns();
     while (zbq::core::monotonic_ns() - start < nanoseconds) {
@@ -54,8 +58,7 @@ TEST(Scan, EvictsTheOneThatHoldsAFullRing) {
 
 // The clock starts at the first look, however long the consumer was behind before it.
 TEST(Scan, FirstLookOnlyStartsTheClock) {
-    const auto prod = test::make_producer(
-        {.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const auto prod = test::make_producer(scans_by_hand);
     const test::joined hung = test::join(prod.get());
     test::fill(prod.get());
     usleep(5000);
@@ -67,8 +70,7 @@ TEST(Scan, FirstLookOnlyStartsTheClock) {
 }
 
 TEST(Scan, ATailThatMovesRestartsTheClock) {
-    const auto prod = test::make_producer(
-        {.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const auto prod = test::make_producer(scans_by_hand);
     const test::joined slow = test::join(prod.get());
     std::string payload;
     for (int i = 0; i < 20; ++i) {
@@ -104,10 +106,37 @@ TEST(Scan, TimeoutOfZeroIsNeverForStallingButTheDeadGo) {
     EXPECT_EQ(test::stats(prod.get()).evicted[ZBQ_EVICTION_DEAD], 1U);
 }
 
+// Time with nothing to read does not count against a consumer, whoever else is waited for.
+TEST(Scan, ClockDoesNotRunForOneWithNothingToRead) {
+    const auto prod = test::make_producer(scans_by_hand);
+    const test::joined hung = test::join(prod.get());
+    const test::joined idle = test::join(prod.get());
+    test::fill(prod.get());
+    test::skip_all(idle.consumer.get());
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    usleep(3000);
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    ASSERT_EQ(test::info(prod.get(), hung.slot).eviction, uint32_t{ZBQ_EVICTION_STALLED});
+    test::fill(prod.get());
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    EXPECT_EQ(test::info(prod.get(), idle.slot).eviction, uint32_t{ZBQ_EVICTION_NONE});
+}
+
+// Nor does time in which it was behind but nobody waited.
+TEST(Scan, ClockDoesNotRunWhileThereIsRoom) {
+    const auto prod = test::make_producer(scans_by_hand);
+    const test::joined slow = test::join(prod.get());
+    ASSERT_TRUE(test::publish(prod.get(), "x"));
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    usleep(3000);
+    test::fill(prod.get());
+    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+    EXPECT_EQ(test::info(prod.get(), slow.slot).eviction, uint32_t{ZBQ_EVICTION_NONE});
+}
+
 // Hung consumers at different places are waited for together, not in turn.
 TEST(Scan, ClocksOfAllThatAreBehindRunWhileTheProducerWaits) {
-    const auto prod = test::make_producer(
-        {.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const auto prod = test::make_producer(scans_by_hand);
     const test::joined first = test::join(prod.get());
     const test::joined second = test::join(prod.get());
     std::string payload;
@@ -125,8 +154,7 @@ TEST(Scan, ClocksOfAllThatAreBehindRunWhileTheProducerWaits) {
 }
 
 TEST(Scan, EvictsWhoHoldsBackWhatTheProducerAskedFor) {
-    const auto prod = test::make_producer(
-        {.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const auto prod = test::make_producer(scans_by_hand);
     const test::joined hung = test::join(prod.get());
     ASSERT_TRUE(test::publish(prod.get(), std::string(1000, 'x')));
     zbq_contiguous_run run = {};
@@ -137,8 +165,7 @@ TEST(Scan, EvictsWhoHoldsBackWhatTheProducerAskedFor) {
 
 // A producer that gave the large message up and goes on with small ones waits for nobody.
 TEST(Scan, AnAttemptGivenUpHoldsNothingAgainstAnyone) {
-    const auto prod = test::make_producer(
-        {.capacity = page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = ms});
+    const auto prod = test::make_producer(scans_by_hand);
     const test::joined slow = test::join(prod.get());
     ASSERT_TRUE(test::publish(prod.get(), std::string(1000, 'x')));
     zbq_contiguous_run run = {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "atomics.hpp"
+#include "consumer.hpp"
 #include "support/descriptors.hpp"
 #include "support/process.hpp"
 #include "support/rig.hpp"
@@ -80,7 +80,8 @@ TEST_F(Wait, ProducerInThisProcessIsAlive) {
     EXPECT_TRUE(zbq_consumer_is_producer_alive(cons_)); // the process runs on
 }
 
-// Sleeps, as the page tells, until something happens in this thread.
+// Sleeps, as the page tells, until something happens in this thread; without the time limit
+// of zbq_consumer_wait_broadcast, so that a wake-up that does not come is a hang.
 class Sleeper {
 public:
     explicit Sleeper(zbq_consumer *cons)
@@ -96,9 +97,9 @@ public:
 
 private:
     void run() {
-        do {
-            result_ = zbq_consumer_wait_broadcast(cons_, token_);
-        } while (result_ == ZBQ_ERROR_AGAIN);
+        constexpr uint64_t an_hour = 3'600'000 * test::ms;
+        zbq::core::park(cons_->control, cons_->page, token_, an_hour);
+        result_ = zbq_consumer_wait_broadcast(cons_, token_);
     }
 
     zbq_consumer *cons_;
