@@ -175,18 +175,16 @@ TEST_F(Broadcast, AConsumerThatNeverCollectsIsEvictedInTheEnd) {
 }
 
 TEST_F(Broadcast, OneThatCollectsSlowlyIsNotEvicted) {
-    const auto prod = test::make_producer({.clog_threshold = 0, .stall_timeout_ns = 20 * test::ms});
+    const auto prod = test::make_producer({.clog_threshold = 0, .stall_timeout_ns = test::ms});
     const test::joined slow = test::join(prod.get());
     uint64_t seq_id = 1;
-    for (int blocked = 0; blocked < 30;) {
+    for (uint64_t blocked = 1; blocked <= 10;) {
         if (test::broadcast(prod.get(), seq_id) == ZBQ_OK) {
             ++seq_id;
             continue;
         }
-        ++blocked;
-        // Whatever the time between, each block finds one record more collected.
-        const uint64_t oldest = seq_id - test::info(prod.get(), slow.slot).fds_in_flight;
-        ASSERT_EQ(test::collect(slow.consumer.get(), oldest).result, ZBQ_OK);
+        usleep(3000); // past the time-out, but each block finds one record more collected
+        ASSERT_EQ(test::collect(slow.consumer.get(), blocked++).result, ZBQ_OK);
     }
     EXPECT_EQ(test::stats(prod.get()).evicted[0], 0U);
 }
