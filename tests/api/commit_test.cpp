@@ -12,7 +12,9 @@ protected:
     bool commit(uint64_t bytes, zbq_commit_flags flags = ZBQ_COMMIT_NONE) {
         return zbq_producer_commit(prod_.get(), bytes, flags);
     }
-    uint64_t head() { return zbq_consumer_acquire_head(joined_.consumer.get()); }
+    [[nodiscard]] uint64_t head() const {
+        return zbq_consumer_acquire_head(joined_.consumer.get());
+    }
 
     test::producer_ptr prod_ = test::make_producer({.capacity = page});
     test::joined joined_ = test::join(prod_.get());

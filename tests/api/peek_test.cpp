@@ -13,7 +13,9 @@ class Peek : public testing::Test {
 protected:
     int peek() { return zbq_consumer_peek(cons_, &view_); }
     int next() { return zbq_consumer_next(cons_, &view_); }
-    std::string payload() { return {static_cast<const char *>(view_.payload), view_.payload_len}; }
+    [[nodiscard]] std::string payload() const {
+        return {static_cast<const char *>(view_.payload), view_.payload_len};
+    }
 
     test::producer_ptr prod_ = test::make_producer({.capacity = page});
     test::joined joined_ = test::join(prod_.get());

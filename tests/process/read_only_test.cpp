@@ -32,7 +32,11 @@ int receive_descriptors(int socket, int *fds, int count) {
     if (recvmsg(socket, &message, 0) != sizeof bytes) {
         return -1;
     }
-    std::memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&message)), static_cast<size_t>(count) * sizeof(int));
+    const cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header == nullptr) {
+        return -1;
+    }
+    std::memcpy(fds, CMSG_DATA(header), static_cast<size_t>(count) * sizeof(int));
     return count;
 }
 

@@ -53,6 +53,7 @@ TEST_F(WakeCount, FastPathMakesNoSystemCall) {
 int commits_with_sleepers(int sleepers, int commits) {
     const auto prod = test::make_producer({.capacity = test::page});
     std::vector<std::unique_ptr<test::remote_consumer>> consumers;
+    consumers.reserve(static_cast<std::size_t>(sleepers));
     for (int i = 0; i < sleepers; ++i) {
         consumers.push_back(std::make_unique<test::remote_consumer>(
             prod, ZBQ_WAKEUP_PUSH, [commits](zbq_consumer *cons) {

@@ -47,12 +47,12 @@ zbq_consumer_metadata *pretender::metadata() const {
     return static_cast<zbq_consumer_metadata *>(metadata_.memory.get());
 }
 
-void pretender::put_message(std::uint64_t offset, std::uint32_t payload_len) {
+void pretender::put_message(std::uint64_t offset, std::uint32_t payload_len) const {
     auto *header = reinterpret_cast<zbq_msg_header *>(ring() + offset % payload.ring_capacity);
     *header = {payload_len, 0, 0, 0, 0};
 }
 
-void pretender::set_head(std::uint64_t head) {
+void pretender::set_head(std::uint64_t head) const {
     zbq::core::head_publish(control(), head);
 }
 

@@ -31,8 +31,8 @@ public:
     std::vector<int> fds;
     int result = 0;
 
-    void put_message(std::uint64_t offset, std::uint32_t payload_len);
-    void set_head(std::uint64_t head);
+    void put_message(std::uint64_t offset, std::uint32_t payload_len) const;
+    void set_head(std::uint64_t head) const;
 
 private:
     zbq::core::region control_;

@@ -17,7 +17,7 @@ TEST(Ring, RoundsUpToTheGrid) {
 
 TEST(Ring, CapacityIsAMultipleOfThePage) {
     EXPECT_TRUE(capacity_is_valid(4096, 4096));
-    EXPECT_TRUE(capacity_is_valid(3 * 4096, 4096)); // no power of two needed
+    EXPECT_TRUE(capacity_is_valid(12288, 4096)); // no power of two needed
     EXPECT_FALSE(capacity_is_valid(0, 4096));
     EXPECT_FALSE(capacity_is_valid(4095, 4096));
     EXPECT_FALSE(capacity_is_valid(4096, 16384)); // larger pages
