@@ -27,18 +27,6 @@ void remove_push_page(zbq_producer *prod, const zbq_consumer_metadata *page) {
     prod->push_pages[i] = prod->push_pages[--prod->push_count];
 }
 
-zbq_consumer_info obituary(const zbq_producer *prod, const slot *gone, uint32_t reason) {
-    zbq_consumer_info info = {};
-    info.lag = prod->head - gone->tail_seen;
-    info.join_number = gone->join_number;
-    info.pid = gone->pid;
-    info.slot_index = gone->index;
-    info.mode = gone->mode;
-    info.eviction = reason;
-    info.fds_in_flight = gone->in_flight.fds();
-    return info;
-}
-
 } // namespace
 
 void activate(zbq_producer *prod, slot *joined) {
@@ -57,7 +45,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     if (gone->mode == ZBQ_WAKEUP_PUSH) {
         remove_push_page(prod, gone->page());
     }
-    gone->last = obituary(prod, gone, reason);
+    gone->last = describe(prod, gone, reason);
     // It may be parked. Unconditionally: its parked word is nothing to rely on.
     wake_all(prod->control);
     ++prod->counters.wakes;

@@ -5,21 +5,17 @@
 
 namespace zbq::core {
 
-namespace {
-
-zbq_consumer_info describe(const zbq_producer *prod, slot *consumer) {
-    consumer->in_flight.refresh(consumer->side.get()); // failed: the last known number stands
+zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint32_t eviction) {
     zbq_consumer_info info = {};
     info.lag = prod->head - consumer->tail_seen;
     info.join_number = consumer->join_number;
     info.pid = consumer->pid;
     info.slot_index = consumer->index;
     info.mode = consumer->mode;
+    info.eviction = eviction;
     info.fds_in_flight = consumer->in_flight.fds();
     return info;
 }
-
-} // namespace
 
 } // namespace zbq::core
 
@@ -43,11 +39,13 @@ int zbq_producer_consumer_info(zbq_producer *prod, uint32_t slot, zbq_consumer_i
         return ZBQ_ERROR_INVALID;
     }
     refresh_tails(prod);
-    if (!prod->slots[slot].taken) {
-        *out = prod->slots[slot].last;
+    zbq::core::slot *consumer = &prod->slots[slot];
+    if (!consumer->taken) {
+        *out = consumer->last;
         return ZBQ_ERROR_NOENT;
     }
-    *out = describe(prod, &prod->slots[slot]);
+    consumer->in_flight.refresh(consumer->side.get()); // failed: the last known number stands
+    *out = describe(prod, consumer, ZBQ_EVICTION_NONE);
     return ZBQ_OK;
 }
 

@@ -98,6 +98,9 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason);
 
 void scan(zbq_producer *prod);
 
+// What is known of a consumer, with the reason of its eviction if it has one.
+zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint32_t eviction);
+
 inline bool is_owner(const zbq_producer *prod) {
     return prod->owner == process_id();
 }
