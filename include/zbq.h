@@ -24,6 +24,8 @@
  *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
  *     the place in the ring is the offset modulo its capacity.
  *   - Unless a comment says that it blocks, a call does not block.
+ *   - A consumer or producer for which an event descriptor was asked (event_fd) may
+ *     make system calls where a call has nothing to give, and only there.
  *
  * docs/design.md tells why things are as they are; docs/protocol.md gives the
  * shared memory and the socket messages byte by byte.
@@ -72,7 +74,9 @@ extern "C" {
  * user and one reader that never collects could starve everyone. */
 #define ZBQ_MAX_FD_IN_FLIGHT 512
 
-/* The longest that zbq_consumer_wait_broadcast sleeps in one call. */
+/* The longest that one call of zbq_consumer_wait or zbq_consumer_wait_broadcast
+ * sleeps, and that the producer's event descriptor stays quiet while something is
+ * awaited. */
 #define ZBQ_WAIT_SLICE_NS 100000000
 
 typedef enum zbq_error ZBQ_ENUM_INT {
@@ -105,6 +109,15 @@ typedef enum zbq_eviction ZBQ_ENUM_INT {
     ZBQ_EVICTION_PROTOCOL = 4      /* it published a tail that cannot be */
 } zbq_eviction;
 
+/* How a stream stands, for one consumer. */
+typedef enum zbq_ending ZBQ_ENUM_INT {
+    ZBQ_ENDING_NONE = 0,          /* it goes on */
+    ZBQ_ENDING_CLOSED = 1,        /* the producer ended it; what it committed can be read */
+    ZBQ_ENDING_PRODUCER_DIED = 2, /* as that, but it was killed or crashed */
+    ZBQ_ENDING_EVICTED = 3,       /* this consumer lost its slot: nothing more to read */
+    ZBQ_ENDING_MALFORMED = 4      /* the producer broke the protocol: the same */
+} zbq_ending;
+
 /* ---- shared memory ------------------------------------------------------ */
 
 /* The producer writes, consumers only read. */
@@ -119,7 +132,10 @@ typedef struct zbq_control_region {
     uint64_t clog_threshold;   /* as given to zbq_producer_create */
     uint64_t stall_timeout_ns; /* as given to zbq_producer_create */
     uint32_t closed;           /* 1 once the producer was destroyed: the head is final */
-    uint8_t reserved[36];      /* zero */
+    uint32_t remote_barrier;   /* constant: 1 where the producer has membarrier */
+    uint64_t awaited_tail;     /* a tail that reaches this is awaited; 0: none is */
+    uint32_t awaited_fds;      /* 1 while collected descriptors are awaited */
+    uint8_t reserved[20];      /* zero */
 } zbq_control_region;
 
 /* One page for each consumer and join, shared with the producer alone. Each
@@ -132,7 +148,7 @@ typedef struct zbq_consumer_metadata {
     uint8_t pad0_[40];
     uint32_t eviction; /* producer: a zbq_eviction */
     uint8_t pad1_[60];
-    uint32_t parked; /* 1 while the consumer sleeps or is about to */
+    uint32_t parked; /* not 0 while it sleeps or is about to: 1 futex, 2 event socket */
     uint8_t reserved[3964];
 } zbq_consumer_metadata;
 
@@ -157,7 +173,9 @@ typedef struct zbq_join_payload {
     uint32_t wakeup_mode;      /* a zbq_wakeup_mode */
     uint32_t protocol_version; /* ZBQ_PROTOCOL_VERSION */
     uint64_t seq_floor;        /* records up to this id went out before the join */
-    uint8_t reserved[16];      /* zero */
+    uint64_t type_hash;        /* a zbq_type */
+    uint32_t type_size;
+    uint32_t type_align;
 } zbq_join_payload;
 
 #define ZBQ_PROTOCOL_VERSION 1
@@ -181,6 +199,9 @@ ZBQ_ASSERT_AT(zbq_control_region, ring_capacity, 192);
 ZBQ_ASSERT_AT(zbq_control_region, clog_threshold, 200);
 ZBQ_ASSERT_AT(zbq_control_region, stall_timeout_ns, 208);
 ZBQ_ASSERT_AT(zbq_control_region, closed, 216);
+ZBQ_ASSERT_AT(zbq_control_region, remote_barrier, 220);
+ZBQ_ASSERT_AT(zbq_control_region, awaited_tail, 224);
+ZBQ_ASSERT_AT(zbq_control_region, awaited_fds, 232);
 ZBQ_ASSERT_SIZE(zbq_consumer_metadata, 4096, 4096);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
@@ -202,7 +223,9 @@ ZBQ_ASSERT_AT(zbq_join_payload, slot_index, 28);
 ZBQ_ASSERT_AT(zbq_join_payload, wakeup_mode, 32);
 ZBQ_ASSERT_AT(zbq_join_payload, protocol_version, 36);
 ZBQ_ASSERT_AT(zbq_join_payload, seq_floor, 40);
-ZBQ_ASSERT_AT(zbq_join_payload, reserved, 48);
+ZBQ_ASSERT_AT(zbq_join_payload, type_hash, 48);
+ZBQ_ASSERT_AT(zbq_join_payload, type_size, 56);
+ZBQ_ASSERT_AT(zbq_join_payload, type_align, 60);
 
 /* ---- handles, parameters, results --------------------------------------- */
 
@@ -215,6 +238,14 @@ typedef struct zbq_producer_params {
     uint64_t stall_timeout_ns; /* how long a consumer may hold back; 0: for ever */
     uint32_t max_consumers;    /* at one time; not 0 */
 } zbq_producer_params;
+
+/* What the payloads of a ring are, in the application's own terms. Told to every
+ * consumer at its join; the library does not look at payloads. All zero: not told. */
+typedef struct zbq_type {
+    uint64_t hash;  /* of a name or schema, as both sides agree */
+    uint32_t size;  /* of each payload; 0: they vary */
+    uint32_t align; /* at most ZBQ_MSG_ALIGN */
+} zbq_type;
 
 /* A span of the ring that the producer may write. `base` stays valid until the
  * next commit, query or reserve. */
@@ -243,7 +274,7 @@ typedef struct zbq_producer_statistics {
     uint64_t evicted[5];   /* by zbq_eviction; [0] is their sum */
     uint64_t failures;     /* failed attempts to get room or to send descriptors */
     uint64_t scans;
-    uint64_t wakes;     /* FUTEX_WAKE calls made */
+    uint64_t wakes;     /* wake-up calls made: FUTEX_WAKE, or a record on an event socket */
     uint32_t consumers; /* slots taken now */
     uint32_t max_consumers;
 } zbq_producer_statistics;
@@ -294,6 +325,12 @@ ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
  */
 ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
                                    uint32_t *out_slot_id);
+
+/* Says what the payloads are, to consumers that join from now on. See
+ * zbq_consumer_type.
+ *
+ * ZBQ_ERROR_INVALID   prod or type is NULL, or a consumer has joined already */
+ZBQ_API int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type);
 
 /* The largest run of writable bytes up to the physical end of the ring. It may be
  * shorter than a message wants because the end is near: zbq_producer_reserve has
@@ -350,6 +387,27 @@ ZBQ_API uint64_t zbq_producer_next_seq_id(zbq_producer *prod);
 ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, const int *fds,
                                        uint8_t fd_count);
 
+/* A descriptor that becomes readable when it is worth while to try again what was
+ * refused for want of room: a consumer has released what was asked for, has collected
+ * descriptors, has left, or is due for eviction. For poll, epoll and the like, level- or
+ * edge-triggered; never read from it. It is the producer's: do not close it. The same
+ * descriptor each time.
+ *
+ * From the first call on, each zbq_producer_reserve, _query and _broadcast_fds that finds
+ * no room asks the consumers to ring, and makes a few system calls for it; it evicts
+ * those that are due, so that no zbq_producer_scan is needed while waiting. After it has
+ * given "no room" (ZBQ_ERROR_AGAIN, or a run too small), wait for the descriptor and try
+ * again. It also becomes readable at least every ZBQ_WAIT_SLICE_NS while something is
+ * awaited. Consumers make a system call only when they are asked to.
+ *
+ * While nothing is awaited it can become readable because a consumer has left, or rang
+ * late: zbq_producer_scan clears it then.
+ *
+ * Gives the descriptor, or
+ * ZBQ_ERROR_INVALID   prod is NULL
+ * ZBQ_ERROR_NOMEM, ZBQ_ERROR_IO   it could not be made */
+ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
+
 /* Looks at every consumer and evicts
  *   - the dead: the side socket hung up, or the process exited;
  *   - those that published a tail that cannot be;
@@ -397,6 +455,12 @@ ZBQ_API void zbq_consumer_destroy(zbq_consumer *cons);
 /* Whether the producer's process runs: true until it has exited, also after it
  * destroyed the ring. false for NULL. Makes one system call. */
 ZBQ_API bool zbq_consumer_is_producer_alive(zbq_consumer *cons);
+
+/* What the producer said that its payloads are (zbq_producer_set_type): all zero when
+ * it said nothing. Its word: check the length of each message all the same.
+ *
+ * ZBQ_ERROR_INVALID   cons or out is NULL */
+ZBQ_API int zbq_consumer_type(const zbq_consumer *cons, zbq_type *out);
 
 /* The producer's head now. 0 for NULL. */
 ZBQ_API uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons);
@@ -462,6 +526,34 @@ ZBQ_API uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons);
  * ZBQ_ERROR_IO        the kernel refused the call
  */
 ZBQ_API int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token);
+
+/* As zbq_consumer_wait_broadcast, for timeout_ns nanoseconds at the most, and never for
+ * more than ZBQ_WAIT_SLICE_NS. BLOCKS for so long. With 0 it only looks. */
+ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns);
+
+/* A descriptor that becomes readable when there is something to do: a message, a record
+ * of descriptors, the end of the stream, the producer's death, an eviction. For poll,
+ * epoll and the like, level- or edge-triggered; never read from it. It is the consumer's:
+ * do not close it. The same descriptor each time. Push mode only.
+ *
+ * Use it as a socket: when it is readable, read until zbq_consumer_peek, _next (or
+ * _recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the producer to ring; then
+ * wait. It is readable from the start. At the end of the stream it stays readable.
+ *
+ * From the first call on, a call that gives ZBQ_ERROR_AGAIN makes one or two system
+ * calls. The producer makes one for a consumer that waits so, and none for one that reads.
+ *
+ * Gives the descriptor, or
+ * ZBQ_ERROR_INVALID   cons is NULL or in pull mode
+ * ZBQ_ERROR_NOMEM, ZBQ_ERROR_IO   it could not be made */
+ZBQ_API int zbq_consumer_event_fd(zbq_consumer *cons);
+
+/* How the stream stands: why a call gave ZBQ_ERROR_NOENT or ZBQ_ERROR_PROTOCOL. An
+ * eviction comes before anything else; *out_eviction, unless NULL, gets its reason (a
+ * zbq_eviction). A producer's death is known once a call has met it: zbq_consumer_wait,
+ * zbq_consumer_is_producer_alive, or one that cleared the event descriptor. Makes no
+ * system call. ZBQ_ENDING_NONE for NULL. */
+ZBQ_API zbq_ending zbq_consumer_ending(const zbq_consumer *cons, uint32_t *out_eviction);
 
 /* The consumer's tail: where zbq_consumer_peek reads. 0 for NULL. */
 ZBQ_API uint64_t zbq_consumer_tail(const zbq_consumer *cons);

@@ -77,10 +77,13 @@ inline uint32_t bell_acquire(const zbq_control_region *control) {
 
 // ---- parked: a consumer is asleep, or about to be ----
 
+inline constexpr uint32_t parked_on_futex = 1;
+inline constexpr uint32_t parked_on_event = 2;
+
 // Store, then a full fence: pairs with park_fence. Of the consumer's "I park" and the
 // producer's "I rang" at least one sees the other (store-load, on both sides).
-inline void park_announce(zbq_consumer_metadata *page) {
-    __atomic_store_n(&page->parked, 1U, __ATOMIC_RELAXED);
+inline void park_announce(zbq_consumer_metadata *page, uint32_t how) {
+    __atomic_store_n(&page->parked, how, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -91,14 +94,49 @@ inline void park_fence() {
 
 // Relaxed: park_fence orders it. The value is the consumer's word; at worst it costs a
 // wake-up call.
-inline bool parked_seen(const zbq_consumer_metadata *page) {
-    return __atomic_load_n(&page->parked, __ATOMIC_RELAXED) != 0;
+inline uint32_t parked_seen(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->parked, __ATOMIC_RELAXED);
 }
 
 // Relaxed: on the producer's side the release of the bell_ring that follows orders it
 // before the wake-up (see wake.hpp); on the consumer's side it only saves a wake-up.
 inline void parked_clear(zbq_consumer_metadata *page) {
     __atomic_store_n(&page->parked, 0U, __ATOMIC_RELAXED);
+}
+
+// ---- awaited: the producer sleeps until room is released ----
+
+// Relaxed: await_fence, or a barrier on every processor, comes after it. Carries nothing.
+inline void awaited_tail_publish(zbq_control_region *control, uint64_t tail) {
+    __atomic_store_n(&control->awaited_tail, tail, __ATOMIC_RELAXED);
+}
+
+inline void awaited_fds_publish(zbq_control_region *control, uint32_t awaited) {
+    __atomic_store_n(&control->awaited_fds, awaited, __ATOMIC_RELAXED);
+}
+
+// The producer's: between "I await" and its look at the tails. Pairs with the fence in
+// awaited_tail_after_publish: of "I await" and "I released" at least one sees the other.
+inline void await_fence() {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+// The consumer's: after tail_publish. Where the producer makes a barrier on this processor
+// (membarrier(2)), the compiler's order is enough here.
+inline uint64_t awaited_tail_after_publish(const zbq_control_region *control, bool fenced) {
+    if (fenced) {
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    } else {
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    }
+    return __atomic_load_n(&control->awaited_tail, __ATOMIC_RELAXED);
+}
+
+// The consumer's: after it has received a record. Pairs with await_fence; the kernel's lock of
+// the socket's queue stands for the store.
+inline bool awaited_fds_after_receive(const zbq_control_region *control) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_load_n(&control->awaited_fds, __ATOMIC_RELAXED) != 0;
 }
 
 // ---- closed: the head is final ----

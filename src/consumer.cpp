@@ -26,11 +26,15 @@ bool is_evicted(const zbq_consumer *cons) {
     return eviction_check_after_reading(cons->page) != ZBQ_EVICTION_NONE;
 }
 
+// Before the head is loaded: a head loaded after the mark is the last one.
+bool has_ended(const zbq_consumer *cons) {
+    return closed_acquire(cons->control) || cons->producer_gone || cons->abandoned;
+}
+
 // What there is at a place where the head last acquired shows no message: ZBQ_OK where
 // the head has moved on since.
 int look_past_known_head(const zbq_consumer *cons, uint64_t offset) {
-    // Before the head: a head loaded after the mark is the last one.
-    const bool ended = closed_acquire(cons->control) || cons->producer_gone;
+    const bool ended = has_ended(cons);
     refresh_head(cons);
     if (is_evicted(cons)) {
         return ZBQ_ERROR_NOENT;
@@ -44,11 +48,51 @@ int look_past_known_head(const zbq_consumer *cons, uint64_t offset) {
     return ended ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
 }
 
+void look_for_producer(zbq_consumer *cons) {
+    pollfd process = {cons->producer.get(), POLLIN, 0};
+    cons->producer_gone |= poll_now(&process, 1) > 0 && process.revents != 0;
+}
+
+// ---- the event descriptor ----
+
+// Clears it and asks to be rung: whoever finds nothing has to look again after this.
+void rearm(zbq_consumer *cons) {
+    pollfd watched[] = {{cons->event.get(), POLLIN, 0}, {cons->producer.get(), POLLIN, 0}};
+    if (poll_now(watched, 2) > 0) {
+        cons->producer_gone |= watched[1].revents != 0;
+        cons->abandoned |=
+            watched[0].revents != 0 && event_take(cons->event.get()) == event_state::closed;
+    }
+    park_announce(cons->page, parked_on_event);
+}
+
+// For a call that found nothing: looks once more, if someone polls for what it will find.
+template <typename Look>
+int look_again_if_watched(zbq_consumer *cons, const Look &look) {
+    if (!cons->watch) {
+        return ZBQ_ERROR_AGAIN;
+    }
+    rearm(cons);
+    const int result = look();
+    if (result != ZBQ_ERROR_AGAIN) {
+        parked_clear(cons->page); // awake
+    }
+    return result;
+}
+
+int look_and_rearm(zbq_consumer *cons, uint64_t offset) {
+    const int result = look_past_known_head(cons, offset);
+    if (result != ZBQ_ERROR_AGAIN) {
+        return result;
+    }
+    return look_again_if_watched(cons, [&] { return look_past_known_head(cons, offset); });
+}
+
 // ---- messages ----
 
 int view_at(zbq_consumer *cons, const place &at, zbq_msg_view *out) {
     if (at.offset == cons->head || cons->malformed) {
-        const int result = look_past_known_head(cons, at.offset);
+        const int result = look_and_rearm(cons, at.offset);
         if (result != ZBQ_OK) {
             return result;
         }
@@ -81,6 +125,9 @@ int receive_next(zbq_consumer *cons) {
     }
     cons->newest_record = seq_id;
     cons->held.seq_id = seq_id;
+    if (awaited_fds_after_receive(cons->control)) {
+        event_ring(cons->event.get());
+    }
     return 0;
 }
 
@@ -122,13 +169,7 @@ int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
 // ---- sleep ----
 
 bool is_at_end(const zbq_consumer *cons) {
-    const bool ended = closed_acquire(cons->control) || cons->producer_gone;
-    return ended && head_acquire(cons->control) == cons->cursor.offset;
-}
-
-void look_for_producer(zbq_consumer *cons) {
-    pollfd process = {cons->producer.get(), POLLIN, 0};
-    cons->producer_gone |= poll_now(&process, 1) > 0 && process.revents != 0;
+    return has_ended(cons) && head_acquire(cons->control) == cons->cursor.offset;
 }
 
 // What a waiter has to know, without sleeping. ZBQ_ERROR_AGAIN: nothing has happened.
@@ -140,14 +181,30 @@ int event_since(const zbq_consumer *cons, uint32_t token) {
     return rang || cons->producer_gone ? ZBQ_OK : ZBQ_ERROR_AGAIN;
 }
 
-int sleep_for_event(zbq_consumer *cons, uint32_t token) {
-    const int result = park(cons->control, cons->page, token, ZBQ_WAIT_SLICE_NS);
+int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
+    const uint64_t slice = timeout_ns < ZBQ_WAIT_SLICE_NS ? timeout_ns : ZBQ_WAIT_SLICE_NS;
+    const int result = park(cons->control, cons->page, token, slice);
     if (result == -ETIMEDOUT) {
         look_for_producer(cons);
     } else if (result < 0 && result != -EAGAIN && result != -EINTR) {
         return error_from(result);
     }
     return event_since(cons, token);
+}
+
+int make_watch(zbq_consumer *cons) {
+    const int fds[] = {cons->event.get(), cons->producer.get()};
+    unique_fd watch;
+    int result = epoll_make(&watch);
+    for (const int fd : fds) {
+        if (result == 0) {
+            result = epoll_add(watch.get(), fd, 0);
+        }
+    }
+    if (result == 0) {
+        cons->watch = static_cast<unique_fd &&>(watch);
+    }
+    return result;
 }
 
 } // namespace
@@ -215,6 +272,7 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
     if (tail < cons->tail.offset || tail > cons->head) {
         return;
     }
+    const uint64_t tail_before = cons->tail.offset;
     cons->tail.advance_to(tail, cons->capacity);
     if (cons->cursor.offset < tail) {
         cons->cursor = cons->tail;
@@ -222,6 +280,10 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
     const uint64_t now = monotonic_coarse_ns();
     progress_publish(cons->page, now > cons->baseline ? now - cons->baseline : 0);
     tail_publish(cons->page, tail);
+    const uint64_t awaited = awaited_tail_after_publish(cons->control, cons->fences);
+    if (awaited > tail_before && awaited <= tail) {
+        event_ring(cons->event.get());
+    }
 }
 
 int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out_fds,
@@ -236,7 +298,11 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
     if (!cons->push) {
         return ZBQ_ERROR_NOENT;
     }
-    const int result = advance_to_record(cons, expected_seq_id);
+    int result = advance_to_record(cons, expected_seq_id);
+    if (result == ZBQ_ERROR_AGAIN) {
+        result =
+            look_again_if_watched(cons, [&] { return advance_to_record(cons, expected_seq_id); });
+    }
     if (result == ZBQ_OK) {
         *out_fd_count = static_cast<uint8_t>(cons->held.fds.size());
         cons->held.fds.move_to(out_fds);
@@ -250,11 +316,60 @@ uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons) {
 }
 
 int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token) {
+    return zbq_consumer_wait(cons, token, ZBQ_WAIT_SLICE_NS);
+}
+
+int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
     if (cons == nullptr || !cons->push || cons->owner != process_id()) {
         return ZBQ_ERROR_INVALID;
     }
     const int now = event_since(cons, token);
-    return now != ZBQ_ERROR_AGAIN ? now : sleep_for_event(cons, token);
+    return now != ZBQ_ERROR_AGAIN || timeout_ns == 0 ? now
+                                                     : sleep_for_event(cons, token, timeout_ns);
+}
+
+int zbq_consumer_event_fd(zbq_consumer *cons) {
+    if (cons == nullptr || !cons->push || cons->owner != process_id()) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (!cons->watch) {
+        const int result = make_watch(cons);
+        if (result < 0) {
+            return error_from(result);
+        }
+    }
+    return cons->watch.get();
+}
+
+zbq_ending zbq_consumer_ending(const zbq_consumer *cons, uint32_t *out_eviction) {
+    if (out_eviction != nullptr) {
+        *out_eviction = ZBQ_EVICTION_NONE;
+    }
+    if (cons == nullptr) {
+        return ZBQ_ENDING_NONE;
+    }
+    const uint32_t eviction = eviction_check_after_reading(cons->page);
+    if (eviction != ZBQ_EVICTION_NONE) {
+        if (out_eviction != nullptr) {
+            *out_eviction = eviction;
+        }
+        return ZBQ_ENDING_EVICTED;
+    }
+    if (cons->malformed) {
+        return ZBQ_ENDING_MALFORMED;
+    }
+    if (closed_acquire(cons->control)) {
+        return ZBQ_ENDING_CLOSED;
+    }
+    return has_ended(cons) ? ZBQ_ENDING_PRODUCER_DIED : ZBQ_ENDING_NONE;
+}
+
+int zbq_consumer_type(const zbq_consumer *cons, zbq_type *out) {
+    if (cons == nullptr || out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    *out = cons->type;
+    return ZBQ_OK;
 }
 
 uint64_t zbq_consumer_tail(const zbq_consumer *cons) {

@@ -46,16 +46,21 @@ struct zbq_consumer {
     uint64_t baseline = 0;
     mutable bool malformed = false; // the stream is, for good
     bool producer_gone = false;     // its process was found to have ended
+    bool abandoned = false;         // the event socket was closed: nothing more will come
+    bool fences = false;            // a full fence at each release
 
     // Descriptors.
     uint64_t newest_record = 0; // records up to this id were seen, or are not for us
     zbq::core::held_record held;
 
     // The rest.
+    zbq_type type = {};
     bool push = false;
     pid_t owner = 0;
     zbq::core::unique_fd side;
+    zbq::core::unique_fd event;
     zbq::core::unique_fd producer; // pidfd
+    zbq::core::unique_fd watch;    // epoll of event socket and pidfd, once asked for
     zbq::core::mapping control_memory;
     zbq::core::mapping ring_memory;
     zbq::core::mapping page_memory;

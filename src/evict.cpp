@@ -19,12 +19,12 @@ void remove_from_list(zbq_producer *prod, uint32_t slot_index) {
     prod->active[i] = prod->active[--prod->active_count];
 }
 
-void remove_push_page(zbq_producer *prod, const zbq_consumer_metadata *page) {
+void remove_sleeper(zbq_producer *prod, const zbq_consumer_metadata *page) {
     uint32_t i = 0;
-    while (prod->push_pages[i] != page) {
+    while (prod->sleepers[i].page != page) {
         ++i;
     }
-    prod->push_pages[i] = prod->push_pages[--prod->push_count];
+    prod->sleepers[i] = prod->sleepers[--prod->push_count];
 }
 
 } // namespace
@@ -34,7 +34,7 @@ void activate(zbq_producer *prod, slot *joined) {
     joined->join_number = ++prod->counters.joined;
     prod->active[prod->active_count++] = joined->index;
     if (joined->mode == ZBQ_WAKEUP_PUSH) {
-        prod->push_pages[prod->push_count++] = joined->page();
+        prod->sleepers[prod->push_count++] = {joined->page(), joined->event.get()};
     }
 }
 
@@ -43,7 +43,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     eviction_mark(gone->page(), reason);
     remove_from_list(prod, gone->index);
     if (gone->mode == ZBQ_WAKEUP_PUSH) {
-        remove_push_page(prod, gone->page());
+        remove_sleeper(prod, gone->page());
     }
     gone->last = describe(prod, gone, reason);
     // It may be parked. Unconditionally: its parked word is nothing to rely on.
@@ -51,7 +51,10 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     ++prod->counters.wakes;
     ++prod->counters.evicted[0];
     ++prod->counters.evicted[reason];
+    unwatch_consumer(prod, gone);
+    event_ring(gone->event.get()); // a forked child may keep the socket from hanging up
     gone->side.reset();
+    gone->event.reset();
     gone->process.reset();
     gone->page_memory.reset();
     gone->taken = false;
@@ -159,6 +162,8 @@ bool side_stalled(const zbq_producer *prod, slot *consumer, uint64_t now) {
                        prod->stall_timeout);
 }
 
+} // namespace
+
 void evict_stalled(zbq_producer *prod) {
     const uint64_t now = monotonic_ns();
     const bool waiting = holds_back(prod, prod->slowest_tail);
@@ -171,8 +176,6 @@ void evict_stalled(zbq_producer *prod) {
         }
     }
 }
-
-} // namespace
 
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
@@ -190,6 +193,7 @@ int zbq_producer_scan(zbq_producer *prod) {
     if (prod == nullptr || !is_owner(prod)) {
         return ZBQ_ERROR_INVALID;
     }
+    answer_rings(prod);
     scan(prod);
     return ZBQ_OK;
 }

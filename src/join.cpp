@@ -21,8 +21,15 @@ namespace zbq::core {
 namespace {
 
 // The order of the descriptors in the join message.
-enum join_descriptor : unsigned { join_control, join_ring, join_page, join_side, join_pidfd };
-constexpr unsigned join_descriptors = 5;
+enum join_descriptor : unsigned {
+    join_control,
+    join_ring,
+    join_page,
+    join_side,
+    join_pidfd,
+    join_event,
+};
+constexpr unsigned join_descriptors = 6;
 
 bool mode_is_valid(zbq_wakeup_mode mode) {
     return mode == ZBQ_WAKEUP_PUSH || mode == ZBQ_WAKEUP_PULL;
@@ -60,6 +67,7 @@ int make_side_channel(unique_fd *ours, unique_fd *theirs, flight *in_flight) {
 struct consumer_ends {
     unique_fd page;
     unique_fd side;
+    unique_fd event;
 };
 
 int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, consumer_ends *ends) {
@@ -72,9 +80,14 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     if (result < 0) {
         return result;
     }
+    result = event_make(&fresh->event, &ends->event);
+    if (result < 0) {
+        return result;
+    }
     fresh->mode = static_cast<uint32_t>(mode);
     fresh->tail_seen = prod->head;
     fresh->newest_record = prod->newest_seq;
+    fresh->waits_before = prod->waits;
     fresh->page_memory = static_cast<mapping &&>(page.memory);
     ends->page = static_cast<unique_fd &&>(page.fd);
     // Nobody else has the page yet: plain stores.
@@ -93,6 +106,9 @@ zbq_join_payload payload_for(const zbq_producer *prod, const slot &fresh) {
     payload.wakeup_mode = fresh.mode;
     payload.protocol_version = ZBQ_PROTOCOL_VERSION;
     payload.seq_floor = fresh.newest_record;
+    payload.type_hash = prod->type.hash;
+    payload.type_size = prod->type.size;
+    payload.type_align = prod->type.align;
     return payload;
 }
 
@@ -104,6 +120,7 @@ int send_join(const zbq_producer *prod, int socket, const slot &fresh, const con
     fds[join_page] = ends.page.get();
     fds[join_side] = ends.side.get();
     fds[join_pidfd] = prod->self.get();
+    fds[join_event] = ends.event.get();
     const ssize_t sent = send_record(socket, &payload, sizeof payload, fds, join_descriptors);
     if (sent < 0) {
         return static_cast<int>(sent);
@@ -151,7 +168,7 @@ bool payload_is_valid(const zbq_join_payload &payload, zbq_wakeup_mode mode) {
            is_aligned(payload.initial_head);
 }
 
-bool side_is_valid(int fd) {
+bool channel_is_valid(int fd) {
     int type = 0;
     return is_unix_socket(fd, &type) && type == SOCK_SEQPACKET;
 }
@@ -183,6 +200,9 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->baseline = payload.join_baseline;
     cons->newest_record = payload.seq_floor;
     cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
+    cons->type = {payload.type_hash, payload.type_size, payload.type_align};
+    // Without membarrier on both sides, a fence of our own at each release.
+    cons->fences = cons->control->remote_barrier == 0 || !barrier_register();
 }
 
 // A failure is no error: a producer that has ended the stream or evicted us since the
@@ -194,7 +214,8 @@ void announce_to_producer(const zbq_consumer *cons, uint32_t slot_index) {
 
 int adopt(join_message *message, zbq_consumer *cons) {
     fd_list &fds = message->with.fds;
-    if (!side_is_valid(fds.at(join_side)) || !is_pidfd(fds.at(join_pidfd))) {
+    if (!channel_is_valid(fds.at(join_side)) || !is_pidfd(fds.at(join_pidfd)) ||
+        !channel_is_valid(fds.at(join_event))) {
         return ZBQ_ERROR_PROTOCOL;
     }
     const int mapped = map_all(*message, cons);
@@ -203,6 +224,7 @@ int adopt(join_message *message, zbq_consumer *cons) {
     }
     cons->side = fds.take(join_side);
     cons->producer = fds.take(join_pidfd);
+    cons->event = fds.take(join_event);
     start_at(message->payload, cons);
     if (cons->control->ring_capacity != message->payload.ring_capacity) {
         return ZBQ_ERROR_PROTOCOL;
@@ -241,6 +263,9 @@ int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode
     fresh.index = free_slot->index;
     consumer_ends ends;
     int result = prepare_slot(prod, mode, &fresh, &ends);
+    if (result == 0) {
+        result = watch_consumer(prod, &fresh);
+    }
     if (result == 0) {
         result = send_join(prod, conn_fd, fresh, ends);
     }

@@ -7,12 +7,15 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
+#include <linux/membarrier.h>
 #include <linux/sockios.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -27,6 +30,11 @@ namespace {
 
 int value_or_errno(int value) {
     return value < 0 ? -errno : value;
+}
+
+timespec to_timespec(uint64_t nanoseconds) {
+    return {static_cast<time_t>(nanoseconds / 1'000'000'000U),
+            static_cast<long>(nanoseconds % 1'000'000'000U)};
 }
 
 uint64_t clock_ns(clockid_t clock) {
@@ -184,6 +192,52 @@ bool descriptor_is_open(int fd) {
     return fcntl(fd, F_GETFD) >= 0;
 }
 
+int epoll_make(unique_fd *out) {
+    const int fd = value_or_errno(epoll_create1(EPOLL_CLOEXEC));
+    if (fd < 0) {
+        return fd;
+    }
+    out->reset(fd);
+    return 0;
+}
+
+int epoll_add(int epoll, int fd, uint32_t tag) {
+    epoll_event event = {};
+    event.events = EPOLLIN;
+    event.data.u32 = tag;
+    return value_or_errno(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+void epoll_remove(int epoll, int fd) {
+    epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr); // ENOENT: it never was there
+}
+
+int epoll_ready(int epoll, uint32_t *tags, unsigned most) {
+    constexpr unsigned most_events = 16;
+    epoll_event events[most_events];
+    const int wanted = static_cast<int>(most < most_events ? most : most_events);
+    const int count = epoll_wait(epoll, events, wanted, 0);
+    for (int i = 0; i < count; ++i) {
+        tags[i] = events[i].data.u32;
+    }
+    return value_or_errno(count);
+}
+
+int timer_make(unique_fd *out) {
+    const int fd = value_or_errno(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (fd < 0) {
+        return fd;
+    }
+    out->reset(fd);
+    return 0;
+}
+
+void timer_set(int timer, uint64_t monotonic_ns) {
+    itimerspec when = {};
+    when.it_value = to_timespec(monotonic_ns);
+    timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, nullptr); // cannot fail for such a time
+}
+
 int pidfd_of(pid_t pid) {
     return value_or_errno(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
 }
@@ -205,8 +259,7 @@ int poll_now(pollfd *fds, nfds_t count) {
 
 // The futex calls are without FUTEX_PRIVATE_FLAG: the word is shared between processes.
 int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns) {
-    const timespec timeout = {static_cast<time_t>(timeout_ns / 1'000'000'000U),
-                              static_cast<long>(timeout_ns % 1'000'000'000U)};
+    const timespec timeout = to_timespec(timeout_ns);
     return value_or_errno(
         static_cast<int>(syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, nullptr, 0)));
 }
@@ -214,6 +267,19 @@ int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns) {
 int futex_wake_all(const uint32_t *word) {
     return value_or_errno(
         static_cast<int>(syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0)));
+}
+
+bool barrier_exists() {
+    const long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+    return commands >= 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED) != 0;
+}
+
+bool barrier_register() {
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+void barrier_everywhere() {
+    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0); // exists: it cannot fail
 }
 
 } // namespace zbq::core

@@ -70,11 +70,25 @@ int socket_enable(int fd, int option);
 int socket_unread_by_peer(int fd, uint32_t *accounted_bytes);
 bool descriptor_is_open(int fd);
 
+// ---- descriptors that gather events ----
+int epoll_make(unique_fd *out);
+int epoll_add(int epoll, int fd, uint32_t tag); // readable or hung up, level-triggered
+void epoll_remove(int epoll, int fd);
+int epoll_ready(int epoll, uint32_t *tags, unsigned most); // how many, without waiting
+int timer_make(unique_fd *out);
+void timer_set(int timer, uint64_t monotonic_ns); // readable from then on; 0: never
+
 // ---- processes and waiting ----
 int pidfd_of(pid_t pid);
 bool is_pidfd(int fd);
 int poll_now(pollfd *fds, nfds_t count);
 int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 int futex_wake_all(const uint32_t *word);
+
+// A full fence on every processor that runs a thread of a process which has registered
+// (MEMBARRIER_CMD_GLOBAL_EXPEDITED, Linux 4.16). Kernels and sandboxes may not have it.
+bool barrier_exists();
+bool barrier_register();
+void barrier_everywhere();
 
 } // namespace zbq::core

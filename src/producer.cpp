@@ -21,7 +21,7 @@ void release(zbq_producer *prod) {
     }
     free(prod->slots);
     free(prod->active);
-    free(prod->push_pages);
+    free(prod->sleepers);
     prod->~zbq_producer();
     free(prod);
 }
@@ -32,10 +32,9 @@ bool allocate_slots(zbq_producer *prod, uint32_t count) {
         return false;
     }
     prod->active = static_cast<uint32_t *>(calloc(count, sizeof(uint32_t)));
-    prod->push_pages =
-        static_cast<zbq_consumer_metadata **>(calloc(count, sizeof(zbq_consumer_metadata *)));
+    prod->sleepers = static_cast<sleeper *>(calloc(count, sizeof(sleeper)));
     void *slots = calloc(count, sizeof(slot));
-    if (prod->active == nullptr || prod->push_pages == nullptr || slots == nullptr) {
+    if (prod->active == nullptr || prod->sleepers == nullptr || slots == nullptr) {
         free(slots);
         return false;
     }
@@ -75,6 +74,7 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->control->ring_capacity = params.ring_capacity;
     prod->control->clog_threshold = params.clog_threshold;
     prod->control->stall_timeout_ns = params.stall_timeout_ns;
+    prod->control->remote_barrier = barrier_exists() ? 1 : 0;
 }
 
 int create(zbq_producer *prod, const zbq_producer_params &params) {
@@ -148,11 +148,25 @@ zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
 void end_wait_for_room(zbq_producer *prod) {
     prod->failures = 0;
     prod->wanted = ZBQ_MSG_ALIGN;
+    if (prod->awaits_room) {
+        end_await_room(prod);
+    }
 }
 
 uint64_t queried_again(zbq_producer *prod, uint64_t room) {
     want_more_than(prod, room);
-    return count_failure(prod, &prod->failures) ? linear_room(prod) : room;
+    const bool scanned = count_failure(prod, &prod->failures);
+    const bool awaited = await_room(prod);
+    return scanned || awaited ? linear_room(prod) : room;
+}
+
+// Whether there is room after all, once all was done that a failed attempt does.
+bool room_was_found(zbq_producer *prod, uint64_t bytes) {
+    prod->wanted = bytes;
+    if (count_failure(prod, &prod->failures) && has_room_for(prod, bytes)) {
+        return true;
+    }
+    return await_room(prod) && has_room_for(prod, bytes);
 }
 
 // ---- commit ----
@@ -249,7 +263,7 @@ send_tally send_to_all(zbq_producer *prod, const record_to_send &record) {
     return tally;
 }
 
-int broadcast(zbq_producer *prod, const record_to_send &record) {
+int broadcast_once(zbq_producer *prod, const record_to_send &record) {
     const uint64_t newest_before = prod->newest_seq;
     prod->newest_seq = record.seq_id;
     const send_tally tally = send_to_all(prod, record);
@@ -260,12 +274,26 @@ int broadcast(zbq_producer *prod, const record_to_send &record) {
         prod->newest_seq = tally.sent != 0 ? record.seq_id : newest_before;
         return ZBQ_ERROR_INVALID;
     }
-    if (!anyone_misses(prod, record.seq_id)) {
-        prod->side_failures = 0;
-        return ZBQ_OK;
+    return anyone_misses(prod, record.seq_id) ? ZBQ_ERROR_AGAIN : ZBQ_OK;
+}
+
+int broadcast(zbq_producer *prod, const record_to_send &record) {
+    int result = broadcast_once(prod, record);
+    if (result == ZBQ_ERROR_AGAIN) {
+        const bool scanned = count_failure(prod, &prod->side_failures);
+        if (await_collection(prod)) {
+            result = broadcast_once(prod, record);
+        } else if (scanned && !anyone_misses(prod, record.seq_id)) {
+            result = ZBQ_OK;
+        }
     }
-    const bool scanned = count_failure(prod, &prod->side_failures);
-    return scanned && !anyone_misses(prod, record.seq_id) ? ZBQ_OK : ZBQ_ERROR_AGAIN;
+    if (result != ZBQ_ERROR_AGAIN) {
+        prod->side_failures = 0;
+        if (prod->awaits_fds) {
+            end_await_collection(prod);
+        }
+    }
+    return result;
 }
 
 } // namespace
@@ -276,7 +304,7 @@ void announce(zbq_producer *prod) {
         return;
     }
     park_fence();
-    if (collect_parked(prod->push_pages, prod->push_count)) {
+    if (collect_parked(prod->sleepers, prod->push_count, &prod->counters.wakes)) {
         wake_all(prod->control);
         ++prod->counters.wakes;
     }
@@ -316,6 +344,9 @@ void zbq_producer_destroy(zbq_producer *prod) {
     if (is_owner(prod)) {
         closed_publish(prod->control);
         wake_all(prod->control);
+        for (uint32_t i = 0; i < prod->active_count; ++i) {
+            event_ring(prod->slots[prod->active[i]].event.get()); // as at an eviction
+        }
     } else { // a forked child: the addresses may be something else's by now
         prod->control_region.memory.forget();
         prod->ring_region.memory.forget();
@@ -349,12 +380,9 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
         *out = grant(prod, 0);
         return ZBQ_ERROR_OVERFLOW;
     }
-    if (!has_room_for(prod, bytes)) {
-        prod->wanted = bytes;
-        if (!count_failure(prod, &prod->failures) || !has_room_for(prod, bytes)) {
-            *out = grant(prod, 0);
-            return ZBQ_ERROR_AGAIN;
-        }
+    if (!has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
+        *out = grant(prod, 0);
+        return ZBQ_ERROR_AGAIN;
     }
     end_wait_for_room(prod);
     *out = grant(prod, known_free(prod));
@@ -376,6 +404,14 @@ bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes, zbq_commit_
         scan(prod);
     }
     return true;
+}
+
+int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type) {
+    if (prod == nullptr || type == nullptr || prod->counters.joined != 0) {
+        return ZBQ_ERROR_INVALID;
+    }
+    prod->type = *type;
+    return ZBQ_OK;
 }
 
 uint64_t zbq_producer_next_seq_id(zbq_producer *prod) {

@@ -31,7 +31,10 @@ struct slot {
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
     stall_clock ring_stall;
     stall_clock side_stall;
+    uint64_t rings = 0;        // bells that it rang,
+    uint64_t waits_before = 0; // and the producer's waits before it joined
     unique_fd side;
+    unique_fd event;
     unique_fd process; // pidfd, where the kernel gave one
     mapping page_memory;
     flight in_flight;
@@ -55,7 +58,7 @@ struct zbq_producer {
     uint64_t run_bytes = 0;     // of the run that may be committed
     bool run_open = false;
     uint32_t push_count = 0;
-    zbq_consumer_metadata **push_pages = nullptr; // of the push-mode consumers, dense
+    zbq::core::sleeper *sleepers = nullptr; // the push-mode consumers, dense
 
     // Room.
     uint64_t wanted = ZBQ_MSG_ALIGN; // bytes that the producer waits for
@@ -63,6 +66,11 @@ struct zbq_producer {
     uint64_t queried_room = 0;       // and what it got
     uint64_t failures = 0;           // failed attempts at room in a row
     uint64_t side_failures = 0;      // and at sending descriptors
+    bool awaits_room = false;        // the consumers were asked to ring
+    bool awaits_fds = false;
+    uint64_t waits = 0;         // how often they were asked
+    zbq::core::unique_fd watch; // epoll of event sockets and timer, once asked for
+    zbq::core::unique_fd timer;
 
     // Descriptors.
     uint64_t next_seq = 0;
@@ -77,6 +85,7 @@ struct zbq_producer {
     // The rest.
     uint64_t clog_threshold = 0;
     uint64_t stall_timeout = 0;
+    zbq_type type = {};
     pid_t owner = 0;
     zbq::core::unique_fd self; // pidfd for the consumers
     zbq::core::region control_region;
@@ -97,6 +106,18 @@ void activate(zbq_producer *prod, slot *joined);
 void evict(zbq_producer *prod, slot *gone, uint32_t reason);
 
 void scan(zbq_producer *prod);
+void evict_stalled(zbq_producer *prod);
+
+// Ask the consumers to ring, where the application has asked for a descriptor to wait for.
+// true: look again, something may have changed. After a failed attempt.
+bool await_room(zbq_producer *prod);
+bool await_collection(zbq_producer *prod);
+void answer_rings(zbq_producer *prod); // all that have rung up to now
+void end_await_room(zbq_producer *prod);
+void end_await_collection(zbq_producer *prod);
+
+int watch_consumer(const zbq_producer *prod, const slot *consumer);
+void unwatch_consumer(const zbq_producer *prod, const slot *consumer);
 
 // What is known of a consumer, with the reason of its eviction if it has one.
 zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint32_t eviction);

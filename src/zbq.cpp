@@ -15,11 +15,14 @@
 #include "scm.cpp"      // records with descriptors
 #include "side.cpp"     // the side channel
 
+#include "event.cpp"    // the event channel
+
 #include "wake.hpp"     // sleeping and waking
 #include "producer.cpp" // the stream
 #include "join.cpp"     // both ends of a join
 #include "consumer.cpp" // reading
 #include "evict.cpp"    // losing consumers
+#include "await.cpp"    // waiting for room
 #include "info.cpp"     // accounts
 // NOLINTEND(bugprone-suspicious-include)
 // clang-format on

@@ -22,6 +22,9 @@ static int (*const stats)(zbq_producer *, zbq_producer_statistics *) = zbq_produ
 static int (*const info)(zbq_producer *, uint32_t,
                          zbq_consumer_info *) = zbq_producer_consumer_info;
 
+static int (*const set_type)(zbq_producer *, const zbq_type *) = zbq_producer_set_type;
+static int (*const producer_event_fd)(zbq_producer *) = zbq_producer_event_fd;
+
 static int (*const join)(int, zbq_wakeup_mode, zbq_consumer **) = zbq_consumer_join;
 static void (*const destroy_consumer)(zbq_consumer *) = zbq_consumer_destroy;
 static bool (*const is_alive)(zbq_consumer *) = zbq_consumer_is_producer_alive;
@@ -33,6 +36,10 @@ static int (*const recv_fds)(zbq_consumer *, uint64_t, int *, uint8_t *) = zbq_c
 static void (*const publish)(zbq_consumer *, uint64_t) = zbq_consumer_publish;
 static uint32_t (*const get_token)(const zbq_consumer *) = zbq_consumer_get_futex_token;
 static int (*const wait_broadcast)(zbq_consumer *, uint32_t) = zbq_consumer_wait_broadcast;
+static int (*const wait_for)(zbq_consumer *, uint32_t, uint64_t) = zbq_consumer_wait;
+static int (*const event_fd)(zbq_consumer *) = zbq_consumer_event_fd;
+static zbq_ending (*const ending)(const zbq_consumer *, uint32_t *) = zbq_consumer_ending;
+static int (*const type_of)(const zbq_consumer *, zbq_type *) = zbq_consumer_type;
 static uint64_t (*const tail)(const zbq_consumer *) = zbq_consumer_tail;
 static const zbq_control_region *(*const ctrl)(const zbq_consumer *) = zbq_consumer_ctrl;
 static zbq_consumer_metadata *(*const meta)(zbq_consumer *) = zbq_consumer_meta;
@@ -64,6 +71,8 @@ static void call_producer(void) {
     CHECK(scan(NULL) == ZBQ_ERROR_INVALID);
     CHECK(stats(NULL, NULL) == ZBQ_ERROR_INVALID);
     CHECK(info(NULL, 0, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(set_type(NULL, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(producer_event_fd(NULL) == ZBQ_ERROR_INVALID);
 }
 
 static void call_consumer(void) {
@@ -79,6 +88,10 @@ static void call_consumer(void) {
     publish(NULL, 16);
     CHECK(get_token(NULL) == 0);
     CHECK(wait_broadcast(NULL, 0) == ZBQ_ERROR_INVALID);
+    CHECK(wait_for(NULL, 0, 0) == ZBQ_ERROR_INVALID);
+    CHECK(event_fd(NULL) == ZBQ_ERROR_INVALID);
+    CHECK(ending(NULL, NULL) == ZBQ_ENDING_NONE);
+    CHECK(type_of(NULL, NULL) == ZBQ_ERROR_INVALID);
     CHECK(tail(NULL) == 0);
     CHECK(ctrl(NULL) == NULL);
     CHECK(meta(NULL) == NULL);

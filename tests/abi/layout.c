@@ -17,6 +17,9 @@ int main(void) {
     FIELD(zbq_control_region, clog_threshold);
     FIELD(zbq_control_region, stall_timeout_ns);
     FIELD(zbq_control_region, closed);
+    FIELD(zbq_control_region, remote_barrier);
+    FIELD(zbq_control_region, awaited_tail);
+    FIELD(zbq_control_region, awaited_fds);
     FIELD(zbq_control_region, reserved);
     TYPE(zbq_consumer_metadata);
     FIELD(zbq_consumer_metadata, tail_offset);
@@ -40,7 +43,13 @@ int main(void) {
     FIELD(zbq_join_payload, wakeup_mode);
     FIELD(zbq_join_payload, protocol_version);
     FIELD(zbq_join_payload, seq_floor);
-    FIELD(zbq_join_payload, reserved);
+    FIELD(zbq_join_payload, type_hash);
+    FIELD(zbq_join_payload, type_size);
+    FIELD(zbq_join_payload, type_align);
+    TYPE(zbq_type);
+    FIELD(zbq_type, hash);
+    FIELD(zbq_type, size);
+    FIELD(zbq_type, align);
     TYPE(zbq_producer_params);
     FIELD(zbq_producer_params, ring_capacity);
     FIELD(zbq_producer_params, clog_threshold);

@@ -103,11 +103,11 @@ TEST_F(Handshake, CallerKeepsTheSocket) {
     EXPECT_GE(fcntl(sockets.producer_end.get(), F_GETFD), 0);
 }
 
-TEST_F(Handshake, HoldsOneSocketForAConsumerUntilItIsAnnounced) {
+TEST_F(Handshake, HoldsTwoSocketsForAConsumerUntilItIsAnnounced) {
     const std::size_t before = test::open_descriptors();
     const test::socket_pair sockets = test::make_sockets();
     ASSERT_EQ(handshake(sockets.producer_end.get()), ZBQ_OK);
-    EXPECT_EQ(test::open_descriptors(), before + 2 + 1);
+    EXPECT_EQ(test::open_descriptors(), before + 2 + 2);
 }
 
 TEST_F(Handshake, ConsumerStartsWithTheNextMessage) {

@@ -36,6 +36,12 @@ TEST_F(Wait, ReturnsAtOnceWhenTheWordDiffers) {
     EXPECT_EQ(wait(before), ZBQ_OK); // and again
 }
 
+TEST_F(Wait, EndsWithTheTimeOut) {
+    EXPECT_EQ(zbq_consumer_wait(cons_, token(), 0), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_wait(cons_, token(), 1), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_wait(cons_, token(), UINT64_MAX), ZBQ_ERROR_AGAIN); // the slice
+}
+
 TEST_F(Wait, EndsWithTheSliceWhenNothingHappens) {
     EXPECT_EQ(wait(token()), ZBQ_ERROR_AGAIN);
     EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 0U);
@@ -86,7 +92,7 @@ class Sleeper {
 public:
     explicit Sleeper(zbq_consumer *cons)
         : cons_(cons), token_(zbq_consumer_get_futex_token(cons)), thread_([this] { run(); }) {
-        while (!zbq::core::parked_seen(zbq_consumer_meta(cons_))) {
+        while (zbq::core::parked_seen(zbq_consumer_meta(cons_)) == 0) {
             std::this_thread::yield();
         }
     }

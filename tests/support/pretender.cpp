@@ -15,13 +15,14 @@ pretender::pretender(std::uint64_t capacity) {
     EXPECT_EQ(region_create("zbq-ring", capacity, true, sharing::read_only, &ring_), 0);
     EXPECT_EQ(region_create("zbq-consumer", 4096, false, sharing::writable, &metadata_), 0);
     EXPECT_EQ(zbq::core::socket_pair_seqpacket(&side_, &consumer_side_), 0);
+    EXPECT_EQ(zbq::core::event_make(&event_, &consumer_event_), 0);
     process_.reset(zbq::core::pidfd_of(zbq::core::process_id()));
     control()->ring_capacity = capacity;
     payload.ring_capacity = capacity;
     payload.wakeup_mode = ZBQ_WAKEUP_PUSH;
     payload.protocol_version = ZBQ_PROTOCOL_VERSION;
-    fds = {control_.fd.get(), ring_.fd.get(), metadata_.fd.get(), consumer_side_.get(),
-           process_.get()};
+    fds = {control_.fd.get(),    ring_.fd.get(), metadata_.fd.get(),
+           consumer_side_.get(), process_.get(), consumer_event_.get()};
 }
 
 consumer_ptr pretender::join(zbq_wakeup_mode mode) {

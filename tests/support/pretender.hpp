@@ -4,6 +4,7 @@
 // it, and writes what it likes.
 #pragma once
 
+#include "event.hpp"
 #include "region.hpp"
 #include "side.hpp"
 #include "support/rig.hpp"
@@ -24,8 +25,9 @@ public:
     [[nodiscard]] char *ring() const;
     [[nodiscard]] zbq_consumer_metadata *metadata() const;
     [[nodiscard]] int side() const { return side_.get(); }
+    [[nodiscard]] unique_fd &event() { return event_; }
 
-    // What the join sends. fds: control, ring, metadata, side, pidfd.
+    // What the join sends. fds: control, ring, metadata, side, pidfd, event.
     zbq_join_payload payload = {};
     std::size_t payload_size = sizeof payload;
     std::vector<int> fds;
@@ -40,6 +42,8 @@ private:
     zbq::core::region metadata_;
     unique_fd side_;
     unique_fd consumer_side_;
+    unique_fd event_;
+    unique_fd consumer_event_;
     unique_fd process_;
 };
 

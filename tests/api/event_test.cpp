@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+//
+// The consumer's event descriptor, as an event loop sees it.
+#include "consumer.hpp"
+#include "support/descriptors.hpp"
+#include "support/leaks.hpp"
+#include "support/pretender.hpp"
+#include "support/process.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+namespace {
+
+using test::unique_fd;
+
+bool readable(int fd) {
+    pollfd polled = {fd, POLLIN, 0};
+    return poll(&polled, 1, 0) == 1;
+}
+
+class Event : public testing::Test {
+protected:
+    void SetUp() override {
+        fd_ = zbq_consumer_event_fd(cons_);
+        ASSERT_GE(fd_, 0);
+    }
+    // Until there is no more: the result of the last look.
+    int drain() {
+        int result = ZBQ_OK;
+        std::string payload;
+        while (result == ZBQ_OK) {
+            result = test::read_one(cons_, &payload);
+        }
+        return result;
+    }
+    bool publish() { return test::publish(prod_.get(), "x"); }
+
+    test::producer_ptr prod_ = test::make_producer({.capacity = test::page});
+    test::joined joined_ = test::join(prod_.get());
+    zbq_consumer *cons_ = joined_.consumer.get();
+    int fd_ = -1;
+};
+
+TEST_F(Event, OneDescriptorForPushModeOnly) {
+    EXPECT_EQ(zbq_consumer_event_fd(cons_), fd_);
+    EXPECT_NE(fcntl(fd_, F_GETFD) & FD_CLOEXEC, 0);
+    const test::joined pull = test::join(prod_.get(), ZBQ_WAKEUP_PULL);
+    EXPECT_EQ(zbq_consumer_event_fd(pull.consumer.get()), ZBQ_ERROR_INVALID);
+}
+
+TEST_F(Event, ReadableFromTheStartAndClearedByLooking) {
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
+    EXPECT_FALSE(readable(fd_));
+}
+
+TEST_F(Event, ReadableUntilAllIsRead) {
+    drain();
+    ASSERT_TRUE(publish());
+    ASSERT_TRUE(publish());
+    EXPECT_TRUE(readable(fd_));
+    std::string payload;
+    EXPECT_EQ(test::read_one(cons_, &payload), ZBQ_OK);
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(test::read_one(cons_, &payload), ZBQ_OK);
+    EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
+    EXPECT_FALSE(readable(fd_));
+    ASSERT_TRUE(publish());
+    EXPECT_TRUE(readable(fd_));
+}
+
+TEST_F(Event, AlsoForTheBatchCall) {
+    zbq_msg_view view = {};
+    EXPECT_EQ(zbq_consumer_next(cons_, &view), ZBQ_ERROR_AGAIN);
+    EXPECT_FALSE(readable(fd_));
+    ASSERT_TRUE(publish());
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(zbq_consumer_next(cons_, &view), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_next(cons_, &view), ZBQ_ERROR_AGAIN);
+    EXPECT_FALSE(readable(fd_));
+}
+
+TEST_F(Event, ReadableForDescriptors) {
+    EXPECT_EQ(test::collect(cons_, 1).result, ZBQ_ERROR_AGAIN);
+    EXPECT_FALSE(readable(fd_));
+    ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(test::collect(cons_, 1).result, ZBQ_OK);
+    EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
+    EXPECT_FALSE(readable(fd_));
+}
+
+// Descriptors that nobody has collected yet do not keep it readable.
+TEST_F(Event, QuietWhileDescriptorsWait) {
+    ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
+    EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
+    EXPECT_FALSE(readable(fd_));
+    ASSERT_TRUE(publish());
+    EXPECT_TRUE(readable(fd_));
+}
+
+TEST_F(Event, ReadableAtTheEndAndItStaysSo) {
+    drain();
+    prod_.reset();
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(drain(), ZBQ_ERROR_NOENT);
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(zbq_consumer_ending(cons_, nullptr), ZBQ_ENDING_CLOSED);
+}
+
+TEST_F(Event, ReadableAtAnEviction) {
+    drain();
+    zbq::core::tail_publish(zbq_consumer_meta(cons_), 8);
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(drain(), ZBQ_ERROR_NOENT);
+    uint32_t reason = 0;
+    EXPECT_EQ(zbq_consumer_ending(cons_, &reason), ZBQ_ENDING_EVICTED);
+    EXPECT_EQ(reason, uint32_t{ZBQ_EVICTION_PROTOCOL});
+}
+
+TEST_F(Event, EdgeTriggered) {
+    const unique_fd loop(epoll_create1(EPOLL_CLOEXEC));
+    epoll_event event = {};
+    event.events = EPOLLIN | EPOLLET;
+    ASSERT_EQ(epoll_ctl(loop.get(), EPOLL_CTL_ADD, fd_, &event), 0);
+    EXPECT_EQ(epoll_wait(loop.get(), &event, 1, 0), 1); // as it is readable
+    EXPECT_EQ(epoll_wait(loop.get(), &event, 1, 0), 0); // told once
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
+        EXPECT_EQ(epoll_wait(loop.get(), &event, 1, 0), 0);
+        ASSERT_TRUE(publish());
+        EXPECT_EQ(epoll_wait(loop.get(), &event, 1, 0), 1);
+    }
+    EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
+    prod_.reset();
+    EXPECT_EQ(epoll_wait(loop.get(), &event, 1, 0), 1);
+}
+
+TEST_F(Event, TheOtherWayToWaitWorksToo) {
+    drain();
+    EXPECT_EQ(zbq_consumer_wait(cons_, zbq_consumer_get_futex_token(cons_), 1), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN); // arms it again
+    ASSERT_TRUE(publish());
+    EXPECT_TRUE(readable(fd_));
+}
+
+// One bell for a consumer that waits, however much is committed; none for one that does not.
+TEST_F(Event, BellsAreFew) {
+    const auto wakes = [this] { return test::stats(prod_.get()).wakes; };
+    drain();
+    const uint64_t before = wakes();
+    for (int i = 0; i < 10; ++i) {
+        ASSERT_TRUE(publish());
+    }
+    EXPECT_EQ(wakes(), before + 1);
+    std::string payload;
+    while (test::read_one(cons_, &payload) == ZBQ_OK &&
+           zbq_consumer_acquire_head(cons_) != zbq_consumer_tail(cons_)) {
+        ASSERT_TRUE(test::stats(prod_.get()).wakes == before + 1);
+    }
+    ASSERT_TRUE(publish()); // it has not looked in vain yet
+    EXPECT_EQ(wakes(), before + 1);
+    EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
+    ASSERT_TRUE(publish());
+    EXPECT_EQ(wakes(), before + 2);
+}
+
+// It finds something between its two looks: then it is awake, and costs no bell.
+TEST_F(Event, ALookThatFindsSomethingUnparks) {
+    drain();
+    ASSERT_TRUE(publish());
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 0U);
+    std::string payload;
+    EXPECT_EQ(test::read_one(cons_, &payload), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 0U);
+    EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 2U);
+}
+
+TEST(EventJoin, NothingLeaks) {
+    const auto prod = test::make_producer();
+    const test::leak_check leaks;
+    const test::joined joined = test::join(prod.get());
+    EXPECT_GE(zbq_consumer_event_fd(joined.consumer.get()), 0);
+    zbq::core::tail_publish(zbq_consumer_meta(joined.consumer.get()), 8);
+    EXPECT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+}
+
+TEST(EventJoin, OutOfDescriptorsLeavesNothingBehind) {
+    const auto prod = test::make_producer();
+    const test::joined joined = test::join(prod.get());
+    {
+        const test::leak_check leaks;
+        const test::descriptor_shortage shortage(0);
+        EXPECT_EQ(zbq_consumer_event_fd(joined.consumer.get()), ZBQ_ERROR_IO);
+    }
+    EXPECT_GE(zbq_consumer_event_fd(joined.consumer.get()), 0);
+}
+
+// A producer that shuts the event socket and nothing else: no more will come.
+TEST(EventJoin, AnAbandonedConsumerIsAtTheEnd) {
+    test::pretender pretender;
+    const test::consumer_ptr cons = pretender.join();
+    ASSERT_GE(zbq_consumer_event_fd(cons.get()), 0);
+    pretender.event().reset();
+    std::string payload;
+    while (test::read_one(cons.get(), &payload) ==
+           ZBQ_ERROR_AGAIN) { // first the bell, then the end
+    }
+    EXPECT_EQ(test::read_one(cons.get(), &payload), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(zbq_consumer_ending(cons.get(), nullptr), ZBQ_ENDING_PRODUCER_DIED);
+}
+
+TEST(EventDeath, TheProducersDeathIsAnEvent) {
+    test::start_watchdog();
+    const test::socket_pair sockets = test::make_sockets();
+    test::child producer([&] {
+        const auto prod = test::make_producer();
+        uint32_t slot = 0;
+        CHILD_CHECK(zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH,
+                                           &slot) == ZBQ_OK);
+        CHILD_CHECK(test::publish(prod.get(), "last words"));
+        pause();
+        return 0;
+    });
+    zbq_consumer *cons = nullptr;
+    ASSERT_EQ(zbq_consumer_join(sockets.consumer_end.get(), ZBQ_WAKEUP_PUSH, &cons), ZBQ_OK);
+    const test::consumer_ptr owner(cons);
+    const int fd = zbq_consumer_event_fd(cons);
+    std::string payload;
+    while (test::read_one(cons, &payload) != ZBQ_OK) {
+    }
+    ASSERT_EQ(test::read_one(cons, &payload), ZBQ_ERROR_AGAIN);
+    producer.kill();
+    int result = ZBQ_ERROR_AGAIN;
+    while (result == ZBQ_ERROR_AGAIN) {
+        pollfd polled = {fd, POLLIN, 0};
+        ASSERT_EQ(poll(&polled, 1, -1), 1);
+        result = test::read_one(cons, &payload);
+    }
+    EXPECT_EQ(result, ZBQ_ERROR_NOENT);
+    EXPECT_EQ(zbq_consumer_ending(cons, nullptr), ZBQ_ENDING_PRODUCER_DIED);
+}
+
+// A forked child of the producer has copies of its sockets: they do not hang up, and yet.
+TEST(EventDeath, ThoughAForkedChildLivesOn) {
+    test::start_watchdog();
+    const test::socket_pair sockets = test::make_sockets();
+    const test::step_pipe child_pid;
+    test::child producer([&] {
+        const auto prod = test::make_producer();
+        uint32_t slot = 0;
+        CHILD_CHECK(zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH,
+                                           &slot) == ZBQ_OK);
+        const pid_t heir = fork();
+        if (heir == 0) {
+            pause();
+            _exit(0);
+        }
+        child_pid.send(static_cast<uint64_t>(heir));
+        pause();
+        return 0;
+    });
+    zbq_consumer *cons = nullptr;
+    ASSERT_EQ(zbq_consumer_join(sockets.consumer_end.get(), ZBQ_WAKEUP_PUSH, &cons), ZBQ_OK);
+    const test::consumer_ptr owner(cons);
+    const int fd = zbq_consumer_event_fd(cons);
+    const auto heir = static_cast<pid_t>(child_pid.receive());
+    std::string payload;
+    ASSERT_EQ(test::read_one(cons, &payload), ZBQ_ERROR_AGAIN);
+    producer.kill();
+    int result = ZBQ_ERROR_AGAIN;
+    while (result == ZBQ_ERROR_AGAIN) {
+        pollfd polled = {fd, POLLIN, 0};
+        ASSERT_EQ(poll(&polled, 1, -1), 1);
+        result = test::read_one(cons, &payload);
+    }
+    EXPECT_EQ(result, ZBQ_ERROR_NOENT);
+    kill(heir, SIGKILL);
+}
+
+} // namespace

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+//
+// The producer's event descriptor: readable when it is worth while to try again.
+#include "consumer.hpp"
+#include "producer.hpp"
+#include "support/descriptors.hpp"
+#include "support/leaks.hpp"
+#include "support/process.hpp"
+#include "support/remote.hpp"
+#include "support/sanitizer.hpp"
+#include "support/syscalls.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+
+namespace {
+
+// Longer than any test: then a descriptor becomes readable by a ring or not at all.
+constexpr uint64_t an_hour = 3'600'000 * test::ms;
+
+bool readable(int fd) {
+    pollfd polled = {fd, POLLIN, 0};
+    return poll(&polled, 1, 0) == 1;
+}
+
+class Room : public testing::Test {
+protected:
+    void SetUp() override {
+        fd_ = zbq_producer_event_fd(prod_.get());
+        ASSERT_GE(fd_, 0);
+    }
+    int reserve(uint64_t bytes) {
+        zbq_contiguous_run run = {};
+        const int result = zbq_producer_reserve(prod_.get(), bytes, &run);
+        silence_timer();
+        return result;
+    }
+    // The safety net would make every one of these tests pass.
+    void silence_timer() {
+        zbq::core::timer_set(prod_->timer.get(), zbq::core::monotonic_ns() + an_hour);
+    }
+    static void release(zbq_consumer *cons, uint64_t messages) {
+        zbq_consumer_acquire_head(cons);
+        zbq_consumer_publish(cons, zbq_consumer_tail(cons) + messages * 16);
+    }
+
+    test::producer_ptr prod_ = test::make_producer({.capacity = test::page});
+    test::joined first_ = test::join(prod_.get());
+    test::joined second_ = test::join(prod_.get(), ZBQ_WAKEUP_PULL);
+    int fd_ = -1;
+};
+
+TEST_F(Room, OneDescriptor) {
+    EXPECT_EQ(zbq_producer_event_fd(prod_.get()), fd_);
+    EXPECT_NE(fcntl(fd_, F_GETFD) & FD_CLOEXEC, 0);
+    EXPECT_FALSE(readable(fd_));
+}
+
+TEST_F(Room, ReadableOnceTheSlowestHasReleasedWhatWasAsked) {
+    test::fill(prod_.get());
+    EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
+    EXPECT_FALSE(readable(fd_));
+    release(first_.consumer.get(), 3); // 48 of 64 bytes
+    EXPECT_FALSE(readable(fd_));
+    release(first_.consumer.get(), 1);
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN); // there is the other one
+    EXPECT_FALSE(readable(fd_));
+    release(second_.consumer.get(), 100);
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(reserve(64), ZBQ_OK);
+}
+
+TEST_F(Room, NobodyRingsWhenNothingIsAwaited) {
+    test::fill(prod_.get()); // to the first attempt in vain
+    release(first_.consumer.get(), 10);
+    release(second_.consumer.get(), 10);
+    EXPECT_TRUE(readable(fd_));
+    ASSERT_TRUE(test::publish(prod_.get(), "x"));
+    EXPECT_FALSE(readable(fd_));
+    release(first_.consumer.get(), 10);
+    release(second_.consumer.get(), 10);
+    EXPECT_FALSE(readable(fd_));
+}
+
+TEST_F(Room, AScanClearsWhatNobodyAwaits) {
+    zbq::core::event_ring(first_.consumer->event.get());
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_FALSE(readable(fd_));
+    second_.consumer.reset();
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_FALSE(readable(fd_));
+}
+
+TEST_F(Room, NobodyRingsAnyMoreOnceThereIsRoom) {
+    test::fill(prod_.get());
+    EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
+    EXPECT_NE(prod_->control->awaited_tail, 0U);
+    release(first_.consumer.get(), 4);
+    release(second_.consumer.get(), 4);
+    EXPECT_EQ(reserve(64), ZBQ_OK);
+    EXPECT_EQ(prod_->control->awaited_tail, 0U);
+}
+
+TEST_F(Room, ForQueryToo) {
+    test::fill(prod_.get());
+    EXPECT_EQ(zbq_producer_query(prod_.get()).max_bytes, 0U);
+    silence_timer();
+    EXPECT_FALSE(readable(fd_));
+    release(first_.consumer.get(), 1);
+    release(second_.consumer.get(), 1);
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(zbq_producer_query(prod_.get()).max_bytes, 16U);
+}
+
+TEST_F(Room, ReadableWhenAConsumerLeaves) {
+    test::fill(prod_.get());
+    release(second_.consumer.get(), 10);
+    EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
+    EXPECT_FALSE(readable(fd_));
+    first_.consumer.reset();
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(reserve(64), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod_.get()).evicted[ZBQ_EVICTION_DEAD], 1U);
+}
+
+TEST_F(Room, OnlyAWaitWatchesANewcomer) {
+    const test::joined third = test::join(prod_.get());
+    test::fill(prod_.get());
+    release(first_.consumer.get(), 10);
+    release(second_.consumer.get(), 10);
+    EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
+    release(third.consumer.get(), 10);
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(reserve(64), ZBQ_OK);
+}
+
+// The most there is room for to one consumer, then one more.
+uint64_t fill_side(zbq_producer *prod) {
+    uint64_t id = 0;
+    do {
+        ++id;
+    } while (test::broadcast(prod, id) == ZBQ_OK);
+    return id;
+}
+
+TEST_F(Room, ReadableWhenDescriptorsAreCollected) {
+    const uint64_t refused = fill_side(prod_.get());
+    silence_timer();
+    EXPECT_FALSE(readable(fd_));
+    zbq_consumer *cons = first_.consumer.get();
+    EXPECT_EQ(test::collect(cons, 1).result, ZBQ_OK);
+    EXPECT_TRUE(readable(fd_));
+    uint64_t next = 2;
+    while (test::broadcast(prod_.get(), refused) == ZBQ_ERROR_AGAIN) {
+        silence_timer();
+        EXPECT_EQ(test::collect(cons, next++).result, ZBQ_OK);
+    }
+    EXPECT_EQ(prod_->control->awaited_fds, 0U);
+}
+
+// One that rings without having been asked is flooding.
+TEST_F(Room, AFloodIsCheating) {
+    test::fill(prod_.get());
+    EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
+    for (int i = 0; i < 8; ++i) {
+        zbq::core::event_ring(first_.consumer->event.get());
+    }
+    for (int i = 0; i < 8; ++i) {
+        reserve(64);
+    }
+    EXPECT_EQ(zbq_consumer_ending(second_.consumer.get(), nullptr), ZBQ_ENDING_NONE);
+    // Eight rings, answered one at a time; each wait allows one.
+    EXPECT_EQ(zbq_consumer_ending(first_.consumer.get(), nullptr), ZBQ_ENDING_NONE);
+    test::joined fresh = test::join(prod_.get());
+    zbq::core::event_ring(fresh.consumer->event.get());
+    EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
+    uint32_t reason = 0;
+    EXPECT_EQ(zbq_consumer_ending(fresh.consumer.get(), &reason), ZBQ_ENDING_EVICTED);
+    EXPECT_EQ(reason, uint32_t{ZBQ_EVICTION_PROTOCOL});
+}
+
+TEST_F(Room, AFloodOfOneCannotStopAnother) {
+    test::fill(prod_.get());
+    EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
+    for (int i = 0; i < 100'000; ++i) { // until its socket is full, and more
+        zbq::core::event_ring(first_.consumer->event.get());
+    }
+    release(second_.consumer.get(), 10);
+    first_.consumer.reset();
+    for (int i = 0; i < 10'000 && reserve(64) != ZBQ_OK; ++i) {
+    }
+    EXPECT_EQ(reserve(64), ZBQ_OK);
+}
+
+TEST_F(Room, NothingLeaks) {
+    const test::leak_check leaks;
+    const auto prod = test::make_producer();
+    const test::joined joined = test::join(prod.get());
+    EXPECT_GE(zbq_producer_event_fd(prod.get()), 0);
+    const test::joined newcomer = test::join(prod.get());
+}
+
+TEST_F(Room, OutOfDescriptorsLeavesNothingBehind) {
+    const auto prod = test::make_producer();
+    const test::leak_check leaks;
+    for (unsigned spare = 0; spare < 2; ++spare) {
+        const test::descriptor_shortage shortage(spare);
+        EXPECT_EQ(zbq_producer_event_fd(prod.get()), ZBQ_ERROR_IO);
+    }
+}
+
+TEST(RoomStall, ReadableWhenAnEvictionIsDue) {
+    test::start_watchdog();
+    const auto prod = test::make_producer(
+        {.capacity = test::page, .clog_threshold = UINT64_MAX, .stall_timeout_ns = 20 * test::ms});
+    const test::joined hung = test::join(prod.get());
+    const int fd = zbq_producer_event_fd(prod.get());
+    test::fill(prod.get());
+    zbq_contiguous_run run = {};
+    while (zbq_producer_reserve(prod.get(), 64, &run) == ZBQ_ERROR_AGAIN) {
+        pollfd polled = {fd, POLLIN, 0};
+        ASSERT_EQ(poll(&polled, 1, -1), 1);
+    }
+    EXPECT_EQ(test::stats(prod.get()).scans, 0U);
+    EXPECT_EQ(test::stats(prod.get()).evicted[ZBQ_EVICTION_STALLED], 1U);
+}
+
+// For the timer alone: the consumer does not ring.
+TEST(RoomStall, ReadableWithinASliceAnyway) {
+    test::start_watchdog();
+    const auto prod = test::make_producer({.capacity = test::page});
+    const test::joined silent = test::join(prod.get());
+    const int fd = zbq_producer_event_fd(prod.get());
+    test::fill(prod.get());
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod.get(), 64, &run), ZBQ_ERROR_AGAIN);
+    zbq::core::tail_publish(zbq_consumer_meta(silent.consumer.get()), 64);
+    pollfd polled = {fd, POLLIN, 0};
+    ASSERT_EQ(poll(&polled, 1, -1), 1);
+    EXPECT_EQ(zbq_producer_reserve(prod.get(), 64, &run), ZBQ_OK);
+    EXPECT_EQ(zbq_producer_commit(prod.get(), 0, ZBQ_COMMIT_NONE), true);
+}
+
+TEST(Type, IsToldToThoseWhoJoinLater) {
+    const auto prod = test::make_producer();
+    const zbq_type type = {0x1234567890abcdef, 24, 8};
+    EXPECT_EQ(zbq_producer_set_type(prod.get(), nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_set_type(prod.get(), &type), ZBQ_OK);
+    const test::joined joined = test::join(prod.get());
+    zbq_type told = {};
+    EXPECT_EQ(zbq_consumer_type(joined.consumer.get(), &told), ZBQ_OK);
+    EXPECT_EQ(told.hash, type.hash);
+    EXPECT_EQ(told.size, type.size);
+    EXPECT_EQ(told.align, type.align);
+    EXPECT_EQ(zbq_producer_set_type(prod.get(), &type), ZBQ_ERROR_INVALID); // too late
+    EXPECT_EQ(zbq_consumer_type(joined.consumer.get(), nullptr), ZBQ_ERROR_INVALID);
+}
+
+} // namespace
