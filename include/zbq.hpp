@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// zbq for C++20: types over the C interface of zbq.h, header-only.
+///
+/// Set-up throws zbq::error, a std::system_error. What runs for each message is noexcept
+/// and gives an empty object or a zbq::status. Handles are move-only and belong to one thread
+/// at a time. The parts, in the order in which to read them:
+#pragma once
+
+#include "zbq/channel.hpp"     // typed producer and consumer
+#include "zbq/connect.hpp"     // connect: joining by name
+#include "zbq/consumer.hpp"    // consumer, message, message_batch
+#include "zbq/descriptors.hpp" // unique_fd, descriptors
+#include "zbq/error.hpp"       // status, error
+#include "zbq/listener.hpp"    // listener: newcomers at a name
+#include "zbq/producer.hpp"    // producer, reservation, batch
+#include "zbq/time.hpp"        // deadlines

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// A ring whose messages are all of one type.
+#pragma once
+
+#include "consumer.hpp"
+#include "producer.hpp"
+
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace zbq {
+
+/// A name that can be a template's argument: a string literal.
+template <std::size_t Size>
+struct type_name {
+    /// From a literal.
+    consteval type_name(const char (&literal)[Size]) { // NOLINT(google-explicit-constructor)
+        for (std::size_t i = 0; i < Size; ++i) {
+            text[i] = literal[i];
+        }
+    }
+    /// The name.
+    [[nodiscard]] constexpr std::string_view view() const { return {text, Size - 1}; }
+    char text[Size] = {}; ///< with its zero
+};
+
+namespace detail {
+
+// FNV-1a: to tell names apart, not to keep anyone from making two alike.
+constexpr std::uint64_t hash(std::string_view text) {
+    std::uint64_t value = 0xcbf29ce484222325;
+    for (const char letter : text) {
+        value = (value ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
+    }
+    return value;
+}
+
+} // namespace detail
+
+/// Both ends of a ring whose messages are all of type T, under a name that both sides agree on
+/// and should change with T's meaning ("quote/2"). Size, alignment and the name's hash travel in
+/// the join; a consumer of another type is refused by its own constructor.
+///
+///     using quotes = zbq::channel<quote, "quote/1">;
+///
+/// T is read where it lies, in memory that another process writes: it must be trivially copyable,
+/// and have no pointers that mean anything. A hostile producer can put any bytes into it.
+template <typename T, type_name Name>
+class channel {
+    static_assert(std::is_trivially_copyable_v<T>, "its bytes are all that the other side gets");
+    static_assert(alignof(T) <= ZBQ_MSG_ALIGN, "payloads are aligned to 16");
+
+public:
+    /// What the join says.
+    static constexpr zbq_type type = {detail::hash(Name.view()), sizeof(T), alignof(T)};
+
+    class producer;
+    class consumer;
+    class received;
+};
+
+/// The producer of a channel: one T for each message.
+template <typename T, type_name Name>
+class channel<T, Name>::producer {
+public:
+    /// Makes a ring. @throws error as zbq::producer
+    explicit producer(const producer_options &options = {}) : untyped_(options) {
+        detail::require(zbq_producer_set_type(untyped_.get(), &type), "naming the payloads");
+    }
+
+    /// Publishes a copy. @return as zbq::producer::try_publish
+    status try_send(const T &value) noexcept {
+        return untyped_.try_publish(std::as_bytes(std::span(&value, 1)));
+    }
+    /// Publishes a copy, waiting for room. @return as zbq::producer::publish
+    status send(const T &value, deadline end) noexcept {
+        return untyped_.publish(std::as_bytes(std::span(&value, 1)), end);
+    }
+    /// Publishes copies of all, or of none, in one commit. @return as try_send; too_large when
+    /// they can never fit together
+    status try_send(std::span<const T> values) noexcept {
+        if (values.empty()) {
+            return status::ok;
+        }
+        batch all = untyped_.try_batch(values.size() * zbq::producer::size_of(sizeof(T)));
+        if (!all) {
+            return all.why();
+        }
+        for (const T &value : values) {
+            std::memcpy(all.add(sizeof(T)).data(), &value, sizeof(T));
+        }
+        return all.commit();
+    }
+
+    /// The ring, for all that has no type: admitting consumers, waiting, statistics.
+    [[nodiscard]] zbq::producer &ring() noexcept { return untyped_; }
+
+private:
+    zbq::producer untyped_;
+};
+
+/// A T in the ring, held until it goes: see zbq::message.
+template <typename T, type_name Name>
+class [[nodiscard]] channel<T, Name>::received {
+public:
+    /// Whether there is one.
+    explicit operator bool() const noexcept { return why() == status::ok; }
+    /// Why not: as message::why; protocol also when the message has another size.
+    [[nodiscard]] status why() const noexcept {
+        const bool fits = !message_ || message_.payload().size() == sizeof(T);
+        return fits ? message_.why() : status::protocol;
+    }
+    /// Where it lies. Only where there is one.
+    const T &operator*() const noexcept { return *get(); }
+    const T *operator->() const noexcept { return get(); } ///< the same
+    /// Asked after reading, as message::intact.
+    [[nodiscard]] bool intact() const noexcept { return message_.intact(); }
+
+private:
+    friend class channel<T, Name>::consumer;
+    explicit received(message &&from) noexcept : message_(std::move(from)) {}
+    const T *get() const noexcept { return reinterpret_cast<const T *>(message_.payload().data()); }
+    message message_;
+};
+
+/// A consumer of a channel.
+template <typename T, type_name Name>
+class channel<T, Name>::consumer {
+public:
+    /// Takes over a consumer, of zbq::connect for instance, that receives this type.
+    /// @throws error type_mismatch: it receives something else; the text says what
+    explicit consumer(zbq::consumer &&untyped) : untyped_(std::move(untyped)) {
+        const zbq_type told = untyped_.type();
+        if (told.hash != type.hash || told.size != type.size || told.align != type.align) {
+            throw error(status::type_mismatch, mismatch(told));
+        }
+    }
+    /// Joins through a socket. @throws error as zbq::consumer, and type_mismatch
+    explicit consumer(int socket, wakeup mode = wakeup::push)
+        : consumer(zbq::consumer(socket, mode)) {}
+
+    /// The next one; empty when there is none now, or never. Never waits.
+    received try_next() noexcept { return received(untyped_.try_next()); }
+
+    /// Waits as zbq::consumer::wait.
+    status wait(deadline end, std::chrono::nanoseconds spin = {}) noexcept {
+        return untyped_.wait(end, spin);
+    }
+
+    /// The ring, for all that has no type.
+    [[nodiscard]] zbq::consumer &ring() noexcept { return untyped_; }
+
+private:
+    static std::string mismatch(const zbq_type &told) {
+        const std::string expected = "expected '" + std::string(Name.view()) + "' of " +
+                                     std::to_string(sizeof(T)) + " bytes, aligned to " +
+                                     std::to_string(alignof(T));
+        if (told.hash == 0 && told.size == 0) {
+            return expected + "; the producer does not say what it sends";
+        }
+        const std::string other = told.hash == type.hash ? "that name" : "another name";
+        return expected + "; the producer sends " + other + ", " + std::to_string(told.size) +
+               " bytes, aligned to " + std::to_string(told.align);
+    }
+
+    zbq::consumer untyped_;
+};
+
+} // namespace zbq

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// The consumer: messages in place, their descriptors, and waiting for more.
+#pragma once
+
+#include "descriptors.hpp"
+#include "shared_state.hpp"
+#include "time.hpp"
+
+#include <cstddef>
+#include <ctime>
+#include <iterator>
+#include <span>
+
+namespace zbq {
+
+namespace detail {
+
+struct consumer_state {
+    consumer_state() = default;
+    consumer_state(const consumer_state &) = delete;
+    consumer_state &operator=(const consumer_state &) = delete;
+    consumer_state(consumer_state &&) = delete;
+    consumer_state &operator=(consumer_state &&) = delete;
+    ~consumer_state() { zbq_consumer_destroy(handle); }
+
+    zbq_consumer *handle = nullptr;
+    unsigned references = 0; // the consumer, and all messages and batches that live
+    unsigned held = 0;       // messages and batches that hold room of the ring
+    bool push = false;
+    bool has_ahead = false;
+    zbq_msg_view ahead = {};       // found by a wait, for the next to take
+    std::uint64_t cursor = 0;      // all below it was taken
+    std::uint64_t released_to = 0; // of what was let go, the highest end
+
+    status look_ahead() noexcept {
+        if (!has_ahead) {
+            const int result = zbq_consumer_next(handle, &ahead);
+            has_ahead = result == ZBQ_OK;
+            return static_cast<status>(result);
+        }
+        return status::ok;
+    }
+
+    status take_next(zbq_msg_view *view) noexcept {
+        const status result = look_ahead();
+        if (result == status::ok) {
+            *view = ahead;
+            has_ahead = false;
+            cursor = end_of(ahead);
+        }
+        return result;
+    }
+
+    static std::uint64_t end_of(const zbq_msg_view &view) noexcept {
+        constexpr std::uint64_t mask = ZBQ_MSG_ALIGN - 1;
+        return (view.logical_offset + view.total_len + mask) & ~mask;
+    }
+
+    void hold() noexcept { ++held; }
+
+    // Of [begin, end). The tail passes only what nobody holds any more: what is let go out of
+    // order is released once all is.
+    void let_go(std::uint64_t begin, std::uint64_t end) noexcept {
+        released_to = end > released_to ? end : released_to;
+        if (--held == 0) {
+            zbq_consumer_publish(handle, released_to);
+        } else if (begin == zbq_consumer_tail(handle)) {
+            zbq_consumer_publish(handle, end);
+        }
+    }
+
+    // Something that is not ours to take yet, or the end: a look without a system call.
+    bool seems_ready() const noexcept {
+        return zbq_consumer_acquire_head(handle) != cursor ||
+               zbq_consumer_ending(handle, nullptr) != ZBQ_ENDING_NONE;
+    }
+};
+
+} // namespace detail
+
+/// A message as it lies in the ring. Its bytes are valid while the message, or the batch, that
+/// it came from lives.
+class message_view {
+public:
+    message_view() noexcept = default;
+
+    /// The bytes, in place, aligned to 16. An evicted reader's bytes may change while it reads
+    /// (see intact), and a hostile producer's at any time: copy what you decide by first.
+    [[nodiscard]] std::span<const std::byte> payload() const noexcept {
+        return {static_cast<const std::byte *>(view_.payload), view_.payload_len};
+    }
+    /// Where in the stream it starts, in bytes since the ring was made.
+    [[nodiscard]] std::uint64_t offset() const noexcept { return view_.logical_offset; }
+    /// How many descriptors it was sent with.
+    [[nodiscard]] unsigned descriptor_count() const noexcept { return header_.fd_count; }
+
+protected:
+    /// From the C interface. The header is read once.
+    explicit message_view(const zbq_msg_view &view) noexcept : view_(view), header_(*view.header) {}
+
+    [[nodiscard]] const zbq_msg_view &raw() const noexcept { return view_; } ///< with its place
+    /// The id of the descriptors' record; 0: there is none.
+    [[nodiscard]] std::uint64_t record_id() const noexcept {
+        return header_.fd_count != 0 ? header_.seq_id : 0;
+    }
+
+private:
+    friend class message_batch;
+    friend class consumer;
+    zbq_msg_view view_ = {};
+    zbq_msg_header header_ = {};
+};
+
+/// A message that holds its room in the ring until it goes. Several may live at one time; the
+/// producer gets room back in the order of the stream. It may outlive its consumer object,
+/// whose slot it then keeps.
+class [[nodiscard]] message : public message_view {
+public:
+    message() noexcept = default;
+    message(message &&other) noexcept
+        : message_view(other), state_(std::move(other.state_)), why_(other.why_),
+          collected_(other.collected_) {
+        other.why_ = status::invalid;
+    }
+    message &operator=(message &&other) noexcept {
+        release();
+        message_view::operator=(other);
+        state_ = std::move(other.state_);
+        why_ = std::exchange(other.why_, status::invalid);
+        collected_ = other.collected_;
+        return *this;
+    }
+    message(const message &) = delete;
+    message &operator=(const message &) = delete;
+    ~message() { release(); }
+
+    /// Whether there is a message.
+    explicit operator bool() const noexcept { return static_cast<bool>(state_); }
+    /// Why not: again (nothing now), none (the end; see consumer::ending), protocol (the
+    /// stream is malformed), invalid (moved from, released).
+    [[nodiscard]] status why() const noexcept { return state_ ? status::ok : why_; }
+
+    /// Asked after reading: true means that the bytes read were whole. False: the consumer was
+    /// evicted, and they may have been overwritten meanwhile.
+    [[nodiscard]] bool intact() const noexcept {
+        return state_ && zbq_consumer_valid(state_->handle);
+    }
+
+    /// Takes the descriptors, waiting for them until the deadline. Take those of an earlier
+    /// message first: taking later ones closes them. What is never taken is closed.
+    [[nodiscard]] descriptors take_descriptors(deadline end = now) noexcept;
+
+    /// Lets go of the room now. The bytes must not be read any more.
+    void release() noexcept {
+        if (state_) {
+            if (record_id() != 0 && !collected_) {
+                discard_descriptors();
+            }
+            state_->let_go(raw().logical_offset, detail::consumer_state::end_of(raw()));
+            state_ = {};
+            why_ = status::invalid;
+        }
+    }
+
+private:
+    friend class consumer;
+    explicit message(status why) noexcept : why_(why) {}
+    message(const detail::shared<detail::consumer_state> &state, const zbq_msg_view &view) noexcept
+        : message_view(view), state_(state), why_(status::ok) {
+        state_->hold();
+    }
+
+    // If they are there already. Else the next to collect descriptors closes them.
+    void discard_descriptors() const noexcept {
+        if (state_->push) {
+            static_cast<void>(descriptors::collect(state_->handle, record_id()));
+        }
+    }
+
+    detail::shared<detail::consumer_state> state_;
+    status why_ = status::invalid;
+    bool collected_ = false;
+};
+
+/// What was there at one moment: a range of message_view to go through once. When it goes, the
+/// producer gets back the room of all that was visited, in one go.
+///
+///     for (const zbq::message_view &message : consumer.take_batch()) { ... }
+class [[nodiscard]] message_batch {
+public:
+    /// Of a single pass.
+    class iterator {
+    public:
+        using value_type = message_view;                   ///< what it gives
+        using difference_type = std::ptrdiff_t;            ///< as std::input_iterator wants
+        using reference = const message_view &;            ///< in place
+        using pointer = const message_view *;              ///< in place
+        using iterator_category = std::input_iterator_tag; ///< one pass
+
+        iterator() noexcept = default;
+        /// @param batch whose messages it goes through
+        explicit iterator(message_batch *batch) noexcept : batch_(batch) {}
+        reference operator*() const noexcept { return batch_->current_; } ///< the message
+        pointer operator->() const noexcept { return &batch_->current_; } ///< the message
+        iterator &operator++() noexcept {                                 ///< the next one
+            batch_->advance();
+            return *this;
+        }
+        void operator++(int) noexcept { batch_->advance(); } ///< the next one
+        /// Whether the batch is through.
+        friend bool operator==(const iterator &it, std::default_sentinel_t /*end*/) noexcept {
+            return it.is_done();
+        }
+
+    private:
+        [[nodiscard]] bool is_done() const noexcept { return batch_ == nullptr || batch_->done_; }
+        message_batch *batch_ = nullptr;
+    };
+
+    message_batch(message_batch &&) = delete; // iterators point here: returned in place
+    message_batch &operator=(message_batch &&) = delete;
+    message_batch(const message_batch &) = delete;
+    message_batch &operator=(const message_batch &) = delete;
+    ~message_batch() {
+        if (state_) {
+            state_->let_go(begin_, end_);
+        }
+    }
+
+    /// The first message, or where an earlier pass stopped.
+    [[nodiscard]] iterator begin() noexcept {
+        if (!started_) {
+            advance();
+        }
+        return iterator(this);
+    }
+    /// The end.
+    [[nodiscard]] static std::default_sentinel_t end() noexcept { return {}; }
+
+    /// Asked after reading, as for a message: for all that was visited.
+    [[nodiscard]] bool intact() const noexcept {
+        return state_ && zbq_consumer_valid(state_->handle);
+    }
+    /// How many were visited.
+    [[nodiscard]] std::size_t visited() const noexcept { return visited_; }
+    /// Why it ended: ok (it gave all that was there at its start), or as message::why.
+    [[nodiscard]] status why() const noexcept { return why_; }
+
+    /// Takes the descriptors of the message being visited, as message::take_descriptors. Those
+    /// not taken are closed when later ones are.
+    [[nodiscard]] descriptors take_descriptors(deadline end = now) noexcept;
+
+private:
+    friend class consumer;
+    message_batch(const detail::shared<detail::consumer_state> &state, std::size_t most) noexcept
+        : state_(state), most_(most) {
+        if (state_) {
+            state_->hold();
+            begin_ = end_ = state_->cursor;
+            limit_ = zbq_consumer_acquire_head(state_->handle);
+        } else {
+            why_ = status::invalid;
+        }
+    }
+
+    void advance() noexcept {
+        started_ = true;
+        done_ = true;
+        if (why_ != status::ok || visited_ == most_) {
+            return;
+        }
+        const bool more = state_->cursor < limit_;
+        zbq_msg_view view = {};
+        const status result = more || visited_ == 0 ? state_->take_next(&view) : status::ok;
+        if (result != status::ok) {
+            why_ = result;
+        } else if (more || visited_ == 0) {
+            current_ = message_view(view);
+            end_ = state_->cursor;
+            ++visited_;
+            done_ = false;
+        }
+    }
+
+    detail::shared<detail::consumer_state> state_;
+    message_view current_;
+    std::uint64_t begin_ = 0;
+    std::uint64_t end_ = 0;
+    std::uint64_t limit_ = 0;
+    std::size_t most_ = 0;
+    std::size_t visited_ = 0;
+    status why_ = status::ok;
+    bool started_ = false;
+    bool done_ = false;
+};
+
+/// One who reads. It starts with the next message that is committed after it was admitted.
+/// A consumer that was moved from answers everything with status::invalid, or nothing.
+class consumer {
+public:
+    /// Joins through a socket that is connected to one which the producer admits; zbq::connect
+    /// does all of that by name. Waits as the socket does: for ever, for its SO_RCVTIMEO, or
+    /// not at all. The socket stays the caller's.
+    /// @throws error invalid (not a Unix socket), again (nothing there in time), protocol
+    ///               (malformed, or another mode), no_memory, io (the peer is gone)
+    explicit consumer(int socket, wakeup mode = wakeup::push) : state_(make(socket, mode)) {}
+
+    // ---- messages ----
+
+    /// The next message; empty when there is none now, or never. Never waits.
+    message try_next() noexcept {
+        if (!state_) {
+            return message(status::invalid);
+        }
+        zbq_msg_view view = {};
+        const status result = state_->take_next(&view);
+        return result == status::ok ? message(state_, view) : message(result);
+    }
+
+    /// All messages that are there now, at most so many. Never waits.
+    message_batch take_batch(std::size_t most = SIZE_MAX) noexcept { return {state_, most}; }
+
+    // ---- waiting ----
+
+    /// Waits until there is something to read, or the deadline: first it spins for so long at
+    /// most, then it sleeps. A consumer in push mode is woken; one in pull mode looks every
+    /// millisecond.
+    /// @return ok (there is something), again (not before the deadline), none (the end),
+    ///         protocol (the stream is malformed), invalid (moved from), io (cannot sleep)
+    status wait(deadline end, std::chrono::nanoseconds spin = {}) noexcept;
+
+    /// A descriptor that becomes readable when there is something to read, or the end: see
+    /// zbq_consumer_event_fd. Read until try_next gives nothing, then wait for it. It stays
+    /// this consumer's.
+    /// @throws error invalid (pull mode, or moved from), no_memory, io
+    [[nodiscard]] int event_fd() const {
+        const int fd = zbq_consumer_event_fd(get());
+        detail::require(fd, "making a descriptor to wait for messages");
+        return fd;
+    }
+
+    // ---- how it stands ----
+
+    /// How the stream stands. A producer that was killed is noticed by waiting.
+    [[nodiscard]] zbq::ending ending() const noexcept {
+        return static_cast<zbq::ending>(zbq_consumer_ending(get(), nullptr));
+    }
+    /// Why this consumer was evicted, if it was.
+    [[nodiscard]] zbq::eviction eviction() const noexcept {
+        std::uint32_t reason = 0;
+        zbq_consumer_ending(get(), &reason);
+        return static_cast<zbq::eviction>(reason);
+    }
+    /// Whether the producer's process runs. Makes a system call.
+    [[nodiscard]] bool producer_is_alive() const noexcept {
+        return zbq_consumer_is_producer_alive(get());
+    }
+    /// Bytes committed and not yet released here.
+    [[nodiscard]] std::uint64_t lag() const noexcept {
+        return zbq_consumer_acquire_head(get()) - zbq_consumer_tail(get());
+    }
+    /// Bytes of the ring; 0 when moved from.
+    [[nodiscard]] std::uint64_t capacity() const noexcept {
+        const zbq_control_region *control = zbq_consumer_ctrl(get());
+        return control != nullptr ? control->ring_capacity : 0;
+    }
+    /// What the producer said that its payloads are.
+    [[nodiscard]] zbq_type type() const noexcept {
+        zbq_type told = {};
+        zbq_consumer_type(get(), &told);
+        return told;
+    }
+    /// The C handle, for calls that have no counterpart here; nullptr when moved from.
+    [[nodiscard]] zbq_consumer *get() const noexcept { return state_ ? state_->handle : nullptr; }
+
+private:
+    static detail::shared<detail::consumer_state> make(int socket, wakeup mode) {
+        detail::shared<detail::consumer_state> state(new detail::consumer_state);
+        detail::require(
+            zbq_consumer_join(socket, static_cast<zbq_wakeup_mode>(mode), &state->handle),
+            "joining a producer");
+        state->push = mode == wakeup::push;
+        state->cursor = zbq_consumer_tail(state->handle);
+        return state;
+    }
+
+    detail::shared<detail::consumer_state> state_;
+};
+
+namespace detail {
+
+// The longest sleep of a consumer that nobody wakes.
+inline constexpr std::uint64_t pull_sleep = 1'000'000;
+
+inline status sleep_for_event(consumer_state *state, std::uint32_t token,
+                              std::uint64_t left) noexcept {
+    if (state->push) {
+        const int result = zbq_consumer_wait(state->handle, token, left);
+        return result == ZBQ_ERROR_IO ? status::io : status::ok;
+    }
+    const timespec time = {0, static_cast<long>(std::min(left, pull_sleep))};
+    ::nanosleep(&time, nullptr);
+    zbq_consumer_is_producer_alive(state->handle); // what it finds, the next look tells
+    return status::ok;
+}
+
+inline descriptors take_descriptors(consumer_state *state, std::uint64_t seq_id,
+                                    deadline end) noexcept {
+    descriptors got = descriptors::collect(state->handle, seq_id);
+    while (got.why() == status::again) {
+        const std::uint32_t token = zbq_consumer_get_futex_token(state->handle);
+        got = descriptors::collect(state->handle, seq_id);
+        const std::uint64_t left = left_until(end);
+        if (got.why() != status::again || left == 0) {
+            break;
+        }
+        // The end of the stream shows in what collecting gives, unless the producer was killed
+        // and a forked child of it keeps the socket.
+        if (zbq_consumer_wait(state->handle, token, left) == ZBQ_ERROR_NOENT) {
+            got = descriptors::collect(state->handle, seq_id);
+            break;
+        }
+    }
+    return got;
+}
+
+} // namespace detail
+
+inline descriptors message::take_descriptors(deadline end) noexcept {
+    if (!state_) {
+        return {};
+    }
+    descriptors got = detail::take_descriptors(state_.get(), record_id(), end);
+    collected_ = got.why() != status::again;
+    return got;
+}
+
+inline descriptors message_batch::take_descriptors(deadline end) noexcept {
+    return state_ ? detail::take_descriptors(state_.get(), current_.record_id(), end)
+                  : descriptors();
+}
+
+inline status consumer::wait(deadline end, std::chrono::nanoseconds spin) noexcept {
+    if (!state_) {
+        return status::invalid;
+    }
+    const deadline spin_end = spin.count() > 0 ? std::min(in(spin), end) : now;
+    for (;;) {
+        const std::uint32_t token = zbq_consumer_get_futex_token(state_->handle);
+        const status result = state_->look_ahead();
+        if (result != status::again) {
+            return result;
+        }
+        while (!state_->seems_ready() && detail::left_until(spin_end) != 0) {
+            detail::pause_processor();
+        }
+        if (state_->seems_ready()) {
+            continue;
+        }
+        const std::uint64_t left = detail::left_until(end);
+        if (left == 0) {
+            return status::again;
+        }
+        const status slept = detail::sleep_for_event(state_.get(), token, left);
+        if (slept != status::ok) {
+            return slept;
+        }
+    }
+}
+
+} // namespace zbq

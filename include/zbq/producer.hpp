@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// The producer: room, messages, consumers.
+#pragma once
+
+#include "descriptors.hpp"
+#include "shared_state.hpp"
+#include "time.hpp"
+
+#include <cstring>
+#include <new>
+#include <poll.h>
+#include <span>
+
+namespace zbq {
+
+/// What a ring is like.
+struct producer_options {
+    /// Bytes of the ring: a multiple of 4096 and of the page size. A message takes its
+    /// payload and 16 bytes, rounded up to 16.
+    std::uint64_t capacity = 1U << 20U;
+    /// How long a consumer may hold the producer back without moving; 0: for ever.
+    std::chrono::nanoseconds stall_timeout = std::chrono::seconds(1);
+    /// Consumers at one time.
+    std::uint32_t max_consumers = 16;
+    /// Failed attempts at room in a row before the consumers are looked at.
+    std::uint64_t clog_threshold = 16;
+};
+
+namespace detail {
+
+inline constexpr std::size_t header_size = sizeof(zbq_msg_header);
+
+// The room that a message takes; 0 when it cannot be.
+constexpr std::uint64_t message_size(std::uint64_t payload_size) noexcept {
+    constexpr std::uint64_t mask = ZBQ_MSG_ALIGN - 1;
+    return payload_size > UINT32_MAX ? 0 : (header_size + payload_size + mask) & ~mask;
+}
+
+inline void write_header(std::byte *at, std::size_t payload_size, std::size_t fd_count = 0,
+                         std::uint64_t seq_id = 0) noexcept {
+    const zbq_msg_header header = {static_cast<std::uint32_t>(payload_size),
+                                   static_cast<std::uint8_t>(fd_count), 0, 0, seq_id};
+    std::memcpy(at, &header, sizeof header);
+}
+
+struct producer_state {
+    producer_state() = default;
+    producer_state(const producer_state &) = delete;
+    producer_state &operator=(const producer_state &) = delete;
+    producer_state(producer_state &&) = delete;
+    producer_state &operator=(producer_state &&) = delete;
+    ~producer_state() { zbq_producer_destroy(handle); }
+
+    zbq_producer *handle = nullptr; // null once the producer is destroyed
+    std::uint64_t reservations = 0; // the newest is the one that can be committed
+    unsigned references = 0;
+};
+
+// A run of the ring that can be committed once, while it is the newest.
+class run {
+public:
+    run() noexcept = default;
+    explicit run(status why) noexcept : why_(why) {}
+    run(const shared<producer_state> &state, std::uint64_t bytes) noexcept : state_(state) {
+        zbq_contiguous_run got = {};
+        why_ = static_cast<status>(zbq_producer_reserve(state_->handle, bytes, &got));
+        number_ = ++state_->reservations;
+        if (why_ == status::ok) {
+            base_ = static_cast<std::byte *>(got.base);
+        } else {
+            state_ = {};
+        }
+    }
+    run(run &&other) noexcept
+        : state_(std::move(other.state_)), base_(std::exchange(other.base_, nullptr)),
+          number_(other.number_), why_(std::exchange(other.why_, status::invalid)) {}
+    run &operator=(run &&other) noexcept {
+        give_up();
+        state_ = std::move(other.state_);
+        base_ = std::exchange(other.base_, nullptr);
+        number_ = other.number_;
+        why_ = std::exchange(other.why_, status::invalid);
+        return *this;
+    }
+    run(const run &) = delete;
+    run &operator=(const run &) = delete;
+    ~run() { give_up(); }
+
+    // Whether it can still be committed.
+    bool is_open() const noexcept {
+        return state_ && state_->handle != nullptr && state_->reservations == number_;
+    }
+    std::byte *base() const noexcept { return base_; }
+    status why() const noexcept { return why_; }
+    zbq_producer *handle() const noexcept { return state_->handle; }
+
+    status commit(std::uint64_t bytes) noexcept {
+        if (!is_open()) {
+            return status::invalid;
+        }
+        const bool done = zbq_producer_commit(state_->handle, bytes, ZBQ_COMMIT_NONE);
+        close();
+        return done ? status::ok : status::invalid;
+    }
+    void give_up() noexcept {
+        if (is_open()) {
+            zbq_producer_commit(state_->handle, 0, ZBQ_COMMIT_NONE);
+        }
+        close();
+    }
+
+private:
+    void close() noexcept {
+        state_ = {};
+        base_ = nullptr;
+        why_ = status::invalid;
+    }
+
+    shared<producer_state> state_;
+    std::byte *base_ = nullptr;
+    std::uint64_t number_ = 0;
+    status why_ = status::invalid;
+};
+
+} // namespace detail
+
+/// Room for one message, to be filled in place. Dropped without a commit, it never was. A
+/// producer has one reservation (or batch) at a time: a newer one makes an older one void.
+class [[nodiscard]] reservation {
+public:
+    reservation() noexcept = default;
+    reservation(reservation &&) noexcept = default;
+    reservation &operator=(reservation &&) noexcept = default;
+    reservation(const reservation &) = delete;
+    reservation &operator=(const reservation &) = delete;
+    ~reservation() = default;
+
+    /// Whether there is room to fill.
+    explicit operator bool() const noexcept { return run_.is_open(); }
+    /// Why not: again (no room now), too_large (never), invalid (moved from, committed, void).
+    [[nodiscard]] status why() const noexcept { return run_.is_open() ? status::ok : run_.why(); }
+
+    /// The payload to fill, of the size asked for, aligned to 16. Never read it back: it holds
+    /// what was there before. Valid until the commit, the next reservation, or the producer's
+    /// end; empty when there is no room.
+    [[nodiscard]] std::span<std::byte> payload() const noexcept {
+        return run_.is_open() ? std::span(run_.base() + detail::header_size, size_)
+                              : std::span<std::byte>();
+    }
+
+    /// Publishes all of the payload.
+    status commit() noexcept { return commit(size_); }
+
+    /// Publishes the first `used` bytes of the payload, with descriptors.
+    ///
+    /// The descriptors stay the caller's. They are sent first, so that no consumer that sees
+    /// the message can miss them.
+    ///
+    /// @return ok: published, and the reservation is used up. Else nothing is published:
+    ///   - again: a consumer has no room for descriptors. The reservation stays: call again
+    ///     with the same descriptors, which goes on where this stopped, or drop it
+    ///   - invalid: the reservation is void, `used` is more than the payload, there are more
+    ///     than 253 descriptors or a bad one. The reservation stays
+    status commit(std::size_t used, std::span<const int> fds = {}) noexcept {
+        if (!run_.is_open() || used > size_ || fds.size() > ZBQ_MAX_FD_PER_MSG) {
+            return status::invalid;
+        }
+        if (!fds.empty()) {
+            const status sent = send(fds);
+            if (sent != status::ok) {
+                return sent;
+            }
+        }
+        detail::write_header(run_.base(), used, fds.size(), fds.empty() ? 0 : seq_id_);
+        return run_.commit(detail::message_size(used));
+    }
+
+private:
+    friend class producer;
+    reservation(const detail::shared<detail::producer_state> &state, std::size_t size) noexcept
+        : run_(make(state, size)), size_(size) {}
+
+    static detail::run make(const detail::shared<detail::producer_state> &state,
+                            std::size_t size) noexcept {
+        if (!state) {
+            return detail::run(status::invalid);
+        }
+        const std::uint64_t bytes = detail::message_size(size);
+        return bytes == 0 ? detail::run(status::too_large) : detail::run(state, bytes);
+    }
+
+    status send(std::span<const int> fds) noexcept {
+        if (seq_id_ == 0) {
+            seq_id_ = zbq_producer_next_seq_id(run_.handle());
+        }
+        return static_cast<status>(zbq_producer_broadcast_fds(
+            run_.handle(), seq_id_, fds.data(), static_cast<std::uint8_t>(fds.size())));
+    }
+
+    detail::run run_;
+    std::size_t size_ = 0;
+    std::uint64_t seq_id_ = 0; // once descriptors were sent for it
+};
+
+/// Room for several messages that are published by one commit. As a reservation in all else.
+class [[nodiscard]] batch {
+public:
+    batch() noexcept = default;
+    batch(batch &&) noexcept = default;
+    batch &operator=(batch &&) noexcept = default;
+    batch(const batch &) = delete;
+    batch &operator=(const batch &) = delete;
+    ~batch() = default;
+
+    /// Whether there is room to fill.
+    explicit operator bool() const noexcept { return run_.is_open(); }
+    /// Why not, as for a reservation.
+    [[nodiscard]] status why() const noexcept { return run_.is_open() ? status::ok : run_.why(); }
+    /// Messages added so far.
+    [[nodiscard]] std::size_t size() const noexcept { return messages_; }
+
+    /// Adds a message and gives its payload to fill, aligned to 16. With no room left for it,
+    /// or with a batch that is void, the span has no data() and the batch is as it was.
+    [[nodiscard]] std::span<std::byte> add(std::size_t payload_size) noexcept {
+        const std::uint64_t bytes = detail::message_size(payload_size);
+        if (!run_.is_open() || bytes == 0 || bytes > capacity_ - used_) {
+            return {};
+        }
+        std::byte *at = run_.base() + used_;
+        detail::write_header(at, payload_size);
+        used_ += bytes;
+        ++messages_;
+        return {at + detail::header_size, payload_size};
+    }
+
+    /// Publishes all that was added; none is fine.
+    /// @return ok, or invalid: the batch is void
+    status commit() noexcept { return run_.commit(used_); }
+
+private:
+    friend class producer;
+    batch(const detail::shared<detail::producer_state> &state, std::uint64_t bytes) noexcept
+        : run_(state ? detail::run(state, bytes) : detail::run(status::invalid)), capacity_(bytes) {
+    }
+
+    detail::run run_;
+    std::uint64_t capacity_ = 0;
+    std::uint64_t used_ = 0;
+    std::size_t messages_ = 0;
+};
+
+/// The one who publishes. Destroying it ends the stream; consumers read on to its end.
+/// A producer that was moved from answers everything with status::invalid.
+class producer {
+public:
+    /// Makes a ring.
+    /// @throws error invalid (an option), no_memory, io
+    explicit producer(const producer_options &options = {}) : state_(make(options)) {}
+    producer(producer &&other) noexcept = default;
+    producer &operator=(producer &&other) noexcept {
+        end();
+        state_ = std::move(other.state_);
+        return *this;
+    }
+    producer(const producer &) = delete;
+    producer &operator=(const producer &) = delete;
+    ~producer() { end(); }
+
+    // ---- messages ----
+
+    /// Room for a message with a payload of this size; 0 is fine. Never waits.
+    reservation try_reserve(std::size_t payload_size) noexcept { return {state_, payload_size}; }
+
+    /// The same, waiting for room until the deadline. Sleeps in poll; consumers that hold it
+    /// back for the stall timeout are evicted meanwhile.
+    reservation reserve(std::size_t payload_size, deadline end) noexcept {
+        reservation got = try_reserve(payload_size);
+        while (got.why() == status::again && wait_for_room(end) == status::ok) {
+            got = try_reserve(payload_size);
+        }
+        return got;
+    }
+
+    /// Room for messages that take so many bytes in all, each counted by size_of. Never waits.
+    batch try_batch(std::uint64_t bytes) noexcept { return {state_, bytes}; }
+
+    /// Bytes of the ring that a message with such a payload takes; 0: none can be so large.
+    static constexpr std::uint64_t size_of(std::uint64_t payload_size) noexcept {
+        return detail::message_size(payload_size);
+    }
+
+    /// Publishes a copy of these bytes. Never waits.
+    /// @return ok, again (no room now), too_large (never), invalid (moved from)
+    status try_publish(std::span<const std::byte> payload) noexcept {
+        return copy_into(try_reserve(payload.size()), payload);
+    }
+
+    /// Publishes a copy of these bytes, waiting for room until the deadline.
+    /// @return as try_publish; again: not before the deadline; io: cannot wait
+    status publish(std::span<const std::byte> payload, deadline end) noexcept {
+        return copy_into(reserve(payload.size(), end), payload);
+    }
+
+    /// Publishes a copy of these bytes with descriptors, which stay the caller's. Waits until
+    /// the deadline for room in the ring and for consumers to collect earlier descriptors.
+    /// After `again` some consumers may have been sent descriptors of a message that never
+    /// comes; they drop them. To try again without waiting here use a reservation.
+    /// @return as publish; invalid also for more than 253 descriptors or a bad one
+    status publish(std::span<const std::byte> payload, std::span<const int> fds,
+                   deadline end) noexcept {
+        reservation room = reserve(payload.size(), end);
+        if (!room) {
+            return room.why();
+        }
+        copy(payload, room.payload());
+        status result = room.commit(payload.size(), fds);
+        while (result == status::again && wait_for_room(end) == status::ok) {
+            result = room.commit(payload.size(), fds);
+        }
+        return result;
+    }
+
+    // ---- waiting ----
+
+    /// A descriptor that becomes readable when it is worth while to try again what gave
+    /// `again`: see zbq_producer_event_fd. It stays this producer's.
+    /// @throws error invalid (moved from), no_memory, io
+    [[nodiscard]] int event_fd() const {
+        const int fd = zbq_producer_event_fd(get());
+        detail::require(fd, "making a descriptor to wait for room");
+        return fd;
+    }
+
+    /// Sleeps until it is worth while to try again what gave `again`, or the deadline.
+    /// Spurious returns are possible.
+    /// @return ok, again (the deadline has passed), invalid (moved from), io
+    status wait_for_room(deadline end) noexcept {
+        const int fd = zbq_producer_event_fd(get());
+        if (fd < 0) {
+            return static_cast<status>(fd);
+        }
+        if (fresh_event_fd_) { // what was refused before was not asked to ring
+            fresh_event_fd_ = false;
+            return status::ok;
+        }
+        pollfd polled = {fd, POLLIN, 0};
+        const int ready = ::poll(&polled, 1, detail::poll_timeout(end, ZBQ_WAIT_SLICE_NS));
+        if (ready < 0 && errno != EINTR) {
+            return status::io;
+        }
+        return ready > 0 || detail::left_until(end) != 0 ? status::ok : status::again;
+    }
+
+    // ---- consumers ----
+
+    /// Gives the process at the other end of a connected Unix socket a slot: see
+    /// zbq_producer_handshake. The socket stays the caller's. Never waits.
+    /// @return its slot
+    /// @throws error invalid, none (no slot is free), no_memory, io (it is gone)
+    std::uint32_t admit(int socket, wakeup mode = wakeup::push) {
+        std::uint32_t slot = 0;
+        detail::require(
+            zbq_producer_handshake(get(), socket, static_cast<zbq_wakeup_mode>(mode), &slot),
+            "admitting a consumer");
+        return slot;
+    }
+
+    /// Evicts consumers that are dead or hung: see zbq_producer_scan. Never waits.
+    /// @return ok, or invalid (moved from)
+    status scan() noexcept { return static_cast<status>(zbq_producer_scan(get())); }
+
+    /// Counters; all zero for a producer that was moved from.
+    [[nodiscard]] zbq_producer_statistics statistics() const noexcept {
+        zbq_producer_statistics counters = {};
+        zbq_producer_stats(get(), &counters);
+        return counters;
+    }
+
+    /// What is known of the consumer in a slot: see zbq_producer_consumer_info.
+    /// @param[out] out the consumer's, or that of the one last evicted from there
+    /// @return ok, none (the slot is free), invalid
+    status consumer_info(std::uint32_t slot, zbq_consumer_info &out) const noexcept {
+        return static_cast<status>(zbq_producer_consumer_info(get(), slot, &out));
+    }
+
+    /// The C handle, for calls that have no counterpart here; nullptr when moved from.
+    [[nodiscard]] zbq_producer *get() const noexcept { return state_ ? state_->handle : nullptr; }
+
+private:
+    static detail::shared<detail::producer_state> make(const producer_options &options) {
+        detail::shared<detail::producer_state> state(new detail::producer_state);
+        if (options.stall_timeout.count() < 0) {
+            throw error(status::invalid, "a stall timeout below 0");
+        }
+        const zbq_producer_params params = {
+            options.capacity, options.clog_threshold,
+            static_cast<std::uint64_t>(options.stall_timeout.count()), options.max_consumers};
+        detail::require(zbq_producer_create(&state->handle, &params),
+                        "making a ring of " + std::to_string(options.capacity) + " bytes for " +
+                            std::to_string(options.max_consumers) + " consumers");
+        return state;
+    }
+
+    static void copy(std::span<const std::byte> from, std::span<std::byte> to) noexcept {
+        if (!from.empty()) {
+            std::memcpy(to.data(), from.data(), from.size());
+        }
+    }
+
+    static status copy_into(reservation room, std::span<const std::byte> payload) noexcept {
+        if (!room) {
+            return room.why();
+        }
+        copy(payload, room.payload());
+        return room.commit();
+    }
+
+    // At once, whatever still refers to it: the stream's end is this object's.
+    void end() noexcept {
+        if (state_) {
+            zbq_producer_destroy(std::exchange(state_->handle, nullptr));
+            state_ = {};
+        }
+    }
+
+    detail::shared<detail::producer_state> state_;
+    bool fresh_event_fd_ = true;
+};
+
+} // namespace zbq
