@@ -305,6 +305,12 @@ public:
     /// @throws error invalid (not a Unix socket), again (nothing there in time), protocol
     ///               (malformed, or another mode), no_memory, io (the peer is gone)
     explicit consumer(int socket, wakeup mode = wakeup::push) : state_(make(socket, mode)) {}
+    consumer(consumer &&) noexcept = default;
+    consumer &operator=(consumer &&) noexcept = default;
+    consumer(const consumer &) = delete;
+    consumer &operator=(const consumer &) = delete;
+    /// Leaves the ring, once the last of its messages has gone.
+    ~consumer() = default;
 
     // ---- messages ----
 

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: MIT
+#include "atomics.hpp"
+#include "support/descriptors.hpp"
+#include "support/leaks.hpp"
+#include "support/process.hpp"
+
+#include <gtest/gtest.h>
+
+#include "both_ends.hpp"
+
+#include <fcntl.h>
+#include <optional>
+#include <poll.h>
+#include <thread>
+
+namespace {
+
+using test::bytes;
+using test::join;
+using test::text_of;
+using test::thrown_by;
+using zbq::status;
+
+class Consumer : public testing::Test {
+protected:
+    void publish(std::string_view text) { ASSERT_EQ(ring_.try_publish(bytes(text)), status::ok); }
+    std::uint64_t slowest() { return ring_.statistics().slowest_tail; }
+    void evict() {
+        zbq::core::tail_publish(zbq_consumer_meta(reader_.get()), 8);
+        ASSERT_EQ(ring_.scan(), status::ok);
+    }
+
+    zbq::producer ring_;
+    zbq::consumer reader_ = join(ring_);
+};
+
+TEST(ConsumerSetUp, Errors) {
+    EXPECT_EQ(thrown_by([] { const zbq::consumer none(-1); }), status::invalid);
+    test::socket_pair sockets = test::make_sockets();
+    sockets.producer_end.reset();
+    EXPECT_EQ(thrown_by([&] { const zbq::consumer gone(sockets.consumer_end.get()); }), status::io);
+    zbq::producer ring;
+    sockets = test::make_sockets();
+    ring.admit(sockets.producer_end.get(), zbq::wakeup::pull);
+    EXPECT_EQ(thrown_by([&] { const zbq::consumer other(sockets.consumer_end.get()); }),
+              status::protocol);
+}
+
+TEST_F(Consumer, NothingYet) {
+    const zbq::message message = reader_.try_next();
+    EXPECT_FALSE(message);
+    EXPECT_EQ(message.why(), status::again);
+    EXPECT_TRUE(message.payload().empty());
+    EXPECT_FALSE(message.intact());
+}
+
+TEST_F(Consumer, AMessageHoldsItsRoomUntilItGoes) {
+    publish("one");
+    publish("two");
+    std::optional<zbq::message> one = reader_.try_next();
+    std::optional<zbq::message> two = reader_.try_next();
+    EXPECT_EQ(text_of(one->payload()), "one");
+    EXPECT_EQ(text_of(two->payload()), "two");
+    EXPECT_EQ(two->offset(), 32U);
+    EXPECT_TRUE(one->intact());
+    EXPECT_EQ(slowest(), 0U);
+    one.reset();
+    EXPECT_EQ(slowest(), 32U);
+    two.reset();
+    EXPECT_EQ(slowest(), 64U);
+}
+
+TEST_F(Consumer, LetGoOutOfOrder) {
+    for (const char *text : {"1", "2", "3", "4"}) {
+        publish(text);
+    }
+    std::optional<zbq::message> held[4];
+    for (auto &message : held) {
+        message = reader_.try_next();
+    }
+    held[1].reset();
+    EXPECT_EQ(slowest(), 0U);
+    held[0].reset();
+    EXPECT_GE(slowest(), 32U);
+    EXPECT_LE(slowest(), 64U);
+    EXPECT_EQ(text_of(held[2]->payload()), "3");
+    held[3].reset();
+    EXPECT_LE(slowest(), 64U);
+    held[2].reset();
+    EXPECT_EQ(slowest(), 128U);
+}
+
+TEST_F(Consumer, AMessageMoves) {
+    publish("one");
+    publish("two");
+    zbq::message first = reader_.try_next();
+    zbq::message second = std::move(first);
+    EXPECT_FALSE(first); // NOLINT(bugprone-use-after-move): that is the question
+    EXPECT_EQ(first.why(), status::invalid);
+    EXPECT_EQ(text_of(second.payload()), "one");
+    second = reader_.try_next(); // lets go of "one"
+    EXPECT_EQ(slowest(), 32U);
+    EXPECT_EQ(text_of(second.payload()), "two");
+    second.release();
+    EXPECT_FALSE(second);
+    EXPECT_EQ(slowest(), 64U);
+    second.release(); // once
+}
+
+// ---- batches ----
+
+TEST_F(Consumer, ABatchReleasesOnce) {
+    for (const char *text : {"1", "2", "3"}) {
+        publish(text);
+    }
+    std::string all;
+    {
+        zbq::message_batch batch = reader_.take_batch();
+        for (const zbq::message_view &message : batch) {
+            all += text_of(message.payload());
+            EXPECT_EQ(slowest(), 0U);
+        }
+        EXPECT_EQ(batch.visited(), 3U);
+        EXPECT_EQ(batch.why(), status::ok);
+        EXPECT_TRUE(batch.intact());
+    }
+    EXPECT_EQ(all, "123");
+    EXPECT_EQ(slowest(), 96U);
+}
+
+TEST_F(Consumer, WhatWasNotVisitedStays) {
+    for (const char *text : {"1", "2", "3"}) {
+        publish(text);
+    }
+    for (const zbq::message_view &message : reader_.take_batch()) {
+        if (text_of(message.payload()) == "2") {
+            break;
+        }
+    }
+    EXPECT_EQ(slowest(), 64U);
+    EXPECT_EQ(text_of(reader_.try_next().payload()), "3");
+}
+
+TEST_F(Consumer, AtMostSoMany) {
+    for (const char *text : {"1", "2", "3"}) {
+        publish(text);
+    }
+    std::string all;
+    for (const zbq::message_view &message : reader_.take_batch(2)) {
+        all += text_of(message.payload());
+    }
+    EXPECT_EQ(all, "12");
+    for (const zbq::message_view &message : reader_.take_batch(0)) {
+        all += text_of(message.payload());
+    }
+    EXPECT_EQ(all, "12");
+}
+
+TEST_F(Consumer, ABatchEndsAtWhatWasThere) {
+    publish("1");
+    int visited = 0;
+    for (const zbq::message_view &message : reader_.take_batch()) {
+        EXPECT_FALSE(message.payload().empty());
+        publish("more"); // for ever, if it went on
+        ++visited;
+    }
+    EXPECT_EQ(visited, 1);
+}
+
+TEST_F(Consumer, AnEmptyBatchSaysWhy) {
+    const auto why = [this] {
+        zbq::message_batch batch = reader_.take_batch();
+        for (const zbq::message_view &message : batch) {
+            ADD_FAILURE() << message.offset();
+        }
+        return batch.why();
+    };
+    EXPECT_EQ(why(), status::again);
+    ring_ = zbq::producer();
+    EXPECT_EQ(why(), status::none);
+}
+
+TEST_F(Consumer, ABatchBesideAMessage) {
+    publish("1");
+    publish("2");
+    zbq::message held = reader_.try_next();
+    for (const zbq::message_view &message : reader_.take_batch()) {
+        EXPECT_EQ(text_of(message.payload()), "2");
+    }
+    EXPECT_EQ(slowest(), 0U);
+    held.release();
+    EXPECT_EQ(slowest(), 64U);
+}
+
+// ---- descriptors ----
+
+TEST_F(Consumer, WhatIsNotTakenIsClosed) {
+    const auto files = test::numbered_list(2);
+    const test::leak_check leaks;
+    for (int i = 0; i < 600; ++i) { // more than may be in flight
+        ASSERT_EQ(ring_.publish(bytes("x"), test::plain(files), zbq::now), status::ok);
+        EXPECT_TRUE(reader_.try_next());
+    }
+}
+
+TEST_F(Consumer, DescriptorsAreOwned) {
+    const auto files = test::numbered_list(2);
+    const test::leak_check leaks;
+    ASSERT_EQ(ring_.publish(bytes("x"), test::plain(files), zbq::now), status::ok);
+    zbq::message message = reader_.try_next();
+    zbq::descriptors got = message.take_descriptors();
+    ASSERT_EQ(got.size(), 2U);
+    EXPECT_EQ(std::distance(got.begin(), got.end()), 2);
+    const zbq::unique_fd second = got.take(1);
+    EXPECT_EQ(test::number_of(second.get()), test::number_of(files[1].get()));
+    EXPECT_EQ(got[1], -1);
+    EXPECT_FALSE(got.take(1));
+    EXPECT_EQ(got[2], -1);
+    EXPECT_FALSE(got.take(2));
+    zbq::descriptors moved = std::move(got);
+    EXPECT_TRUE(got.empty()); // NOLINT(bugprone-use-after-move): that is the question
+    EXPECT_EQ(test::number_of(moved[0]), test::number_of(files[0].get()));
+    EXPECT_EQ(message.take_descriptors().why(), status::none); // once
+}
+
+TEST_F(Consumer, InABatch) {
+    const auto files = test::numbered_list(2);
+    for (const auto &file : files) {
+        const int fd = file.get();
+        ASSERT_EQ(ring_.publish({}, std::span(&fd, 1), zbq::now), status::ok);
+    }
+    publish("none with this");
+    zbq::message_batch batch = reader_.take_batch();
+    std::vector<std::uint64_t> numbers;
+    for (const zbq::message_view &message : batch) {
+        const zbq::descriptors got = batch.take_descriptors();
+        EXPECT_TRUE(got);
+        EXPECT_EQ(got.size(), message.descriptor_count());
+        for (const int fd : got) {
+            numbers.push_back(test::number_of(fd));
+        }
+    }
+    EXPECT_EQ(numbers,
+              (std::vector{test::number_of(files[0].get()), test::number_of(files[1].get())}));
+}
+
+TEST_F(Consumer, PullModeGetsNone) {
+    zbq::consumer pull = join(ring_, zbq::wakeup::pull);
+    const auto files = test::numbered_list(1);
+    ASSERT_EQ(ring_.publish({}, test::plain(files), zbq::now), status::ok);
+    zbq::message message = pull.try_next();
+    EXPECT_EQ(message.descriptor_count(), 1U);
+    EXPECT_EQ(message.take_descriptors().why(), status::none);
+    EXPECT_EQ(thrown_by([&] { static_cast<void>(pull.event_fd()); }), status::invalid);
+}
+
+// The C interface may commit first; the record comes later, or never.
+TEST_F(Consumer, WaitsForDescriptors) {
+    test::start_watchdog();
+    zbq_producer *prod = ring_.get();
+    ASSERT_TRUE(test::publish(prod, "x", 1, 1));
+    zbq::message message = reader_.try_next();
+    EXPECT_EQ(message.take_descriptors().why(), status::again);
+    EXPECT_EQ(message.take_descriptors(zbq::in(std::chrono::milliseconds(1))).why(), status::again);
+    std::thread sender([prod] { EXPECT_EQ(test::broadcast(prod, 1), ZBQ_OK); });
+    EXPECT_EQ(message.take_descriptors(zbq::never).size(), 1U);
+    sender.join();
+    ASSERT_TRUE(test::publish(prod, "x", 1, 2));
+    message = reader_.try_next();
+    ring_ = zbq::producer();
+    EXPECT_EQ(message.take_descriptors(zbq::never).why(), status::none);
+}
+
+// ---- waiting ----
+
+TEST_F(Consumer, WaitGivesUpAtTheDeadline) {
+    EXPECT_EQ(reader_.wait(zbq::now), status::again);
+    EXPECT_EQ(reader_.wait(zbq::in(std::chrono::milliseconds(1))), status::again);
+    EXPECT_EQ(reader_.wait(zbq::in(std::chrono::milliseconds(1)), std::chrono::hours(1)),
+              status::again);
+    zbq::consumer pull = join(ring_, zbq::wakeup::pull);
+    EXPECT_EQ(pull.wait(zbq::in(std::chrono::milliseconds(3))), status::again);
+}
+
+TEST_F(Consumer, WaitTakesNothing) {
+    publish("x");
+    EXPECT_EQ(reader_.wait(zbq::now), status::ok);
+    EXPECT_EQ(reader_.wait(zbq::never), status::ok);
+    EXPECT_EQ(text_of(reader_.try_next().payload()), "x");
+    publish("y");
+    EXPECT_EQ(reader_.wait(zbq::now), status::ok);
+    for (const zbq::message_view &message : reader_.take_batch()) {
+        EXPECT_EQ(text_of(message.payload()), "y");
+    }
+    EXPECT_EQ(reader_.wait(zbq::now), status::again);
+}
+
+TEST_F(Consumer, WaitIsWoken) {
+    test::start_watchdog();
+    for (const auto mode : {zbq::wakeup::push, zbq::wakeup::pull}) {
+        for (const auto spin : {std::chrono::nanoseconds(0), std::chrono::nanoseconds(50'000)}) {
+            zbq::consumer reader = join(ring_, mode);
+            std::thread publisher([this] {
+                std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                EXPECT_EQ(ring_.try_publish(bytes("x")), status::ok);
+            });
+            EXPECT_EQ(reader.wait(zbq::never, spin), status::ok);
+            publisher.join();
+            EXPECT_TRUE(reader.try_next());
+        }
+    }
+}
+
+TEST_F(Consumer, WaitTellsOfTheEnd) {
+    zbq::consumer pull = join(ring_, zbq::wakeup::pull);
+    publish("last");
+    ring_ = zbq::producer();
+    for (zbq::consumer *reader : {&reader_, &pull}) {
+        EXPECT_EQ(reader->wait(zbq::never), status::ok);
+        EXPECT_TRUE(reader->try_next());
+        EXPECT_EQ(reader->wait(zbq::never, std::chrono::hours(1)), status::none);
+        EXPECT_EQ(reader->try_next().why(), status::none);
+        EXPECT_EQ(reader->ending(), zbq::ending::closed);
+    }
+}
+
+TEST_F(Consumer, EventDescriptor) {
+    pollfd polled = {reader_.event_fd(), POLLIN, 0};
+    EXPECT_EQ(poll(&polled, 1, 0), 1);
+    EXPECT_FALSE(reader_.try_next());
+    EXPECT_EQ(poll(&polled, 1, 0), 0);
+    publish("x");
+    EXPECT_EQ(poll(&polled, 1, 0), 1);
+}
+
+// ---- eviction and life ----
+
+TEST_F(Consumer, EvictedWhileReading) {
+    publish("x");
+    const zbq::message message = reader_.try_next();
+    EXPECT_TRUE(message.intact());
+    evict();
+    EXPECT_FALSE(message.intact());
+    EXPECT_EQ(reader_.ending(), zbq::ending::evicted);
+    EXPECT_EQ(reader_.eviction(), zbq::eviction::protocol);
+    EXPECT_EQ(reader_.try_next().why(), status::none);
+    EXPECT_EQ(reader_.wait(zbq::never), status::none);
+    EXPECT_EQ(reader_.take_batch().visited(), 0U);
+}
+
+TEST_F(Consumer, EvictedWhileInABatch) {
+    publish("x");
+    zbq::message_batch batch = reader_.take_batch();
+    EXPECT_NE(batch.begin(), batch.end());
+    EXPECT_TRUE(batch.intact());
+    evict();
+    EXPECT_FALSE(batch.intact());
+}
+
+TEST_F(Consumer, MovedFromGivesNothing) {
+    zbq::consumer other = std::move(reader_);
+    EXPECT_EQ(reader_.try_next().why(), status::invalid); // NOLINT(bugprone-use-after-move)
+    EXPECT_EQ(reader_.wait(zbq::never), status::invalid);
+    EXPECT_EQ(reader_.ending(), zbq::ending::none);
+    EXPECT_EQ(reader_.eviction(), zbq::eviction::none);
+    EXPECT_EQ(reader_.lag(), 0U);
+    EXPECT_EQ(reader_.capacity(), 0U);
+    EXPECT_FALSE(reader_.producer_is_alive());
+    EXPECT_EQ(reader_.get(), nullptr);
+    zbq::message_batch batch = reader_.take_batch();
+    EXPECT_EQ(batch.begin(), batch.end());
+    EXPECT_EQ(batch.why(), status::invalid);
+    EXPECT_EQ(thrown_by([&] { static_cast<void>(reader_.event_fd()); }), status::invalid);
+    publish("x");
+    EXPECT_TRUE(other.try_next());
+    EXPECT_EQ(other.capacity(), 1U << 20U);
+    EXPECT_TRUE(other.producer_is_alive());
+}
+
+TEST_F(Consumer, AMessageMayOutliveItsConsumer) {
+    EXPECT_EQ(ring_.scan(), status::ok); // takes in who the other one is
+    const test::leak_check leaks;
+    zbq::message message;
+    {
+        zbq::consumer brief = join(ring_);
+        publish("x");
+        message = brief.try_next();
+    }
+    EXPECT_EQ(ring_.scan(), status::ok);
+    EXPECT_EQ(ring_.statistics().consumers, 2U);
+    EXPECT_EQ(text_of(message.payload()), "x");
+    EXPECT_TRUE(message.intact());
+    message.release();
+    EXPECT_EQ(ring_.scan(), status::ok);
+    EXPECT_EQ(ring_.statistics().consumers, 1U);
+}
+
+TEST_F(Consumer, ItMovesUnderItsMessages) {
+    publish("x");
+    zbq::message message = reader_.try_next();
+    zbq::consumer other = std::move(reader_);
+    EXPECT_EQ(text_of(message.payload()), "x");
+    message.release();
+    EXPECT_EQ(other.lag(), 0U);
+}
+
+} // namespace
