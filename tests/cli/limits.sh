@@ -49,4 +49,4 @@ says pub.err '/nonexistent/file: No such file'
 expect_status 1 "$zbq" pub --input / x 2>pub.err
 says pub.err 'Is a directory'
 expect_status 1 "$zbq" pub --capacity 1024G x </dev/null 2>pub.err
-says pub.err 'could not make a ring .* out of memory'
+says pub.err 'making a ring of .* Cannot allocate memory'

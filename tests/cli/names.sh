@@ -21,7 +21,7 @@ idle_pub zbq/x x
 [ "$(stat -c %a zbq)" = 700 ] || fail "the directory is not private"
 [ "$(stat -c %a zbq/x)" = 600 ] || fail "the socket is not private"
 expect_status 1 "$zbq" pub x </dev/null 2>pub.err
-says pub.err "zbq/x is in use by process $pub\$"
+says pub.err "zbq/x is in use by process $pub: "
 [ -S zbq/x ] || fail "the second publisher removed the socket of the first"
 kill -TERM "$pub"
 ended "$pub" 143
@@ -102,7 +102,7 @@ idle_pub zbq/x --max-consumers 1 x
 first=$!
 wait_until "the only place to be taken" joined $first
 expect_status 1 "$zbq" sub x 2>sub.err
-says sub.err 'no room for another consumer .*--max-consumers'
+says sub.err 'no room for another consumer'
 kill -KILL $first
 ended $first 137
 "$zbq" sub --count x >second.out 2>sub.err &

@@ -2,26 +2,19 @@
 #include "broadcaster.hpp"
 
 #include "errors.hpp"
-#include "runtime_dir.hpp"
 #include "signals.hpp"
 #include "units.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 #include <fcntl.h>
+#include <poll.h>
 
 namespace zbq::tool {
 
 namespace {
 
-constexpr uint64_t clog_threshold = 16;
 constexpr uint64_t longest_sleep = 250 * millisecond; // so that flags and clocks are seen
-constexpr size_t header_size = sizeof(zbq_msg_header);
-
-size_t message_size(size_t payload_size) {
-    constexpr size_t mask = ZBQ_MSG_ALIGN - 1;
-    return (header_size + payload_size + mask) & ~mask;
-}
 
 std::vector<unique_fd> open_files(const std::vector<std::string> &paths) {
     std::vector<unique_fd> files;
@@ -34,29 +27,39 @@ std::vector<unique_fd> open_files(const std::vector<std::string> &paths) {
     return files;
 }
 
-zbq_producer *create_producer(const pub_options &options) {
-    const zbq_producer_params params = {options.capacity, clog_threshold, options.stall_timeout,
-                                        options.max_consumers};
-    zbq_producer *producer = nullptr;
-    const int result = zbq_producer_create(&producer, &params);
-    if (result == ZBQ_ERROR_IO) {
-        throw system_failure("could not make the ring");
-    }
-    if (result != ZBQ_OK) {
-        throw failure(fmt::format("could not make a ring of {} bytes: {}", options.capacity,
-                                  zbq_strerror(result)));
-    }
-    return producer;
+producer_options ring_options(const pub_options &options) {
+    producer_options ring;
+    ring.capacity = options.capacity;
+    ring.stall_timeout = std::chrono::nanoseconds(options.stall_timeout);
+    ring.max_consumers = options.max_consumers;
+    return ring;
 }
 
 } // namespace
 
 broadcaster::broadcaster(const pub_options &options)
     : options_(options), files_(open_files(options.files)),
-      door_(std::in_place, rendezvous_path(options.name, directory_use::create)),
-      producer_(create_producer(options)),
-      evictions_(std::in_place, producer_.get(), options.max_consumers), progress_(!options.quiet) {
+      door_(std::in_place, options.name, door_options()),
+      ring_(std::in_place, ring_options(options)), evictions_(options.max_consumers),
+      progress_(!options.quiet) {
+    for (const unique_fd &file : files_) {
+        file_numbers_.push_back(file.get());
+    }
     start_clock();
+}
+
+// A slot must not be given away before its last consumer's end was told.
+listener_options broadcaster::door_options() {
+    listener_options door;
+    door.accept = [this](const peer & /*who*/) {
+        const zbq_producer_statistics stats = ring_->statistics();
+        if (stats.consumers == stats.max_consumers) {
+            scan(); // some may be gone
+        }
+        report_evictions();
+        return true;
+    };
+    return door;
 }
 
 void broadcaster::start_clock() {
@@ -67,10 +70,8 @@ void broadcaster::start_clock() {
 // ---- waiting ----
 
 bool broadcaster::wait_for_consumers(uint32_t count) {
-    zbq_producer_statistics stats = {};
     while (stop_signal() == 0) {
-        zbq_producer_stats(producer_.get(), &stats);
-        if (stats.consumers >= count) {
+        if (ring_->statistics().consumers >= count) {
             start_clock();
             return true;
         }
@@ -102,20 +103,28 @@ bool broadcaster::wait_for_turn() {
 }
 
 void broadcaster::idle(uint64_t nanoseconds, int input, bool *readable) {
-    polled_.assign(1, {input, POLLIN, 0}); // poll ignores -1
-    door_->add_to(&polled_);
+    std::array<pollfd, 2> polled = {
+        {{input, POLLIN, 0}, {door_->event_fd(), POLLIN, 0}}}; // poll ignores -1
     const timespec time = {static_cast<time_t>(nanoseconds / second),
                            static_cast<long>(nanoseconds % second)};
-    const int ready = ppoll(polled_.data(), polled_.size(), &time, nullptr);
-    const bool has_input = ready > 0 && polled_.front().revents != 0;
+    const int ready = ppoll(polled.data(), polled.size(), &time, nullptr);
     if (readable != nullptr) {
-        *readable = has_input;
+        *readable = ready > 0 && polled[0].revents != 0;
     }
-    if (ready > (has_input ? 1 : 0)) {
-        serve(); // someone at the door
+    if (ready > 0 && polled[1].revents != 0) {
+        serve();
     } else {
         serve_between_messages();
     }
+}
+
+// Something could not be had yet. False when a stop signal came.
+bool broadcaster::wait_for_room(status result, const char *what) {
+    if (result != status::again) {
+        throw failure(fmt::format("could not {}: {}", what, to_string(result)));
+    }
+    idle(longest_sleep, ring_->event_fd());
+    return stop_signal() == 0;
 }
 
 // ---- what else there is to do ----
@@ -127,7 +136,7 @@ void broadcaster::serve_between_messages() {
 }
 
 void broadcaster::serve() {
-    door_->serve(this);
+    door_->serve(*ring_, [this](const newcomer &who) { report(who); });
     const uint64_t now = now_ns();
     if (now - last_scan_ >= second) {
         scan();
@@ -140,113 +149,58 @@ void broadcaster::serve() {
 }
 
 void broadcaster::scan() {
-    zbq_producer_scan(producer_.get());
+    if (ring_->scan() != status::ok) {
+        throw failure("could not look at the consumers");
+    }
     last_scan_ = now_ns();
 }
 
+void broadcaster::report(const newcomer &who) {
+    switch (who.result) {
+    case status::ok:
+        evictions_.joined(who.slot, who.who.pid);
+        break;
+    case status::full:
+    case status::refused:
+    case status::io: // it changed its mind
+        break;
+    default:
+        progress_.clear();
+        fmt::print(stderr, "zbq: could not admit process {}: {}\n", who.who.pid,
+                   to_string(who.result));
+    }
+}
+
 void broadcaster::report_evictions() {
-    evictions_->report(published_, now_ns() - started_, &progress_);
+    evictions_.report(*ring_, published_, now_ns() - started_, &progress_);
 }
 
 void broadcaster::show_progress(uint64_t now) {
-    zbq_producer_statistics stats = {};
-    zbq_producer_stats(producer_.get(), &stats);
+    const zbq_producer_statistics stats = ring_->statistics();
     const auto lag = static_cast<double>(stats.head - stats.slowest_tail);
     progress_.show(now, published_,
                    fmt::format("lag {}, {} consumers", format_bytes(lag), stats.consumers));
 }
 
-bool broadcaster::has_room() {
-    zbq_producer_statistics stats = {};
-    zbq_producer_stats(producer_.get(), &stats);
-    if (stats.consumers == stats.max_consumers) {
-        scan(); // some may be gone
-    }
-    report_evictions(); // before their slots are taken again
-    zbq_producer_stats(producer_.get(), &stats);
-    return stats.consumers < stats.max_consumers;
-}
-
-void broadcaster::admit(int connection, zbq_wakeup_mode mode) {
-    uint32_t slot = 0;
-    const int result = zbq_producer_handshake(producer_.get(), connection, mode, &slot);
-    const int error = errno;
-    if (result == ZBQ_OK) {
-        evictions_->joined(slot, peer_pid(connection));
-        return;
-    }
-    if (result == ZBQ_ERROR_IO && (error == EPIPE || error == ECONNRESET)) {
-        return; // it changed its mind
-    }
-    progress_.clear();
-    fmt::print(stderr, "zbq: could not admit process {}: {}\n", peer_pid(connection),
-               result == ZBQ_ERROR_IO ? error_text(error) : zbq_strerror(result));
-}
-
 // ---- messages ----
 
-// The producer has to wait: does what else there is and sleeps a moment. False when a stop
-// signal came.
-bool broadcaster::wait_for_change(int result, const char *what) {
-    if (result != ZBQ_ERROR_AGAIN) {
-        throw failure(fmt::format("could not {}: {}", what, zbq_strerror(result)));
+reservation broadcaster::reserve(size_t payload_size) {
+    reservation room = ring_->try_reserve(payload_size);
+    while (!room && wait_for_room(room.why(), "get room in the ring")) {
+        room = ring_->try_reserve(payload_size);
     }
-    serve();
-    return stop_signal() == 0;
+    return room;
 }
 
-char *broadcaster::reserve(size_t payload_size) {
-    zbq_contiguous_run run = {};
-    backoff pause;
-    for (;;) {
-        const int result = zbq_producer_reserve(producer_.get(), message_size(payload_size), &run);
-        if (result == ZBQ_OK) {
-            base_ = static_cast<char *>(run.base);
-            return base_ + header_size;
-        }
-        if (!wait_for_change(result, "get room in the ring")) {
-            return nullptr;
-        }
-        pause.sleep();
+bool broadcaster::commit(reservation room, size_t payload_size) {
+    status result = room.commit(payload_size, file_numbers_);
+    while (result != status::ok && wait_for_room(result, "send the descriptors")) {
+        result = room.commit(payload_size, file_numbers_);
     }
-}
-
-bool broadcaster::send_files(uint64_t seq_id) {
-    std::vector<int> fds;
-    for (const unique_fd &file : files_) {
-        fds.push_back(file.get());
+    if (result != status::ok) {
+        return false;
     }
-    backoff pause;
-    for (;;) {
-        const int result = zbq_producer_broadcast_fds(producer_.get(), seq_id, fds.data(),
-                                                      static_cast<uint8_t>(fds.size()));
-        if (result == ZBQ_OK) {
-            return true;
-        }
-        if (!wait_for_change(result, "send the descriptors")) {
-            return false;
-        }
-        pause.sleep();
-    }
-}
-
-bool broadcaster::commit(size_t payload_size) {
-    zbq_msg_header header = {};
-    header.payload_len = static_cast<uint32_t>(payload_size);
-    if (published_.messages == 0 && !files_.empty()) {
-        header.seq_id = zbq_producer_next_seq_id(producer_.get());
-        header.fd_count = static_cast<uint8_t>(files_.size());
-        if (!send_files(header.seq_id)) {
-            return false;
-        }
-    }
-    const size_t size = message_size(payload_size);
-    const size_t used = header_size + payload_size;
-    std::memcpy(base_, &header, header_size);
-    std::memset(base_ + used, 0, size - used);
-    if (!zbq_producer_commit(producer_.get(), size, ZBQ_COMMIT_NONE)) {
-        throw failure("the ring refused a commit");
-    }
+    file_numbers_.clear();
     ++published_.messages;
     published_.bytes += payload_size;
     if (published_.messages % 16 == 0) {
@@ -255,16 +209,12 @@ bool broadcaster::commit(size_t payload_size) {
     return true;
 }
 
-void broadcaster::abandon() {
-    zbq_producer_commit(producer_.get(), 0, ZBQ_COMMIT_NONE);
-}
-
 void broadcaster::end_stream() {
     door_.reset(); // first, so that nobody finds a stream that has ended
     scan();
     report_evictions();
     ended_ = now_ns();
-    producer_.reset();
+    ring_.reset();
     progress_.clear();
 }
 
@@ -277,7 +227,7 @@ void broadcaster::summarize() {
                "zbq: {} messages, {} bytes in {:.3f} s ({:.0f} messages/s, {}/s), {} "
                "consumers evicted or gone\n",
                published_.messages, published_.bytes, time, messages * per,
-               format_bytes(bytes * per), evictions_->evicted());
+               format_bytes(bytes * per), evictions_.evicted());
 }
 
 } // namespace zbq::tool

@@ -5,7 +5,7 @@
 
 #include "progress.hpp"
 
-#include <zbq.h>
+#include <zbq.hpp>
 
 #include <cstdint>
 #include <vector>
@@ -14,25 +14,25 @@ namespace zbq::tool {
 
 class eviction_log {
 public:
-    eviction_log(zbq_producer *producer, uint32_t max_consumers);
+    explicit eviction_log(uint32_t max_consumers) : slots_(max_consumers) {}
 
     // The pid of whoever connected, in case the kernel never tells the library.
     void joined(uint32_t slot, int32_t pid);
 
     // Says what is new. A slot must not be given away between an eviction and this.
-    void report(const tally &published, uint64_t elapsed_ns, progress *line);
+    void report(const producer &ring, const tally &published, uint64_t elapsed_ns, progress *line);
 
     [[nodiscard]] uint64_t evicted() const { return known_; }
 
 private:
-    void report_slot(uint32_t slot, const tally &published, uint64_t elapsed_ns);
+    void report_slot(const producer &ring, uint32_t slot, const tally &published,
+                     uint64_t elapsed_ns);
 
     struct slot_memory {
         uint64_t reported = 0; // join number
         int32_t pid = 0;
     };
 
-    zbq_producer *producer_;
     std::vector<slot_memory> slots_;
     uint64_t known_ = 0; // evictions reported
 };

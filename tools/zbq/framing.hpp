@@ -4,7 +4,8 @@
 #pragma once
 
 #include "options.hpp"
-#include "unique_fd.hpp"
+
+#include <zbq.hpp>
 
 #include <cstddef>
 #include <cstdint>

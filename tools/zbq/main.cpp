@@ -7,6 +7,8 @@
 #include "options.hpp"
 #include "signals.hpp"
 
+#include <zbq.hpp>
+
 namespace {
 
 using namespace zbq::tool;
@@ -31,6 +33,9 @@ int main(int argc, char **argv) {
     } catch (const failure &error) {
         fmt::print(stderr, "zbq: {}\n", error.what());
         return error.status();
+    } catch (const zbq::error &error) {
+        fmt::print(stderr, "zbq: {}\n", error.what());
+        return error.code() == zbq::status::invalid ? exit_usage : exit_failure;
     } catch (const std::exception &error) {
         fmt::print(stderr, "zbq: {}\n", error.what());
         return exit_failure;

@@ -140,10 +140,10 @@ CLI::App *add_sub(CLI::App *app, sub_options *options) {
     sub->add_option("NAME", options->name, "what is published")->required();
     add_sub_output(sub, options);
     CLI::Option *push = sub->add_flag_callback(
-        "--push", [options] { options->mode = ZBQ_WAKEUP_PUSH; },
+        "--push", [options] { options->mode = wakeup::push; },
         "sleep until the publisher wakes this process (default)");
     sub->add_flag_callback(
-           "--pull", [options] { options->mode = ZBQ_WAKEUP_PULL; },
+           "--pull", [options] { options->mode = wakeup::pull; },
            "look again every millisecond or less; gets no descriptors")
         ->excludes(push);
     sub->add_flag("--wait", options->wait, "wait for a publisher that is not there yet");

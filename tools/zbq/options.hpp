@@ -3,7 +3,7 @@
 // The command line.
 #pragma once
 
-#include <zbq.h>
+#include <zbq.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -35,7 +35,7 @@ struct pub_options {
 
 struct sub_options {
     std::string name;
-    zbq_wakeup_mode mode = ZBQ_WAKEUP_PUSH;
+    wakeup mode = wakeup::push;
     output_framing framing = output_framing::raw;
     bool wait = false;
     bool count = false;

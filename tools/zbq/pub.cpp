@@ -7,7 +7,8 @@
 #include "framing.hpp"
 #include "signals.hpp"
 
-#include <cstring>
+#include <algorithm>
+#include <span>
 
 namespace zbq::tool {
 
@@ -17,26 +18,23 @@ void publish_messages(const pub_options &options, input_stream *input, broadcast
     message_reader reader(input, options);
     std::string_view payload;
     while (ring->wait_for_turn() && reader.next(&payload)) {
-        char *place = ring->reserve(payload.size());
-        if (place == nullptr) {
+        reservation room = ring->reserve(payload.size());
+        if (!room) {
             return;
         }
-        std::memcpy(place, payload.data(), payload.size());
-        if (!ring->commit(payload.size())) {
+        std::ranges::copy(std::as_bytes(std::span(payload)), room.payload().begin());
+        if (!ring->commit(std::move(room), payload.size())) {
             return;
         }
     }
 }
 
 // Chunks are read straight into the ring.
-size_t read_chunk(input_stream *input, char *place, size_t wanted) {
+size_t read_chunk(input_stream *input, std::span<std::byte> place) {
     size_t have = 0;
-    while (have < wanted) {
-        const size_t got = input->read_some(place + have, wanted - have);
-        if (got == 0) {
-            break;
-        }
-        have += got;
+    for (size_t got = 1; got != 0 && have < place.size(); have += got) {
+        const std::span<std::byte> rest = place.subspan(have);
+        got = input->read_some(reinterpret_cast<char *>(rest.data()), rest.size());
     }
     return have;
 }
@@ -44,16 +42,12 @@ size_t read_chunk(input_stream *input, char *place, size_t wanted) {
 void publish_chunks(const pub_options &options, input_stream *input, broadcaster *ring) {
     size_t size = options.chunk_size;
     while (size == options.chunk_size && ring->wait_for_turn()) {
-        char *place = ring->reserve(options.chunk_size);
-        if (place == nullptr) {
+        reservation room = ring->reserve(options.chunk_size);
+        if (!room) {
             return;
         }
-        size = read_chunk(input, place, options.chunk_size);
-        if (size == 0 || stop_signal() != 0) {
-            ring->abandon();
-            return;
-        }
-        if (!ring->commit(size)) {
+        size = read_chunk(input, room.payload());
+        if (size == 0 || stop_signal() != 0 || !ring->commit(std::move(room), size)) {
             return;
         }
     }

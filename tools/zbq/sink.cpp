@@ -17,25 +17,23 @@ void append_length(std::string *output, uint64_t length) {
 
 } // namespace
 
-void sink::add(const zbq_msg_view &view) {
+void sink::add(const message_view &view) {
+    const std::span<const std::byte> payload = view.payload();
     if (options_.writes_messages()) {
-        copy(view);
+        copy(payload);
     } else if (options_.sha256) {
-        hash_.add(view.payload, view.payload_len);
-    }
-    if (view.header->fd_count != 0 && options_.mode == ZBQ_WAKEUP_PUSH) {
-        records_.push_back(view.header->seq_id);
+        hash_.add(payload.data(), payload.size());
     }
     ++batch_.messages;
-    batch_.bytes += view.payload_len;
+    batch_.bytes += payload.size();
 }
 
-void sink::copy(const zbq_msg_view &view) {
+void sink::copy(std::span<const std::byte> payload) {
     if (options_.framing == output_framing::length_prefixed) {
-        append_length(&output_, view.payload_len);
+        append_length(&output_, payload.size());
     }
-    output_.append(static_cast<const char *>(view.payload), view.payload_len);
-    const bool ends_line = view.payload_len != 0 && output_.back() == '\n';
+    output_.append(reinterpret_cast<const char *>(payload.data()), payload.size());
+    const bool ends_line = !payload.empty() && output_.back() == '\n';
     if (options_.framing == output_framing::lines && !ends_line) {
         output_.push_back('\n');
     }
@@ -48,6 +46,7 @@ bool sink::full(uint64_t capacity) const {
 void sink::confirm() {
     total_.messages += batch_.messages;
     total_.bytes += batch_.bytes;
+    total_.descriptors += batch_.descriptors;
     batch_ = {};
 }
 
@@ -55,7 +54,6 @@ void sink::discard() {
     hash_intact_ = false;
     batch_ = {};
     output_.clear();
-    records_.clear();
 }
 
 write_result sink::write() {

@@ -9,9 +9,10 @@
 #include "options.hpp"
 #include "progress.hpp"
 
+#include <zbq.hpp>
+
+#include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 namespace zbq::tool {
 
@@ -19,7 +20,7 @@ class sink {
 public:
     explicit sink(const sub_options &options) : options_(options) {}
 
-    void add(const zbq_msg_view &view);
+    void add(const message_view &view);
     [[nodiscard]] bool empty() const { return batch_.messages == 0; }
     [[nodiscard]] bool full(uint64_t capacity) const;
 
@@ -29,22 +30,18 @@ public:
     void discard();
 
     write_result write(); // what was confirmed
-
-    // Sequence ids of the messages confirmed that have descriptors.
-    std::vector<uint64_t> take_records() { return std::exchange(records_, {}); }
-    void count_descriptors(uint64_t number) { total_.descriptors += number; }
+    void count_descriptors(uint64_t number) { batch_.descriptors += number; }
 
     [[nodiscard]] const tally &total() const { return total_; }
     void print_accounts();
 
 private:
-    void copy(const zbq_msg_view &view);
+    void copy(std::span<const std::byte> payload);
 
     const sub_options &options_;
     tally batch_;
     tally total_;
     std::string output_;
-    std::vector<uint64_t> records_;
     digest hash_;
     bool hash_intact_ = true;
 };

@@ -2,14 +2,13 @@
 //
 // zbq sub: ring to output.
 #include "commands.hpp"
-#include "contact.hpp"
 #include "errors.hpp"
-#include "runtime_dir.hpp"
 #include "signals.hpp"
 #include "sink.hpp"
 #include "units.hpp"
 
-#include <array>
+#include <zbq.hpp>
+
 #include <optional>
 #include <unistd.h>
 
@@ -17,26 +16,26 @@ namespace zbq::tool {
 
 namespace {
 
-constexpr uint64_t check_interval = 100 * millisecond;
+constexpr std::chrono::seconds patience(10);             // for a publisher to answer
+constexpr std::chrono::milliseconds check_interval(100); // for what comes without a wake-up
 
 int interrupted() {
     return 128 + stop_signal();
 }
 
-consumer_handle find_publisher(const sub_options &options) {
-    const std::string path = rendezvous_path(options.name, directory_use::look);
-    consumer_handle consumer = join_stream(path, options.mode);
-    while (!consumer && options.wait && stop_signal() == 0) {
-        sleep_ns(50 * millisecond);
-        consumer = join_stream(path, options.mode);
-    }
-    return consumer;
+// Throws when nobody publishes.
+consumer find_publisher(const sub_options &options) {
+    connect_options how;
+    how.mode = options.mode;
+    how.wait_for_producer = options.wait;
+    how.give_up = [] { return stop_signal() != 0; };
+    return connect(options.name, options.wait ? never : in(patience), how);
 }
 
 class subscription {
 public:
-    subscription(const sub_options &options, consumer_handle consumer)
-        : options_(options), consumer_(std::move(consumer)), sink_(options),
+    subscription(const sub_options &options, consumer reader)
+        : options_(options), reader_(std::move(reader)), sink_(options),
           progress_(!options.writes_messages() || !isatty(STDOUT_FILENO)) {}
 
     // To the end: the exit status.
@@ -54,149 +53,123 @@ private:
     using outcome = std::optional<int>; // the exit status, at the end
 
     outcome step() {
-        const uint32_t token = zbq_consumer_get_futex_token(consumer_.get());
-        const int result = read_batch();
+        const status result = read_batch();
         if (!sink_.empty()) {
-            return deliver_batch();
+            return deliver();
         }
-        if (result == ZBQ_ERROR_AGAIN) {
-            return idle(token);
-        }
-        return ending(result);
-    }
-
-    // Takes in what is there, within bounds. What the call for one more gave.
-    int read_batch() {
-        const uint64_t capacity = zbq_consumer_ctrl(consumer_.get())->ring_capacity;
-        int result = ZBQ_OK;
-        while (!sink_.full(capacity)) {
-            zbq_msg_view view = {};
-            result = zbq_consumer_next(consumer_.get(), &view);
-            if (result != ZBQ_OK) {
-                break;
-            }
-            sink_.add(view);
-            batch_end_ = view.logical_offset + view.total_len;
-        }
-        return result;
-    }
-
-    outcome deliver_batch() {
-        if (!zbq_consumer_valid(consumer_.get())) {
+        if (reader_.ending() == ending::evicted) {
             return evicted();
         }
+        return result == status::ok ? idle() : ended();
+    }
+
+    // Takes in what is there, within bounds. Whether it was whole is known, and the room given
+    // back, when this returns.
+    status read_batch() {
+        const status result = reader_.wait(in(check_interval));
+        if (result != status::ok) {
+            return result == status::again ? status::ok : result;
+        }
+        message_batch batch = reader_.take_batch();
+        for (const message_view &message : batch) {
+            sink_.add(message);
+            collect_descriptors(&batch, message.descriptor_count());
+            if (sink_.full(reader_.capacity())) {
+                break;
+            }
+        }
+        if (!batch.intact()) {
+            sink_.discard();
+        }
+        return batch.why();
+    }
+
+    void collect_descriptors(message_batch *batch, unsigned announced) {
+        descriptors got;
+        do {
+            got = announced != 0 ? batch->take_descriptors(in(check_interval)) : descriptors();
+        } while (got.why() == status::again && stop_signal() == 0);
+        if (got.why() == status::protocol || got.why() == status::io) {
+            throw failure(fmt::format("descriptors: {}", to_string(got.why())));
+        }
+        sink_.count_descriptors(got.size());
+    }
+
+    outcome deliver() {
         sink_.confirm();
-        zbq_consumer_publish(consumer_.get(), batch_end_);
-        pause_.reset();
         const write_result written = sink_.write();
         if (written != write_result::done) {
             return written == write_result::stopped ? interrupted() : exit_ok;
-        }
-        for (const uint64_t seq_id : sink_.take_records()) {
-            collect_descriptors(seq_id);
         }
         show_progress();
         return std::nullopt;
     }
 
-    void collect_descriptors(uint64_t seq_id) {
-        std::array<int, ZBQ_MAX_FD_PER_MSG> fds = {};
-        uint8_t number = 0;
-        int result = ZBQ_ERROR_AGAIN;
-        while (result == ZBQ_ERROR_AGAIN && stop_signal() == 0) {
-            const uint32_t token = zbq_consumer_get_futex_token(consumer_.get());
-            result = zbq_consumer_recv_fds(consumer_.get(), seq_id, fds.data(), &number);
-            if (result == ZBQ_ERROR_AGAIN) {
-                zbq_consumer_wait_broadcast(consumer_.get(), token);
-            }
-        }
-        for (uint8_t i = 0; i < number; ++i) {
-            const unique_fd closed(fds.at(i));
-        }
-        sink_.count_descriptors(number);
-        if (result == ZBQ_ERROR_PROTOCOL || result == ZBQ_ERROR_IO) {
-            throw failure(fmt::format("descriptors: {}", zbq_strerror(result)));
-        }
-    }
-
-    // Nothing to read now.
-    outcome idle(uint32_t token) {
-        if (options_.mode == ZBQ_WAKEUP_PUSH) {
-            if (zbq_consumer_wait_broadcast(consumer_.get(), token) == ZBQ_ERROR_IO) {
-                throw system_failure("could not wait for the publisher");
-            }
-        } else {
-            pause_.sleep();
-        }
+    // Nothing to read for a while.
+    outcome idle() {
         show_progress();
-        const uint64_t now = now_coarse_ns();
-        if (now - last_check_ < check_interval) {
-            return std::nullopt;
-        }
-        last_check_ = now;
-        zbq_consumer_is_producer_alive(consumer_.get()); // what it finds, the next look tells
         if (options_.writes_messages() && output_reader_gone()) {
             return exit_ok;
         }
         return std::nullopt;
     }
 
-    outcome ending(int result) {
-        if (!zbq_consumer_valid(consumer_.get())) {
-            return evicted();
-        }
+    outcome ended() {
         progress_.clear();
-        if (result == ZBQ_ERROR_PROTOCOL) {
+        switch (reader_.ending()) {
+        case ending::closed:
+            return exit_ok;
+        case ending::evicted:
+            return evicted();
+        case ending::malformed:
             fmt::print(stderr, "zbq: the publisher broke the protocol\n");
             return exit_failure;
+        case ending::producer_died:
+            fmt::print(stderr, "zbq: the publisher died without ending the stream\n");
+            return exit_producer_died;
+        default:
+            throw failure("could not wait for the publisher");
         }
-        const volatile uint32_t &closed = zbq_consumer_ctrl(consumer_.get())->closed;
-        if (closed != 0) {
-            return exit_ok;
-        }
-        fmt::print(stderr, "zbq: the publisher died without ending the stream\n");
-        return exit_producer_died;
     }
 
     outcome evicted() {
         sink_.discard();
         progress_.clear();
-        const volatile uint32_t &reason = zbq_consumer_meta(consumer_.get())->eviction;
         fmt::print(stderr, "zbq: evicted by the publisher after message {}: {}\n",
-                   sink_.total().messages, zbq_strevict(reason));
+                   sink_.total().messages, to_string(reader_.eviction()));
         return exit_evicted;
     }
 
     void show_progress() {
         const uint64_t now = now_coarse_ns();
         if (progress_.due(now)) {
-            const uint64_t head = zbq_consumer_acquire_head(consumer_.get());
-            const auto lag = static_cast<double>(head - zbq_consumer_tail(consumer_.get()));
+            const auto lag = static_cast<double>(reader_.lag());
             progress_.show(now, sink_.total(), fmt::format("lag {}", format_bytes(lag)));
         }
     }
 
     const sub_options &options_;
-    consumer_handle consumer_;
+    consumer reader_;
     sink sink_;
     progress progress_;
-    backoff pause_;
-    uint64_t batch_end_ = 0;
-    uint64_t last_check_ = 0;
 };
 
 } // namespace
 
 int subscribe(const sub_options &options) {
-    consumer_handle consumer = find_publisher(options);
-    if (!consumer && stop_signal() != 0) {
-        return interrupted();
+    try {
+        return subscription(options, find_publisher(options)).run();
+    } catch (const error &failed) {
+        if (stop_signal() != 0) {
+            return interrupted();
+        }
+        if (failed.code() == status::none) {
+            throw failure(
+                fmt::format("nobody publishes '{0}'; start with: zbq pub {0}", options.name),
+                exit_nobody);
+        }
+        throw;
     }
-    if (!consumer) {
-        throw failure(fmt::format("nobody publishes '{0}'; start with: zbq pub {0}", options.name),
-                      exit_nobody);
-    }
-    return subscription(options, std::move(consumer)).run();
 }
 
 } // namespace zbq::tool

@@ -90,15 +90,4 @@ uint64_t now_coarse_ns() {
     return read_clock(CLOCK_MONOTONIC_COARSE);
 }
 
-void sleep_ns(uint64_t nanoseconds) {
-    const timespec time = {static_cast<time_t>(nanoseconds / second),
-                           static_cast<long>(nanoseconds % second)};
-    nanosleep(&time, nullptr); // a signal ends it early, as it should
-}
-
-void backoff::sleep() {
-    sleep_ns(next_);
-    next_ = std::min(next_ * 2, last);
-}
-
 } // namespace zbq::tool

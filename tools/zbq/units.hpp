@@ -24,18 +24,5 @@ double as_seconds(uint64_t nanoseconds);
 
 uint64_t now_ns();        // CLOCK_MONOTONIC
 uint64_t now_coarse_ns(); // the same to a few milliseconds, cheaper
-void sleep_ns(uint64_t nanoseconds);
-
-// A sleep that grows from 50 us to 1 ms, for loops that poll.
-class backoff {
-public:
-    void sleep();
-    void reset() { next_ = first; }
-
-private:
-    static constexpr uint64_t first = 50 * microsecond;
-    static constexpr uint64_t last = millisecond;
-    uint64_t next_ = first;
-};
 
 } // namespace zbq::tool
