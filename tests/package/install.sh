@@ -21,6 +21,8 @@ read -ra flags < <(pkg-config --cflags --libs zbq)
 gcc -std=c11 "$user/main.c" "${flags[@]}" -o "$work/shared"
 "$work/shared"
 ldd "$work/shared" | grep -q libzbq.so.0
+g++ -std=c++20 "$user/main.cpp" "${flags[@]}" -o "$work/cpp"
+"$work/cpp"
 
 echo "pkg-config, static"
 read -ra flags < <(pkg-config --cflags zbq)
@@ -32,3 +34,4 @@ cmake -S "$user" -B "$work/user" -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
 cmake --build "$work/user" >/dev/null
 "$work/user/with_shared"
 "$work/user/with_static"
+"$work/user/with_cpp"

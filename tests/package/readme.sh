@@ -1,9 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The README's example is the one that was compiled, and runs.
+# The README's examples are those that were compiled, and run.
 set -euo pipefail
-source=$1 program=$2
-# shellcheck disable=SC2016 # backquotes of Markdown
-diff -u <(sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '1d;$d') \
-    <(sed -n '/README: begin/,/README: end/p' "$source/examples/readme.c" | sed '1d;$d')
-[ "$("$program")" = hello ]
+source=$1 in_c=$2 in_cpp=$3
+
+same() { # LANGUAGE FILE
+    diff -u <(sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" "$source/README.md" | sed '1d;$d') \
+        <(sed -n '/README: begin/,/README: end/p' "$source/$2" | sed '1d;$d')
+}
+
+same c examples/readme.c
+same cpp examples/readme.cpp
+[ "$("$in_c")" = hello ]
+runtime=$(mktemp -d)
+trap 'rm -rf "$runtime"' EXIT
+[ "$(XDG_RUNTIME_DIR=$runtime "$in_cpp")" = hello ]

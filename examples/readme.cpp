@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//
+// The C++ example of README.md, whole: a producer, and a consumer in a process of its own.
+//
+//   c++ -std=c++20 -Iinclude examples/readme.cpp -lzbq
+#include <zbq.hpp>
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <poll.h>
+#include <sys/wait.h>
+#include <tuple>
+#include <unistd.h>
+
+namespace {
+
+void wait_for(int fd) {
+    pollfd polled = {fd, POLLIN, 0};
+    poll(&polled, 1, -1);
+}
+
+void print(std::span<const std::byte> text) {
+    std::printf("%.*s\n", static_cast<int>(text.size()),
+                reinterpret_cast<const char *>(text.data()));
+}
+
+// README: begin
+void produce() {
+    zbq::producer ring;              // a megabyte, for 16 consumers
+    zbq::listener door("greetings"); // a socket that only this user can reach
+    while (ring.statistics().consumers == 0) {
+        wait_for(door.event_fd());
+        door.serve(ring);
+    }
+    zbq::reservation room = ring.reserve(5, zbq::never);
+    std::memcpy(room.payload().data(), "hello", 5); // into the ring itself
+    std::ignore = room.commit();
+} // the end of the stream
+
+void consume() {
+    zbq::consumer reader = zbq::connect("greetings", zbq::never);
+    while (reader.wait(zbq::never) == zbq::status::ok) {
+        for (const zbq::message_view &message : reader.take_batch()) {
+            print(message.payload()); // where it lies
+        }
+    }
+}
+// README: end
+
+} // namespace
+
+int main() {
+    const pid_t child = fork();
+    try {
+        child == 0 ? consume() : produce();
+    } catch (const std::exception &failure) {
+        std::fprintf(stderr, "%s\n", failure.what());
+        return 1;
+    }
+    int status = 0;
+    return child != 0 && (waitpid(child, &status, 0) != child || status != 0) ? 1 : 0;
+}
