@@ -397,11 +397,11 @@ ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, cons
  * no room asks the consumers to ring, and makes a few system calls for it; it evicts
  * those that are due, so that no zbq_producer_scan is needed while waiting. After it has
  * given "no room" (ZBQ_ERROR_AGAIN, or a run too small), wait for the descriptor and try
- * again. It also becomes readable at least every ZBQ_WAIT_SLICE_NS while something is
- * awaited. Consumers make a system call only when they are asked to.
+ * again. It is readable from the start, and at least every ZBQ_WAIT_SLICE_NS while
+ * something is awaited. Consumers make a system call only when they are asked to.
  *
  * While nothing is awaited it can become readable because a consumer has left, or rang
- * late: zbq_producer_scan clears it then.
+ * late: zbq_producer_scan clears it then, as it does at the start.
  *
  * Gives the descriptor, or
  * ZBQ_ERROR_INVALID   prod is NULL

@@ -121,6 +121,9 @@ void answer_rings(zbq_producer *prod) {
     if (!prod->watch) {
         return;
     }
+    if (!prod->awaits_room && !prod->awaits_fds) {
+        timer_set(prod->timer.get(), 0);
+    }
     // A consumer is evicted before it has rung so often, but for those with many waits behind
     // them: a bound all the same.
     uint32_t first = 0;
@@ -172,6 +175,7 @@ int make_watch(zbq_producer *prod) {
         result = epoll_add(watch.get(), consumer.event.get(), consumer.index);
     }
     if (result == 0) {
+        timer_set(prod->timer.get(), monotonic_ns()); // what was refused before asked nobody
         prod->watch = static_cast<unique_fd &&>(watch);
     }
     return result;

@@ -340,10 +340,6 @@ public:
         if (fd < 0) {
             return static_cast<status>(fd);
         }
-        if (fresh_event_fd_) { // what was refused before was not asked to ring
-            fresh_event_fd_ = false;
-            return status::ok;
-        }
         pollfd polled = {fd, POLLIN, 0};
         const int ready = ::poll(&polled, 1, detail::poll_timeout(end, ZBQ_WAIT_SLICE_NS));
         if (ready < 0 && errno != EINTR) {
@@ -425,7 +421,6 @@ private:
     }
 
     detail::shared<detail::producer_state> state_;
-    bool fresh_event_fd_ = true;
 };
 
 } // namespace zbq

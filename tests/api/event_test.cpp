@@ -182,6 +182,14 @@ TEST_F(Event, ALookThatFindsSomethingUnparks) {
     EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 2U);
 }
 
+TEST(EventJoin, WhoHasNotAskedIsNotParked) {
+    const auto prod = test::make_producer();
+    const test::joined joined = test::join(prod.get());
+    std::string payload;
+    EXPECT_EQ(test::read_one(joined.consumer.get(), &payload), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_meta(joined.consumer.get())->parked, 0U);
+}
+
 TEST(EventJoin, NothingLeaks) {
     const auto prod = test::make_producer();
     const test::leak_check leaks;
@@ -212,6 +220,7 @@ TEST(EventJoin, AnAbandonedConsumerIsAtTheEnd) {
     while (test::read_one(cons.get(), &payload) ==
            ZBQ_ERROR_AGAIN) { // first the bell, then the end
     }
+    EXPECT_EQ(zbq_consumer_meta(cons.get())->parked, 0U); // it found something: it is awake
     EXPECT_EQ(test::read_one(cons.get(), &payload), ZBQ_ERROR_NOENT);
     EXPECT_EQ(zbq_consumer_ending(cons.get(), nullptr), ZBQ_ENDING_PRODUCER_DIED);
 }

@@ -54,6 +54,12 @@ protected:
 TEST_F(Room, OneDescriptor) {
     EXPECT_EQ(zbq_producer_event_fd(prod_.get()), fd_);
     EXPECT_NE(fcntl(fd_, F_GETFD) & FD_CLOEXEC, 0);
+}
+
+// What was refused before the descriptor was asked for, asked nobody to ring.
+TEST_F(Room, ReadableFromTheStart) {
+    EXPECT_TRUE(readable(fd_));
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
     EXPECT_FALSE(readable(fd_));
 }
 
@@ -160,6 +166,13 @@ TEST_F(Room, ReadableWhenDescriptorsAreCollected) {
         EXPECT_EQ(test::collect(cons, next++).result, ZBQ_OK);
     }
     EXPECT_EQ(prod_->control->awaited_fds, 0U);
+}
+
+TEST_F(Room, NobodyRingsForDescriptorsThatNobodyAwaits) {
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
+    EXPECT_EQ(test::collect(first_.consumer.get(), 1).result, ZBQ_OK);
+    EXPECT_FALSE(readable(fd_));
 }
 
 // One that rings without having been asked is flooding.

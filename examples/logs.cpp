@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+//
+// Logs: lines in the form of syslog go to two readers, each in an event loop of its own. One
+// prints those that hold a word, the other counts them by program and severity. The publisher
+// waits for lines, for readers and for room in one poll.
+//
+//   example_logs [WORD] < lines       (journalctl -o short, /var/log/syslog, ...)
+//   example_logs                      lines of its own making, and a check of the counts
+#include <zbq.hpp>
+
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <poll.h>
+#include <random>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+using counts = std::map<std::string, std::uint64_t>;
+
+// "Nov 23 10:00:00 host program[pid]: text" gives program.
+std::string program_of(std::string_view line) {
+    std::istringstream words{std::string(line)};
+    std::string word;
+    for (int i = 0; i < 5; ++i) {
+        words >> word;
+    }
+    return word.substr(0, word.find_first_of("[:"));
+}
+
+std::string severity_of(std::string_view line) {
+    for (const char *word : {"error", "warning"}) {
+        if (line.find(word) != std::string_view::npos) {
+            return word;
+        }
+    }
+    return "info";
+}
+
+std::string kind_of(std::string_view line) {
+    return program_of(line) + " " + severity_of(line);
+}
+
+std::string made_up_lines() {
+    std::minstd_rand random(1);
+    const std::array programs = {"kernel", "sshd", "systemd", "nginx", "cron"};
+    const std::array texts = {"link is up", "error: connection reset by peer", "session opened",
+                              "warning: clock has drifted", "job done"};
+    std::string lines;
+    for (int i = 0; i < 20'000; ++i) {
+        lines += "Nov 23 10:00:00 host ";
+        lines += programs.at(random() % programs.size());
+        lines += "[" + std::to_string(random() % 1000) + "]: ";
+        lines += texts.at(random() % texts.size());
+        lines += '\n';
+    }
+    return lines;
+}
+
+// ---- readers ----
+
+// Everything that a reader waits for, in one epoll: lines, and Ctrl-C.
+class event_loop {
+public:
+    explicit event_loop(zbq::consumer reader)
+        : reader_(std::move(reader)), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+        sigset_t signals;
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGINT);
+        sigprocmask(SIG_BLOCK, &signals, nullptr);
+        signals_ = zbq::unique_fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+        watch(reader_.event_fd());
+        watch(signals_.get());
+    }
+
+    // To the end of the stream. Whether every line was seen.
+    template <typename Handler>
+    bool run(const Handler &handle) {
+        for (;;) {
+            epoll_event event = {};
+            epoll_wait(epoll_.get(), &event, 1, -1);
+            if (event.data.fd == signals_.get()) {
+                return false;
+            }
+            if (read_all(handle) != zbq::status::again) {
+                return reader_.ending() == zbq::ending::closed;
+            }
+        }
+    }
+
+private:
+    void watch(int fd) {
+        epoll_event event = {};
+        event.events = EPOLLIN;
+        event.data.fd = fd;
+        epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+    }
+
+    // Until nothing is left now, which readies the descriptor for what comes next.
+    template <typename Handler>
+    zbq::status read_all(const Handler &handle) {
+        for (;;) {
+            const zbq::message message = reader_.try_next();
+            if (!message) {
+                return message.why();
+            }
+            const std::span<const std::byte> bytes = message.payload();
+            const std::string line(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+            if (message.intact()) { // the copy is whole
+                handle(line);
+            }
+        }
+    }
+
+    zbq::consumer reader_;
+    zbq::unique_fd epoll_;
+    zbq::unique_fd signals_;
+};
+
+int filter(zbq::consumer reader, const std::string &word) {
+    std::uint64_t found = 0;
+    const bool all = event_loop(std::move(reader)).run([&](const std::string &line) {
+        if (line.find(word) != std::string::npos && ++found <= 3) {
+            std::printf("%s\n", line.c_str());
+        }
+    });
+    std::printf("%lu lines hold '%s'\n", static_cast<unsigned long>(found), word.c_str());
+    return all ? 0 : 1;
+}
+
+// With counts to compare with, the status tells whether they are the same.
+int count(zbq::consumer reader, const counts &expected) {
+    counts found;
+    const bool all =
+        event_loop(std::move(reader)).run([&](const std::string &line) { ++found[kind_of(line)]; });
+    for (const auto &[kind, number] : found) {
+        std::printf("%8lu %s\n", static_cast<unsigned long>(number), kind.c_str());
+    }
+    return all && (expected.empty() || found == expected) ? 0 : 1;
+}
+
+template <typename Reader>
+pid_t start(const std::string &name, const Reader &read) {
+    const pid_t pid = fork();
+    if (pid != 0) {
+        return pid;
+    }
+    int status = 1;
+    try {
+        status = read(zbq::connect(name, zbq::in(std::chrono::seconds(60))));
+    } catch (const std::exception &failure) {
+        std::fprintf(stderr, "%s\n", failure.what());
+    }
+    std::fflush(stdout);
+    _exit(status);
+}
+
+// ---- the publisher ----
+
+class publisher {
+public:
+    explicit publisher(const std::string &name) : door_(name) {}
+
+    void wait_for_readers(std::uint32_t number) {
+        while (ring_.statistics().consumers < number) {
+            wait();
+        }
+    }
+
+    void publish(std::string_view line) {
+        while (ring_.try_publish(std::as_bytes(std::span(line))) == zbq::status::again) {
+            wait();
+        }
+    }
+
+private:
+    // For room, and for newcomers meanwhile.
+    void wait() {
+        std::array<pollfd, 2> polled = {
+            {{ring_.event_fd(), POLLIN, 0}, {door_.event_fd(), POLLIN, 0}}};
+        poll(polled.data(), polled.size(), -1);
+        door_.serve(ring_);
+        static_cast<void>(ring_.scan());
+    }
+
+    static zbq::producer_options options() {
+        zbq::producer_options options;
+        options.capacity = 64U << 10U;
+        options.stall_timeout = std::chrono::seconds(60); // of a machine that may be busy
+        return options;
+    }
+
+    zbq::producer ring_{options()};
+    zbq::listener door_;
+};
+
+int run(std::istream &lines, const std::string &word, const counts &expected) {
+    const std::string name = "@zbq-example-logs-" + std::to_string(getpid());
+    const std::array readers = {
+        start(name, [&](zbq::consumer reader) { return filter(std::move(reader), word); }),
+        start(name, [&](zbq::consumer reader) { return count(std::move(reader), expected); })};
+    {
+        publisher all(name);
+        all.wait_for_readers(readers.size());
+        for (std::string line; std::getline(lines, line);) {
+            all.publish(line);
+        }
+    } // the end of the stream
+    bool right = true;
+    for (const pid_t reader : readers) {
+        int status = 0;
+        right = waitpid(reader, &status, 0) == reader && status == 0 && right;
+    }
+    return right ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    try {
+        if (argc > 1) {
+            return run(std::cin, argv[1], {});
+        }
+        const std::string text = made_up_lines();
+        std::istringstream lines(text);
+        counts expected;
+        for (std::string line; std::getline(lines, line);) {
+            ++expected[kind_of(line)];
+        }
+        lines = std::istringstream(text);
+        return run(lines, "error", expected);
+    } catch (const std::exception &failure) {
+        std::fprintf(stderr, "%s\n", failure.what());
+        return 1;
+    }
+}
