@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: MIT
- *
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
  * zbq: a zero-copy broadcast queue for Linux.
  *
  * One process, the producer, publishes a stream of messages of any size, each
@@ -37,6 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** @cond */
 #if defined(__cplusplus)
 #define ZBQ_ALIGNAS(n) alignas(n)
 #define ZBQ_STATIC_ASSERT(condition, text) static_assert(condition, text)
@@ -53,133 +55,139 @@ extern "C" {
 #else
 #define ZBQ_API
 #endif
+/** @endcond */
 
 /* ---- constants ---------------------------------------------------------- */
 
-#define ZBQ_VERSION_MAJOR 0
-#define ZBQ_VERSION_MINOR 1
-#define ZBQ_VERSION_PATCH 0
+#define ZBQ_VERSION_MAJOR 0 /**< of this header */
+#define ZBQ_VERSION_MINOR 1 /**< of this header */
+#define ZBQ_VERSION_PATCH 0 /**< of this header */
 
-/* The most descriptors that one message can carry: the kernel's limit for one
+/** The most descriptors that one message can carry: the kernel's limit for one
  * SCM_RIGHTS record. */
 #define ZBQ_MAX_FD_PER_MSG 253
 
-/* Every message starts at a logical offset that is a multiple of this, and
+/** Every message starts at a logical offset that is a multiple of this, and
  * every commit is a multiple of it. */
 #define ZBQ_MSG_ALIGN 16
 
-/* The most descriptors that may wait, sent but not collected, for one consumer.
+/** The most descriptors that may wait, sent but not collected, for one consumer.
  * A record that would exceed it is held back (zbq_producer_broadcast_fds gives
  * ZBQ_ERROR_AGAIN), because the kernel counts descriptors in flight for the whole
  * user and one reader that never collects could starve everyone. */
 #define ZBQ_MAX_FD_IN_FLIGHT 512
 
-/* The longest that one call of zbq_consumer_wait or zbq_consumer_wait_broadcast
+/** The longest that one call of zbq_consumer_wait or zbq_consumer_wait_broadcast
  * sleeps, and that the producer's event descriptor stays quiet while something is
  * awaited. */
 #define ZBQ_WAIT_SLICE_NS 100000000
 
+/** What a call gives that returns int. */
 typedef enum zbq_error ZBQ_ENUM_INT {
-    ZBQ_OK = 0,
-    ZBQ_ERROR_INVALID = -1,  /* a bad argument, or a call that is out of place */
-    ZBQ_ERROR_NOMEM = -2,    /* memory could not be had */
-    ZBQ_ERROR_AGAIN = -3,    /* not yet; nothing is wrong */
-    ZBQ_ERROR_IO = -4,       /* a system call failed; errno is left as it set it */
-    ZBQ_ERROR_PROTOCOL = -5, /* the other side broke the protocol */
-    ZBQ_ERROR_OVERFLOW = -6, /* larger than the ring */
-    ZBQ_ERROR_NOENT = -7     /* nothing there: no slot, no record, the end */
+    ZBQ_OK = 0,              /**< done */
+    ZBQ_ERROR_INVALID = -1,  /**< a bad argument, or a call that is out of place */
+    ZBQ_ERROR_NOMEM = -2,    /**< memory could not be had */
+    ZBQ_ERROR_AGAIN = -3,    /**< not yet; nothing is wrong */
+    ZBQ_ERROR_IO = -4,       /**< a system call failed; errno is left as it set it */
+    ZBQ_ERROR_PROTOCOL = -5, /**< the other side broke the protocol */
+    ZBQ_ERROR_OVERFLOW = -6, /**< larger than the ring */
+    ZBQ_ERROR_NOENT = -7     /**< nothing there: no slot, no record, the end */
 } zbq_error;
 
+/** How a consumer learns of messages. */
 typedef enum zbq_wakeup_mode ZBQ_ENUM_INT {
-    ZBQ_WAKEUP_PUSH = 0, /* may sleep until the producer wakes it; gets descriptors */
-    ZBQ_WAKEUP_PULL = 1  /* polls when it likes; never woken; gets no descriptors */
+    ZBQ_WAKEUP_PUSH = 0, /**< may sleep until the producer wakes it; gets descriptors */
+    ZBQ_WAKEUP_PULL = 1  /**< polls when it likes; never woken; gets no descriptors */
 } zbq_wakeup_mode;
 
+/** For zbq_producer_commit. */
 typedef enum zbq_commit_flags ZBQ_ENUM_INT {
-    ZBQ_COMMIT_NONE = 0,
-    ZBQ_COMMIT_FORCE_SCAN = 1 /* run zbq_producer_scan after publishing */
+    ZBQ_COMMIT_NONE = 0,      /**< nothing beside publishing */
+    ZBQ_COMMIT_FORCE_SCAN = 1 /**< run zbq_producer_scan after publishing */
 } zbq_commit_flags;
 
-/* Why a consumer lost its slot. */
+/** Why a consumer lost its slot. */
 typedef enum zbq_eviction ZBQ_ENUM_INT {
-    ZBQ_EVICTION_NONE = 0,         /* it still has it */
-    ZBQ_EVICTION_DEAD = 1,         /* its process ended, or it left */
-    ZBQ_EVICTION_STALLED = 2,      /* it held the ring back for stall_timeout_ns */
-    ZBQ_EVICTION_SIDE_STALLED = 3, /* it did not collect descriptors for as long */
-    ZBQ_EVICTION_PROTOCOL = 4      /* it published a tail that cannot be */
+    ZBQ_EVICTION_NONE = 0,         /**< it still has it */
+    ZBQ_EVICTION_DEAD = 1,         /**< its process ended, or it left */
+    ZBQ_EVICTION_STALLED = 2,      /**< it held the ring back for stall_timeout_ns */
+    ZBQ_EVICTION_SIDE_STALLED = 3, /**< it did not collect descriptors for as long */
+    ZBQ_EVICTION_PROTOCOL = 4      /**< it published a tail that cannot be */
 } zbq_eviction;
 
-/* How a stream stands, for one consumer. */
+/** How a stream stands, for one consumer. */
 typedef enum zbq_ending ZBQ_ENUM_INT {
-    ZBQ_ENDING_NONE = 0,          /* it goes on */
-    ZBQ_ENDING_CLOSED = 1,        /* the producer ended it; what it committed can be read */
-    ZBQ_ENDING_PRODUCER_DIED = 2, /* as that, but it was killed or crashed */
-    ZBQ_ENDING_EVICTED = 3,       /* this consumer lost its slot: nothing more to read */
-    ZBQ_ENDING_MALFORMED = 4      /* the producer broke the protocol: the same */
+    ZBQ_ENDING_NONE = 0,          /**< it goes on */
+    ZBQ_ENDING_CLOSED = 1,        /**< the producer ended it; what it committed can be read */
+    ZBQ_ENDING_PRODUCER_DIED = 2, /**< as that, but it was killed or crashed */
+    ZBQ_ENDING_EVICTED = 3,       /**< this consumer lost its slot: nothing more to read */
+    ZBQ_ENDING_MALFORMED = 4      /**< the producer broke the protocol: the same */
 } zbq_ending;
 
 /* ---- shared memory ------------------------------------------------------ */
 
-/* The producer writes, consumers only read. */
+/** The producer writes, consumers only read. */
 typedef struct zbq_control_region {
-    ZBQ_ALIGNAS(64) uint64_t producer_head; /* all below it is readable */
-    uint8_t pad0_[56];
-    uint32_t broadcast_futex; /* changes with every event that a sleeper awaits */
-    uint8_t pad1_[60];
-    int32_t producer_pid; /* as its own pid namespace numbers it; for people */
-    uint8_t pad2_[60];
-    uint64_t ring_capacity;    /* constant, as are the next two */
-    uint64_t clog_threshold;   /* as given to zbq_producer_create */
-    uint64_t stall_timeout_ns; /* as given to zbq_producer_create */
-    uint32_t closed;           /* 1 once the producer was destroyed: the head is final */
-    uint32_t remote_barrier;   /* constant: 1 where the producer has membarrier */
-    uint64_t awaited_tail;     /* a tail that reaches this is awaited; 0: none is */
-    uint32_t awaited_fds;      /* 1 while collected descriptors are awaited */
-    uint8_t reserved[20];      /* zero */
+    ZBQ_ALIGNAS(64) uint64_t producer_head; /**< all below it is readable */
+    uint8_t pad0_[56];                      /**< zero */
+    uint32_t broadcast_futex;               /**< changes with every event that a sleeper awaits */
+    uint8_t pad1_[60];                      /**< zero */
+    int32_t producer_pid;                   /**< as its own pid namespace numbers it; for people */
+    uint8_t pad2_[60];                      /**< zero */
+    uint64_t ring_capacity;                 /**< constant, as are the next two */
+    uint64_t clog_threshold;                /**< as given to zbq_producer_create */
+    uint64_t stall_timeout_ns;              /**< as given to zbq_producer_create */
+    uint32_t closed;         /**< 1 once the producer was destroyed: the head is final */
+    uint32_t remote_barrier; /**< constant: 1 where the producer has membarrier */
+    uint64_t awaited_tail;   /**< a tail that reaches this is awaited; 0: none is */
+    uint32_t awaited_fds;    /**< 1 while collected descriptors are awaited */
+    uint8_t reserved[20];    /**< zero */
 } zbq_control_region;
 
-/* One page for each consumer and join, shared with the producer alone. Each
+/** One page for each consumer and join, shared with the producer alone. Each
  * cache line has one writer but for `parked`, which the consumer sets and either
  * side clears. */
 typedef struct zbq_consumer_metadata {
-    ZBQ_ALIGNAS(4096) uint64_t tail_offset; /* consumer: all below it is released */
-    uint64_t progress_timestamp; /* consumer: time of its last publish, after join_baseline */
-    uint64_t join_baseline;      /* producer, once: CLOCK_MONOTONIC at the join */
-    uint8_t pad0_[40];
-    uint32_t eviction; /* producer: a zbq_eviction */
-    uint8_t pad1_[60];
-    uint32_t parked; /* not 0 while it sleeps or is about to: 1 futex, 2 event socket */
-    uint8_t reserved[3964];
+    ZBQ_ALIGNAS(4096) uint64_t tail_offset; /**< consumer: all below it is released */
+    uint64_t progress_timestamp; /**< consumer: time of its last publish, after join_baseline */
+    uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
+    uint8_t pad0_[40];           /**< zero */
+    uint32_t eviction;           /**< producer: a zbq_eviction */
+    uint8_t pad1_[60];           /**< zero */
+    uint32_t parked;        /**< not 0 while it sleeps or is about to: 1 futex, 2 event socket */
+    uint8_t reserved[3964]; /**< zero */
 } zbq_consumer_metadata;
 
-/* What every message in the ring starts with. The producer's application fills
+/** What every message in the ring starts with. The producer's application fills
  * it in; the payload follows, and the next message starts at the next multiple of
  * ZBQ_MSG_ALIGN. */
 typedef struct zbq_msg_header {
-    ZBQ_ALIGNAS(16) uint32_t payload_len; /* 0 to 2^32 - 1 */
-    uint8_t fd_count;                     /* 0 to ZBQ_MAX_FD_PER_MSG */
-    uint8_t flags;                        /* the application's own */
-    uint16_t reserved;                    /* zero */
-    uint64_t seq_id;                      /* of its descriptors' record; 0 with none */
+    ZBQ_ALIGNAS(16) uint32_t payload_len; /**< 0 to 2^32 - 1 */
+    uint8_t fd_count;                     /**< 0 to ZBQ_MAX_FD_PER_MSG */
+    uint8_t flags;                        /**< the application's own */
+    uint16_t reserved;                    /**< zero */
+    uint64_t seq_id;                      /**< of its descriptors' record; 0 with none */
 } zbq_msg_header;
 
-/* Sent by the producer with the descriptors of a join. */
+/** Sent by the producer with the descriptors of a join. */
 typedef struct zbq_join_payload {
-    uint64_t ring_capacity;
-    uint64_t join_baseline;
-    uint64_t initial_head; /* the consumer's first message starts here */
-    int32_t producer_pid;
-    uint32_t slot_index;
-    uint32_t wakeup_mode;      /* a zbq_wakeup_mode */
-    uint32_t protocol_version; /* ZBQ_PROTOCOL_VERSION */
-    uint64_t seq_floor;        /* records up to this id went out before the join */
-    uint64_t type_hash;        /* a zbq_type */
-    uint32_t type_size;
-    uint32_t type_align;
+    uint64_t ring_capacity;    /**< as in the control region */
+    uint64_t join_baseline;    /**< as in the consumer's page */
+    uint64_t initial_head;     /**< the consumer's first message starts here */
+    int32_t producer_pid;      /**< as in the control region */
+    uint32_t slot_index;       /**< the consumer has it until it leaves or is evicted */
+    uint32_t wakeup_mode;      /**< a zbq_wakeup_mode */
+    uint32_t protocol_version; /**< ZBQ_PROTOCOL_VERSION */
+    uint64_t seq_floor;        /**< records up to this id went out before the join */
+    uint64_t type_hash;        /**< a zbq_type */
+    uint32_t type_size;        /**< the same */
+    uint32_t type_align;       /**< the same */
 } zbq_join_payload;
 
+/** Of docs/protocol.md; a consumer refuses any other. */
 #define ZBQ_PROTOCOL_VERSION 1
 
+/** @cond */
 #define ZBQ_ASSERT_AT(type, field, offset)                                                         \
     ZBQ_STATIC_ASSERT(offsetof(type, field) == (offset), #type "." #field " is at " #offset)
 #define ZBQ_ASSERT_SIZE(type, size, align)                                                         \
@@ -226,113 +234,120 @@ ZBQ_ASSERT_AT(zbq_join_payload, seq_floor, 40);
 ZBQ_ASSERT_AT(zbq_join_payload, type_hash, 48);
 ZBQ_ASSERT_AT(zbq_join_payload, type_size, 56);
 ZBQ_ASSERT_AT(zbq_join_payload, type_align, 60);
+/** @endcond */
 
 /* ---- handles, parameters, results --------------------------------------- */
 
+/** The one who publishes; made by zbq_producer_create. */
 typedef struct zbq_producer zbq_producer;
+
+/** One who reads; made by zbq_consumer_join. */
 typedef struct zbq_consumer zbq_consumer;
 
+/** For zbq_producer_create. */
 typedef struct zbq_producer_params {
-    uint64_t ring_capacity;    /* a multiple of 4096 and of the page size, not 0 */
-    uint64_t clog_threshold;   /* failed attempts in a row before a scan; 0 is as 1 */
-    uint64_t stall_timeout_ns; /* how long a consumer may hold back; 0: for ever */
-    uint32_t max_consumers;    /* at one time; not 0 */
+    uint64_t ring_capacity;    /**< a multiple of 4096 and of the page size, not 0 */
+    uint64_t clog_threshold;   /**< failed attempts in a row before a scan; 0 is as 1 */
+    uint64_t stall_timeout_ns; /**< how long a consumer may hold back; 0: for ever */
+    uint32_t max_consumers;    /**< at one time; not 0 */
 } zbq_producer_params;
 
-/* What the payloads of a ring are, in the application's own terms. Told to every
+/** What the payloads of a ring are, in the application's own terms. Told to every
  * consumer at its join; the library does not look at payloads. All zero: not told. */
 typedef struct zbq_type {
-    uint64_t hash;  /* of a name or schema, as both sides agree */
-    uint32_t size;  /* of each payload; 0: they vary */
-    uint32_t align; /* at most ZBQ_MSG_ALIGN */
+    uint64_t hash;  /**< of a name or schema, as both sides agree */
+    uint32_t size;  /**< of each payload; 0: they vary */
+    uint32_t align; /**< at most ZBQ_MSG_ALIGN */
 } zbq_type;
 
-/* A span of the ring that the producer may write. `base` stays valid until the
+/** A span of the ring that the producer may write. `base` stays valid until the
  * next commit, query or reserve. */
 typedef struct zbq_contiguous_run {
-    void *base;
-    uint64_t max_bytes; /* 0: clogged, and base is NULL */
-    uint64_t offset;    /* logical offset of base: the producer's head */
+    void *base;         /**< what may be written */
+    uint64_t max_bytes; /**< 0: clogged, and base is NULL */
+    uint64_t offset;    /**< logical offset of base: the producer's head */
 } zbq_contiguous_run;
 
-/* A message, in place. The pointers stay valid until the consumer publishes a
+/** A message, in place. The pointers stay valid until the consumer publishes a
  * tail past it, is evicted or is destroyed. An evicted reader's bytes may change
  * under it: see zbq_consumer_valid. Use payload_len from here, never again from
  * the header: a hostile producer may have changed that since it was checked. */
 typedef struct zbq_msg_view {
-    const zbq_msg_header *header;
-    const void *payload;
-    uint64_t payload_len;
-    uint64_t logical_offset;
-    uint64_t total_len; /* 16 + payload_len; publish rounds it up */
+    const zbq_msg_header *header; /**< in the ring */
+    const void *payload;          /**< in the ring */
+    uint64_t payload_len;         /**< as it was when it was checked */
+    uint64_t logical_offset;      /**< of the header */
+    uint64_t total_len;           /**< 16 + payload_len; publish rounds it up */
 } zbq_msg_view;
 
+/** Of a ring, from zbq_producer_stats. */
 typedef struct zbq_producer_statistics {
-    uint64_t head;         /* bytes committed since the start */
-    uint64_t slowest_tail; /* the least of the tails, read now; head with no consumer */
-    uint64_t joined;       /* consumers that ever got a slot */
-    uint64_t evicted[5];   /* by zbq_eviction; [0] is their sum */
-    uint64_t failures;     /* failed attempts to get room or to send descriptors */
-    uint64_t scans;
-    uint64_t wakes;     /* wake-up calls made: FUTEX_WAKE, or a record on an event socket */
-    uint32_t consumers; /* slots taken now */
-    uint32_t max_consumers;
+    uint64_t head;          /**< bytes committed since the start */
+    uint64_t slowest_tail;  /**< the least of the tails, read now; head with no consumer */
+    uint64_t joined;        /**< consumers that ever got a slot */
+    uint64_t evicted[5];    /**< by zbq_eviction; [0] is their sum */
+    uint64_t failures;      /**< failed attempts to get room or to send descriptors */
+    uint64_t scans;         /**< of all consumers */
+    uint64_t wakes;         /**< wake-up calls made: FUTEX_WAKE, or a record on an event socket */
+    uint32_t consumers;     /**< slots taken now */
+    uint32_t max_consumers; /**< slots */
 } zbq_producer_statistics;
 
+/** Of a slot, from zbq_producer_consumer_info. */
 typedef struct zbq_consumer_info {
-    uint64_t lag;           /* bytes committed that it has not released */
-    uint64_t join_number;   /* 1 for the first join of this ring, then 2, … */
-    int32_t pid;            /* as the kernel told at a scan; 0 while unknown */
-    uint32_t slot_index;    /* also the one asked for */
-    uint32_t mode;          /* a zbq_wakeup_mode */
-    uint32_t eviction;      /* a zbq_eviction */
-    uint32_t fds_in_flight; /* descriptors sent to it and not collected */
-    uint32_t reserved;
+    uint64_t lag;           /**< bytes committed that it has not released */
+    uint64_t join_number;   /**< 1 for the first join of this ring, then 2, … */
+    int32_t pid;            /**< as the kernel told at a scan; 0 while unknown */
+    uint32_t slot_index;    /**< also the one asked for */
+    uint32_t mode;          /**< a zbq_wakeup_mode */
+    uint32_t eviction;      /**< a zbq_eviction */
+    uint32_t fds_in_flight; /**< descriptors sent to it and not collected */
+    uint32_t reserved;      /**< zero */
 } zbq_consumer_info;
 
 /* ---- producer ----------------------------------------------------------- */
 
-/* Makes a ring: reserves, maps and seals all memory. On success *out is a handle
+/** Makes a ring: reserves, maps and seals all memory. On success *out is a handle
  * that zbq_producer_destroy releases; on any failure it is NULL.
  *
- * ZBQ_ERROR_INVALID   out or params is NULL; ring_capacity is 0 or not a multiple
- *                     of 4096 (or of the page size, where that is larger);
- *                     max_consumers is 0
- * ZBQ_ERROR_NOMEM     the memory could not be reserved
- * ZBQ_ERROR_IO        another system call failed, or this kernel does not enforce
- *                     F_SEAL_FUTURE_WRITE (Linux 5.1; pidfds need 5.3)
+ * @retval ZBQ_ERROR_INVALID out or params is NULL; ring_capacity is 0 or not a multiple
+ *     of 4096 (or of the page size, where that is larger);
+ *     max_consumers is 0
+ * @retval ZBQ_ERROR_NOMEM the memory could not be reserved
+ * @retval ZBQ_ERROR_IO another system call failed, or this kernel does not enforce
+ *     F_SEAL_FUTURE_WRITE (Linux 5.1; pidfds need 5.3)
  */
 ZBQ_API int zbq_producer_create(zbq_producer **out, const zbq_producer_params *params);
 
-/* Ends the stream, wakes every sleeping consumer and releases everything. The
+/** Ends the stream, wakes every sleeping consumer and releases everything. The
  * consumers read on to the end of what was committed. NULL is ignored. In a forked
  * child it releases the child's copies and leaves the stream alone. */
 ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
 
-/* Gives the process at the other end of conn_fd a slot: sends one message with
+/** Gives the process at the other end of conn_fd a slot: sends one message with
  * the join payload and the descriptors, which zbq_consumer_join receives there.
  * conn_fd is a connected Unix socket of any type and stays the caller's. The
  * consumer starts with the next message committed.
  *
  * On failure the slot is free again and nothing leaks.
  *
- * ZBQ_ERROR_INVALID   prod or out_slot_id is NULL, mode is neither, or conn_fd is
- *                     not a Unix socket
- * ZBQ_ERROR_NOENT     no slot is free
- * ZBQ_ERROR_NOMEM     memory for the consumer's page could not be reserved
- * ZBQ_ERROR_IO        the peer is gone or its socket full, or another system call
- *                     failed
+ * @retval ZBQ_ERROR_INVALID prod or out_slot_id is NULL, mode is neither, or conn_fd is
+ *     not a Unix socket
+ * @retval ZBQ_ERROR_NOENT no slot is free
+ * @retval ZBQ_ERROR_NOMEM memory for the consumer's page could not be reserved
+ * @retval ZBQ_ERROR_IO the peer is gone or its socket full, or another system call
+ *     failed
  */
 ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
                                    uint32_t *out_slot_id);
 
-/* Says what the payloads are, to consumers that join from now on. See
+/** Says what the payloads are, to consumers that join from now on. See
  * zbq_consumer_type.
  *
- * ZBQ_ERROR_INVALID   prod or type is NULL, or a consumer has joined already */
+ * @retval ZBQ_ERROR_INVALID prod or type is NULL, or a consumer has joined already */
 ZBQ_API int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type);
 
-/* The largest run of writable bytes up to the physical end of the ring. It may be
+/** The largest run of writable bytes up to the physical end of the ring. It may be
  * shorter than a message wants because the end is near: zbq_producer_reserve has
  * no such limit.
  *
@@ -343,18 +358,18 @@ ZBQ_API int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type);
  * run. Makes no system call but in a scan. */
 ZBQ_API zbq_contiguous_run zbq_producer_query(zbq_producer *prod);
 
-/* A run of at least `bytes`, which may lie across the physical end of the ring:
+/** A run of at least `bytes`, which may lie across the physical end of the ring:
  * the ring is mapped twice in a row, so that it is one span all the same.
  * out->max_bytes tells all the room that was known of, up to the capacity. Commit
  * it as a queried run. Failed attempts count as for zbq_producer_query.
  *
- * ZBQ_ERROR_INVALID   prod or out is NULL, bytes is 0
- * ZBQ_ERROR_OVERFLOW  bytes is more than the capacity: it can never succeed
- * ZBQ_ERROR_AGAIN     clogged: a consumer has yet to release that much
+ * @retval ZBQ_ERROR_INVALID prod or out is NULL, bytes is 0
+ * @retval ZBQ_ERROR_OVERFLOW bytes is more than the capacity: it can never succeed
+ * @retval ZBQ_ERROR_AGAIN clogged: a consumer has yet to release that much
  */
 ZBQ_API int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out);
 
-/* Publishes the first written_bytes of the run last queried or reserved: whole
+/** Publishes the first written_bytes of the run last queried or reserved: whole
  * messages, each a zbq_msg_header, its payload, and padding to a multiple of
  * ZBQ_MSG_ALIGN. Each run can be committed once; 0 bytes gives it up.
  *
@@ -364,30 +379,30 @@ ZBQ_API int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contigu
 ZBQ_API bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes,
                                  zbq_commit_flags flags);
 
-/* 1, 2, 3, …: the id that ties a message to the record of its descriptors. 0 for
+/** 1, 2, 3, …: the id that ties a message to the record of its descriptors. 0 for
  * NULL. */
 ZBQ_API uint64_t zbq_producer_next_seq_id(zbq_producer *prod);
 
-/* Sends one record with fd_count descriptors to every push-mode consumer, before
+/** Sends one record with fd_count descriptors to every push-mode consumer, before
  * or after the commit of the message that has the same seq_id. The caller keeps
  * the descriptors and may close them at once. Ids must rise from record to record.
  * A consumer that joins after the first call for an id never gets its record.
  *
  * fd_count 0 is ZBQ_OK and no work.
  *
- * ZBQ_ERROR_INVALID   prod or fds is NULL, seq_id is 0 or older than the newest
- *                     one broadcast, fd_count is over ZBQ_MAX_FD_PER_MSG, or one of
- *                     the descriptors is bad: then nobody got anything
- * ZBQ_ERROR_AGAIN     a consumer's side socket is full, it has
- *                     ZBQ_MAX_FD_IN_FLIGHT to collect, or the kernel's limit is
- *                     reached: call again with the same seq_id and descriptors,
- *                     which sends only to those that miss them. It counts as a failed
- *                     attempt (see zbq_producer_query)
+ * @retval ZBQ_ERROR_INVALID prod or fds is NULL, seq_id is 0 or older than the newest
+ *     one broadcast, fd_count is over ZBQ_MAX_FD_PER_MSG, or one of
+ *     the descriptors is bad: then nobody got anything
+ * @retval ZBQ_ERROR_AGAIN a consumer's side socket is full, it has
+ *     ZBQ_MAX_FD_IN_FLIGHT to collect, or the kernel's limit is
+ *     reached: call again with the same seq_id and descriptors,
+ *     which sends only to those that miss them. It counts as a failed
+ *     attempt (see zbq_producer_query)
  */
 ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, const int *fds,
                                        uint8_t fd_count);
 
-/* A descriptor that becomes readable when it is worth while to try again what was
+/** A descriptor that becomes readable when it is worth while to try again what was
  * refused for want of room: a consumer has released what was asked for, has collected
  * descriptors, has left, or is due for eviction. For poll, epoll and the like, level- or
  * edge-triggered; never read from it. It is the producer's: do not close it. The same
@@ -403,12 +418,13 @@ ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, cons
  * While nothing is awaited it can become readable because a consumer has left, or rang
  * late: zbq_producer_scan clears it then, as it does at the start.
  *
- * Gives the descriptor, or
- * ZBQ_ERROR_INVALID   prod is NULL
- * ZBQ_ERROR_NOMEM, ZBQ_ERROR_IO   it could not be made */
+ * @return the descriptor, or:
+ * @retval ZBQ_ERROR_INVALID prod is NULL
+ * @retval ZBQ_ERROR_NOMEM no memory for it
+ * @retval ZBQ_ERROR_IO it could not be made */
 ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
 
-/* Looks at every consumer and evicts
+/** Looks at every consumer and evicts
  *   - the dead: the side socket hung up, or the process exited;
  *   - those that published a tail that cannot be;
  *   - those that have held back the ring, or a descriptor record, for
@@ -417,121 +433,121 @@ ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
  *     stalled.
  * Makes a system call or two for each consumer.
  *
- * ZBQ_ERROR_INVALID   prod is NULL */
+ * @retval ZBQ_ERROR_INVALID prod is NULL */
 ZBQ_API int zbq_producer_scan(zbq_producer *prod);
 
-/* Counters of the ring. Reads every consumer's page.
- * ZBQ_ERROR_INVALID   prod or out is NULL */
+/** Counters of the ring. Reads every consumer's page.
+ * @retval ZBQ_ERROR_INVALID prod or out is NULL */
 ZBQ_API int zbq_producer_stats(zbq_producer *prod, zbq_producer_statistics *out);
 
-/* What is known of the consumer in a slot.
- * ZBQ_ERROR_INVALID   prod or out is NULL, slot is out of range
- * ZBQ_ERROR_NOENT     the slot is free; *out tells of the one last evicted from it
- *                     (join_number 0: there was none) */
+/** What is known of the consumer in a slot.
+ * @retval ZBQ_ERROR_INVALID prod or out is NULL, slot is out of range
+ * @retval ZBQ_ERROR_NOENT the slot is free; *out tells of the one last evicted from it
+ *     (join_number 0: there was none) */
 ZBQ_API int zbq_producer_consumer_info(zbq_producer *prod, uint32_t slot, zbq_consumer_info *out);
 
 /* ---- consumer ----------------------------------------------------------- */
 
-/* Receives what zbq_producer_handshake sent, checks every byte and descriptor of
+/** Receives what zbq_producer_handshake sent, checks every byte and descriptor of
  * it and maps the ring. rendezvous_fd is a Unix socket connected to the producer's
  * conn_fd and stays the caller's. Blocks as that socket does: for ever, for its
  * SO_RCVTIMEO, or not at all. On failure every descriptor received is closed.
  *
- * ZBQ_ERROR_INVALID   out is NULL, mode is neither, or the descriptor is not a
- *                     Unix socket
- * ZBQ_ERROR_AGAIN     nothing there yet, or a signal came first
- * ZBQ_ERROR_PROTOCOL  malformed, unsealed, of the wrong size or kind, or a mode
- *                     other than the producer's
- * ZBQ_ERROR_NOMEM     no memory or address space
- * ZBQ_ERROR_IO        the peer is gone, the process is out of descriptors, or
- *                     another system call failed
+ * @retval ZBQ_ERROR_INVALID out is NULL, mode is neither, or the descriptor is not a
+ *     Unix socket
+ * @retval ZBQ_ERROR_AGAIN nothing there yet, or a signal came first
+ * @retval ZBQ_ERROR_PROTOCOL malformed, unsealed, of the wrong size or kind, or a mode
+ *     other than the producer's
+ * @retval ZBQ_ERROR_NOMEM no memory or address space
+ * @retval ZBQ_ERROR_IO the peer is gone, the process is out of descriptors, or
+ *     another system call failed
  */
 ZBQ_API int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **out);
 
-/* Leaves the ring and releases everything, also descriptors received but not
+/** Leaves the ring and releases everything, also descriptors received but not
  * collected. Views become invalid. NULL is ignored. */
 ZBQ_API void zbq_consumer_destroy(zbq_consumer *cons);
 
-/* Whether the producer's process runs: true until it has exited, also after it
+/** Whether the producer's process runs: true until it has exited, also after it
  * destroyed the ring. false for NULL. Makes one system call. */
 ZBQ_API bool zbq_consumer_is_producer_alive(zbq_consumer *cons);
 
-/* What the producer said that its payloads are (zbq_producer_set_type): all zero when
+/** What the producer said that its payloads are (zbq_producer_set_type): all zero when
  * it said nothing. Its word: check the length of each message all the same.
  *
- * ZBQ_ERROR_INVALID   cons or out is NULL */
+ * @retval ZBQ_ERROR_INVALID cons or out is NULL */
 ZBQ_API int zbq_consumer_type(const zbq_consumer *cons, zbq_type *out);
 
-/* The producer's head now. 0 for NULL. */
+/** The producer's head now. 0 for NULL. */
 ZBQ_API uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons);
 
-/* A view of the message at the tail, which stays where it is.
+/** A view of the message at the tail, which stays where it is.
  *
- * ZBQ_ERROR_INVALID   cons or out is NULL
- * ZBQ_ERROR_AGAIN     nothing new
- * ZBQ_ERROR_NOENT     evicted; or the producer ended the stream (or was found
- *                     dead) and all of it was read
- * ZBQ_ERROR_PROTOCOL  the stream is malformed; it stays so
+ * @retval ZBQ_ERROR_INVALID cons or out is NULL
+ * @retval ZBQ_ERROR_AGAIN nothing new
+ * @retval ZBQ_ERROR_NOENT evicted; or the producer ended the stream (or was found
+ *     dead) and all of it was read
+ * @retval ZBQ_ERROR_PROTOCOL the stream is malformed; it stays so
  */
 ZBQ_API int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out);
 
-/* As zbq_consumer_peek, for the message after the one this call last gave; starts
+/** As zbq_consumer_peek, for the message after the one this call last gave; starts
  * at the tail. Walks a batch that a single zbq_consumer_publish then releases. */
 ZBQ_API int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out);
 
-/* Whether the consumer still has its slot. Called after reading a message's
+/** Whether the consumer still has its slot. Called after reading a message's
  * bytes, true means that they were whole: the producer marks an evicted consumer
  * before anything that it may be reading is overwritten. false for NULL. Makes no
  * system call. */
 ZBQ_API bool zbq_consumer_valid(const zbq_consumer *cons);
 
-/* Moves the tail to new_tail, rounded up to a multiple of ZBQ_MSG_ALIGN, so that
+/** Moves the tail to new_tail, rounded up to a multiple of ZBQ_MSG_ALIGN, so that
  * logical_offset + total_len is right for any message: all before it is released
  * to the producer and must not be read any more. Ignored when that is behind the
  * tail or past the head last acquired (by zbq_consumer_acquire_head, peek or
  * next), and for NULL. */
 ZBQ_API void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail);
 
-/* Collects the descriptors of the message that has expected_seq_id, into an array
+/** Collects the descriptors of the message that has expected_seq_id, into an array
  * with room for ZBQ_MAX_FD_PER_MSG. They are close-on-exec and the caller's to
  * close. Records older than that are closed on the way. Do not use it on a producer
  * that you do not trust: a descriptor can do more than carry data.
  *
- * ZBQ_ERROR_INVALID   an argument is NULL
- * ZBQ_ERROR_AGAIN     not there yet; zbq_consumer_wait_broadcast waits for records
- *                     as it does for messages
- * ZBQ_ERROR_NOENT     it never comes: a later record is there (which is kept), the
- *                     record went out before this consumer joined, the consumer is
- *                     in pull mode, or the stream ended
- * ZBQ_ERROR_PROTOCOL  a truncated or malformed record; all of it was closed
- * ZBQ_ERROR_IO        another system call failed
+ * @retval ZBQ_ERROR_INVALID an argument is NULL
+ * @retval ZBQ_ERROR_AGAIN not there yet; zbq_consumer_wait_broadcast waits for records
+ *     as it does for messages
+ * @retval ZBQ_ERROR_NOENT it never comes: a later record is there (which is kept), the
+ *     record went out before this consumer joined, the consumer is
+ *     in pull mode, or the stream ended
+ * @retval ZBQ_ERROR_PROTOCOL a truncated or malformed record; all of it was closed
+ * @retval ZBQ_ERROR_IO another system call failed
  */
 ZBQ_API int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out_fds,
                                   uint8_t *out_fd_count);
 
-/* The word that zbq_consumer_wait_broadcast compares. Take it, look whether there
+/** The word that zbq_consumer_wait_broadcast compares. Take it, look whether there
  * is anything to read, and wait only when there is not. 0 for NULL. */
 ZBQ_API uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons);
 
-/* Sleeps until the word differs from the token: a commit, a descriptor record, the
+/** Sleeps until the word differs from the token: a commit, a descriptor record, the
  * end of the stream, an eviction. BLOCKS, but returns at least every
  * ZBQ_WAIT_SLICE_NS, so that a caller can keep a deadline; a producer that was
  * killed is noticed within that time. Push mode only.
  *
- * ZBQ_OK              the word differs: look again
- * ZBQ_ERROR_AGAIN     woken for nothing, by a signal, or at the end of the slice:
- *                     take a new token and call again
- * ZBQ_ERROR_NOENT     evicted; or the producer is gone and all was read
- * ZBQ_ERROR_INVALID   cons is NULL or in pull mode
- * ZBQ_ERROR_IO        the kernel refused the call
+ * @retval ZBQ_OK the word differs: look again
+ * @retval ZBQ_ERROR_AGAIN woken for nothing, by a signal, or at the end of the slice:
+ *     take a new token and call again
+ * @retval ZBQ_ERROR_NOENT evicted; or the producer is gone and all was read
+ * @retval ZBQ_ERROR_INVALID cons is NULL or in pull mode
+ * @retval ZBQ_ERROR_IO the kernel refused the call
  */
 ZBQ_API int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token);
 
-/* As zbq_consumer_wait_broadcast, for timeout_ns nanoseconds at the most, and never for
+/** As zbq_consumer_wait_broadcast, for timeout_ns nanoseconds at the most, and never for
  * more than ZBQ_WAIT_SLICE_NS. BLOCKS for so long. With 0 it only looks. */
 ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns);
 
-/* A descriptor that becomes readable when there is something to do: a message, a record
+/** A descriptor that becomes readable when there is something to do: a message, a record
  * of descriptors, the end of the stream, the producer's death, an eviction. For poll,
  * epoll and the like, level- or edge-triggered; never read from it. It is the consumer's:
  * do not close it. The same descriptor each time. Push mode only.
@@ -543,38 +559,39 @@ ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeo
  * From the first call on, a call that gives ZBQ_ERROR_AGAIN makes one or two system
  * calls. The producer makes one for a consumer that waits so, and none for one that reads.
  *
- * Gives the descriptor, or
- * ZBQ_ERROR_INVALID   cons is NULL or in pull mode
- * ZBQ_ERROR_NOMEM, ZBQ_ERROR_IO   it could not be made */
+ * @return the descriptor, or:
+ * @retval ZBQ_ERROR_INVALID cons is NULL or in pull mode
+ * @retval ZBQ_ERROR_NOMEM no memory for it
+ * @retval ZBQ_ERROR_IO it could not be made */
 ZBQ_API int zbq_consumer_event_fd(zbq_consumer *cons);
 
-/* How the stream stands: why a call gave ZBQ_ERROR_NOENT or ZBQ_ERROR_PROTOCOL. An
+/** How the stream stands: why a call gave ZBQ_ERROR_NOENT or ZBQ_ERROR_PROTOCOL. An
  * eviction comes before anything else; *out_eviction, unless NULL, gets its reason (a
  * zbq_eviction). A producer's death is known once a call has met it: zbq_consumer_wait,
  * zbq_consumer_is_producer_alive, or one that cleared the event descriptor. Makes no
  * system call. ZBQ_ENDING_NONE for NULL. */
 ZBQ_API zbq_ending zbq_consumer_ending(const zbq_consumer *cons, uint32_t *out_eviction);
 
-/* The consumer's tail: where zbq_consumer_peek reads. 0 for NULL. */
+/** The consumer's tail: where zbq_consumer_peek reads. 0 for NULL. */
 ZBQ_API uint64_t zbq_consumer_tail(const zbq_consumer *cons);
 
-/* The control region, mapped read-only: valid until zbq_consumer_destroy. Its
+/** The control region, mapped read-only: valid until zbq_consumer_destroy. Its
  * words change under the reader. NULL for NULL. */
 ZBQ_API const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons);
 
-/* The consumer's own page: valid until zbq_consumer_destroy. For reading; a
+/** The consumer's own page: valid until zbq_consumer_destroy. For reading; a
  * consumer that writes there cheats nobody but gets itself evicted. NULL for NULL. */
 ZBQ_API zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons);
 
 /* ---- about -------------------------------------------------------------- */
 
-/* What an error code means, in English, in static memory; never NULL. */
+/** What an error code means, in English, in static memory; never NULL. */
 ZBQ_API const char *zbq_strerror(int error);
 
-/* What an eviction reason means, as above. */
+/** What an eviction reason means, as above. */
 ZBQ_API const char *zbq_strevict(uint32_t eviction);
 
-/* major << 16 | minor << 8 | patch of the library that runs; compare with
+/** major << 16 | minor << 8 | patch of the library that runs; compare with
  * ZBQ_VERSION_MAJOR and so on, which are the header's. */
 ZBQ_API uint32_t zbq_version(void);
 

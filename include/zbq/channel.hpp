@@ -119,7 +119,9 @@ public:
     [[nodiscard]] bool intact() const noexcept { return message_.intact(); }
 
 private:
+    /// @cond
     friend class channel<T, Name>::consumer;
+    /// @endcond
     explicit received(message &&from) noexcept : message_(std::move(from)) {}
     const T *get() const noexcept { return reinterpret_cast<const T *>(message_.payload().data()); }
     message message_;

@@ -118,11 +118,13 @@ private:
 class [[nodiscard]] message : public message_view {
 public:
     message() noexcept = default;
+    /// Takes over; the other one is empty then.
     message(message &&other) noexcept
         : message_view(other), state_(std::move(other.state_)), why_(other.why_),
           collected_(other.collected_) {
         other.why_ = status::invalid;
     }
+    /// Lets go of its own and takes over; the other one is empty then.
     message &operator=(message &&other) noexcept {
         release();
         message_view::operator=(other);
@@ -305,7 +307,9 @@ public:
     /// @throws error invalid (not a Unix socket), again (nothing there in time), protocol
     ///               (malformed, or another mode), no_memory, io (the peer is gone)
     explicit consumer(int socket, wakeup mode = wakeup::push) : state_(make(socket, mode)) {}
+    /// Takes over; the other one is empty then.
     consumer(consumer &&) noexcept = default;
+    /// Lets go of its own and takes over; the other one is empty then.
     consumer &operator=(consumer &&) noexcept = default;
     consumer(const consumer &) = delete;
     consumer &operator=(const consumer &) = delete;

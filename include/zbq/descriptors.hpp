@@ -18,7 +18,9 @@ public:
     unique_fd() noexcept = default;
     /// Takes over a descriptor; -1 is fine.
     explicit unique_fd(int fd) noexcept : fd_(fd) {}
+    /// Takes over; the other one is empty then.
     unique_fd(unique_fd &&other) noexcept : fd_(other.release()) {}
+    /// Lets go of its own and takes over; the other one is empty then.
     unique_fd &operator=(unique_fd &&other) noexcept {
         reset(other.release());
         return *this;
@@ -51,7 +53,9 @@ private:
 class descriptors {
 public:
     descriptors() noexcept = default;
+    /// Takes over; the other one is empty then.
     descriptors(descriptors &&other) noexcept { swap(other); }
+    /// Lets go of its own and takes over; the other one is empty then.
     descriptors &operator=(descriptors &&other) noexcept {
         descriptors old(std::move(*this));
         swap(other);

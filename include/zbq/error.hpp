@@ -146,6 +146,8 @@ inline void require(int result, const std::string &tried) {
 
 } // namespace zbq
 
-/// A status converts to std::error_code by itself.
+/// @cond
+// A status converts to std::error_code by itself.
 template <>
 struct std::is_error_code_enum<zbq::status> : std::true_type {};
+/// @endcond

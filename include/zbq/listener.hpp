@@ -73,10 +73,13 @@ public:
     /// Takes over the socket that systemd listens at (ListenSequentialPacket=), as
     /// sd_listen_fds(3) describes.
     /// @param fd_name its FileDescriptorName=; empty: the first socket
+    /// @param options who may join
     /// @throws error none (none was passed), and as above
     static listener from_systemd(const std::string &fd_name = {}, listener_options options = {});
 
+    /// Takes over; the other one is empty then.
     listener(listener &&) noexcept = default;
+    /// Lets go of its own and takes over; the other one is empty then.
     listener &operator=(listener &&) noexcept = default;
     listener(const listener &) = delete;
     listener &operator=(const listener &) = delete;

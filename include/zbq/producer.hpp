@@ -130,7 +130,9 @@ private:
 class [[nodiscard]] reservation {
 public:
     reservation() noexcept = default;
+    /// Takes over; the other one is empty then.
     reservation(reservation &&) noexcept = default;
+    /// Lets go of its own and takes over; the other one is empty then.
     reservation &operator=(reservation &&) noexcept = default;
     reservation(const reservation &) = delete;
     reservation &operator=(const reservation &) = delete;
@@ -207,7 +209,9 @@ private:
 class [[nodiscard]] batch {
 public:
     batch() noexcept = default;
+    /// Takes over; the other one is empty then.
     batch(batch &&) noexcept = default;
+    /// Lets go of its own and takes over; the other one is empty then.
     batch &operator=(batch &&) noexcept = default;
     batch(const batch &) = delete;
     batch &operator=(const batch &) = delete;
@@ -257,7 +261,9 @@ public:
     /// Makes a ring.
     /// @throws error invalid (an option), no_memory, io
     explicit producer(const producer_options &options = {}) : state_(make(options)) {}
+    /// Takes over; the other one is empty then.
     producer(producer &&other) noexcept = default;
+    /// Lets go of its own and takes over; the other one is empty then.
     producer &operator=(producer &&other) noexcept {
         end();
         state_ = std::move(other.state_);
@@ -374,6 +380,7 @@ public:
     }
 
     /// What is known of the consumer in a slot: see zbq_producer_consumer_info.
+    /// @param slot as admit gave it
     /// @param[out] out the consumer's, or that of the one last evicted from there
     /// @return ok, none (the slot is free), invalid
     status consumer_info(std::uint32_t slot, zbq_consumer_info &out) const noexcept {

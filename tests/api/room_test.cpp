@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/timerfd.h>
 
 namespace {
 
@@ -107,12 +108,18 @@ TEST_F(Room, NobodyRingsAnyMoreOnceThereIsRoom) {
     EXPECT_NE(prod_->control->awaited_tail, 0U);
     release(first_.consumer.get(), 4);
     release(second_.consumer.get(), 4);
-    EXPECT_EQ(reserve(64), ZBQ_OK);
+    zbq_contiguous_run run = {};
+    EXPECT_EQ(zbq_producer_reserve(prod_.get(), 64, &run), ZBQ_OK);
     EXPECT_EQ(prod_->control->awaited_tail, 0U);
+    itimerspec timer = {};
+    ASSERT_EQ(timerfd_gettime(prod_->timer.get(), &timer), 0);
+    EXPECT_EQ(timer.it_value.tv_sec, 0);
+    EXPECT_EQ(timer.it_value.tv_nsec, 0);
 }
 
 TEST_F(Room, ForQueryToo) {
-    test::fill(prod_.get());
+    ASSERT_EQ(reserve(test::page), ZBQ_OK);
+    ASSERT_TRUE(zbq_producer_commit(prod_.get(), test::page, ZBQ_COMMIT_NONE));
     EXPECT_EQ(zbq_producer_query(prod_.get()).max_bytes, 0U);
     silence_timer();
     EXPECT_FALSE(readable(fd_));
@@ -120,6 +127,17 @@ TEST_F(Room, ForQueryToo) {
     release(second_.consumer.get(), 1);
     EXPECT_TRUE(readable(fd_));
     EXPECT_EQ(zbq_producer_query(prod_.get()).max_bytes, 16U);
+}
+
+TEST(RoomLeft, WhoHangsUpHasLeft) {
+    const auto prod = test::make_producer({.capacity = test::page, .clog_threshold = UINT64_MAX});
+    test::joined only = test::join(prod.get());
+    ASSERT_GE(zbq_producer_event_fd(prod.get()), 0);
+    test::fill(prod.get());
+    only.consumer.reset();
+    zbq_contiguous_run run = {};
+    EXPECT_EQ(zbq_producer_reserve(prod.get(), test::page, &run), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod.get()).scans, 0U);
 }
 
 TEST_F(Room, ReadableWhenAConsumerLeaves) {
