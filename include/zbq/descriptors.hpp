@@ -5,6 +5,7 @@
 
 #include "error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <unistd.h>
@@ -54,20 +55,18 @@ class descriptors {
 public:
     descriptors() noexcept = default;
     /// Takes over; the other one is empty then.
-    descriptors(descriptors &&other) noexcept { swap(other); }
+    descriptors(descriptors &&other) noexcept { take_over(other); }
     /// Lets go of its own and takes over; the other one is empty then.
     descriptors &operator=(descriptors &&other) noexcept {
-        descriptors old(std::move(*this));
-        swap(other);
+        if (this != &other) {
+            close_all();
+            take_over(other);
+        }
         return *this;
     }
     descriptors(const descriptors &) = delete;
     descriptors &operator=(const descriptors &) = delete;
-    ~descriptors() {
-        for (std::size_t i = 0; i < count_; ++i) {
-            unique_fd(fds_[i]).reset();
-        }
-    }
+    ~descriptors() { close_all(); }
 
     /// ok: these are the message's. Else there are none here, and this says why:
     ///   - again: not there yet
@@ -108,13 +107,15 @@ public:
     }
 
 private:
-    void swap(descriptors &other) noexcept {
-        const std::size_t most = count_ > other.count_ ? count_ : other.count_;
-        for (std::size_t i = 0; i < most; ++i) {
-            std::swap(fds_[i], other.fds_[i]);
+    void close_all() noexcept {
+        while (count_ != 0) {
+            unique_fd(fds_[--count_]).reset();
         }
-        std::swap(count_, other.count_);
-        std::swap(why_, other.why_);
+    }
+    void take_over(descriptors &other) noexcept {
+        count_ = std::exchange(other.count_, 0);
+        why_ = other.why_;
+        std::copy_n(other.fds_.begin(), count_, fds_.begin());
     }
 
     std::size_t count_ = 0;

@@ -265,8 +265,10 @@ public:
     producer(producer &&other) noexcept = default;
     /// Lets go of its own and takes over; the other one is empty then.
     producer &operator=(producer &&other) noexcept {
-        end();
-        state_ = std::move(other.state_);
+        if (this != &other) {
+            end();
+            state_ = std::move(other.state_);
+        }
         return *this;
     }
     producer(const producer &) = delete;

@@ -8,7 +8,9 @@
 #include <csignal>
 #include <gtest/gtest.h>
 #include <memory>
+#include <poll.h>
 #include <string>
+#include <sys/syscall.h>
 #include <vector>
 
 namespace {
@@ -88,6 +90,40 @@ TEST_F(WakeCount, OneWakeForEachCommitHoweverManySleep) {
         EXPECT_EQ(counts.futex_wakes, commits) << sleepers << " sleepers";
         EXPECT_EQ(counts.total(), commits) << sleepers << " sleepers";
     }
+}
+
+// A consumer that polls costs one system call for each time that it has to be woken, and none
+// while it is awake.
+TEST_F(WakeCount, OneRecordForAConsumerThatPolls) {
+    constexpr int rounds = 5;
+    const auto counts = test::count_syscalls([] {
+        const auto prod = test::make_producer({.capacity = test::page});
+        test::remote_consumer poller(prod, ZBQ_WAKEUP_PUSH, [](zbq_consumer *cons) {
+            const int fd = zbq_consumer_event_fd(cons);
+            int result = ZBQ_OK;
+            for (int read = 0; read < 3 * rounds;) {
+                std::string payload;
+                result = test::read_one(cons, &payload);
+                read += result == ZBQ_OK ? 1 : 0;
+                pollfd polled = {fd, POLLIN, 0};
+                CHILD_CHECK(result == ZBQ_OK || poll(&polled, 1, -1) == 1);
+            }
+            return 0;
+        });
+        for (int i = 0; i < rounds; ++i) {
+            test::wait_until_parked(prod.get(), poller.slot());
+            poller.process().stop(); // it cannot run, nor park again
+            test::begin_counting();
+            for (int commit = 0; commit < 3; ++commit) {
+                CHILD_CHECK(test::publish(prod.get(), "x"));
+            }
+            test::end_counting();
+            poller.process().signal(SIGCONT);
+        }
+        return poller.process().wait();
+    });
+    EXPECT_EQ(counts.exit_status, 0);
+    EXPECT_EQ(counts.by_number, (std::map<long, int>{{SYS_sendmsg, rounds}}));
 }
 
 // The mark is cleared by the wake: what follows before the sleepers run wakes nobody again.
