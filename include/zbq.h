@@ -25,8 +25,8 @@
  *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
  *     the place in the ring is the offset modulo its capacity.
  *   - Unless a comment says that it blocks, a call does not block.
- *   - A consumer or producer for which an event descriptor was asked (event_fd) may
- *     make system calls where a call has nothing to give, and only there.
+ *   - A consumer or producer for which an event descriptor was asked (event_fd) makes
+ *     system calls also where a call has nothing to give.
  *
  * docs/design.md tells why things are as they are; docs/protocol.md gives the
  * shared memory and the socket messages byte by byte.
@@ -355,7 +355,7 @@ ZBQ_API int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type);
  * failed attempt, and so does asking again, with nothing committed since, and
  * getting no more. Every clog_threshold failed attempts in a row run a scan (see
  * zbq_producer_scan), after which the run is computed again. NULL gives an empty
- * run. Makes no system call but in a scan. */
+ * run. Makes no system call but in a scan, and where zbq_producer_event_fd says. */
 ZBQ_API zbq_contiguous_run zbq_producer_query(zbq_producer *prod);
 
 /** A run of at least `bytes`, which may lie across the physical end of the ring:
@@ -505,7 +505,8 @@ ZBQ_API bool zbq_consumer_valid(const zbq_consumer *cons);
  * logical_offset + total_len is right for any message: all before it is released
  * to the producer and must not be read any more. Ignored when that is behind the
  * tail or past the head last acquired (by zbq_consumer_acquire_head, peek or
- * next), and for NULL. */
+ * next), and for NULL. Makes no system call unless the producer sleeps until this
+ * room is released (zbq_producer_event_fd). */
 ZBQ_API void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail);
 
 /** Collects the descriptors of the message that has expected_seq_id, into an array

@@ -43,13 +43,14 @@ struct consumer_state {
     }
 
     status take_next(zbq_msg_view *view) noexcept {
-        const status result = look_ahead();
-        if (result == status::ok) {
+        const int result = has_ahead ? ZBQ_OK : zbq_consumer_next(handle, view);
+        if (std::exchange(has_ahead, false)) {
             *view = ahead;
-            has_ahead = false;
-            cursor = end_of(ahead);
         }
-        return result;
+        if (result == ZBQ_OK) {
+            cursor = end_of(*view);
+        }
+        return static_cast<status>(result);
     }
 
     static std::uint64_t end_of(const zbq_msg_view &view) noexcept {
