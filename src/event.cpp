@@ -10,6 +10,7 @@ namespace zbq::core {
 int event_make(unique_fd *producer_end, unique_fd *consumer_end) {
     const int result = socket_pair_seqpacket(producer_end, consumer_end);
     if (result == 0) {
+        socket_refuse_descriptors(producer_end->get());
         event_ring(producer_end->get());
     }
     return result;

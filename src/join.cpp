@@ -54,12 +54,13 @@ int make_side_channel(unique_fd *ours, unique_fd *theirs, flight *in_flight) {
     if (result < 0) {
         return result;
     }
-    result = socket_enable(ours->get(), SO_PASSCRED);
+    result = socket_set(ours->get(), SO_PASSCRED, 1);
     if (result < 0) {
         return result;
     }
     // Before 6.5 there is no such option (ENOPROTOOPT) and the announcement's pid has to do.
-    socket_enable(ours->get(), SO_PASSPIDFD);
+    socket_set(ours->get(), SO_PASSPIDFD, 1);
+    socket_refuse_descriptors(ours->get());
     return in_flight->calibrate(ours->get(), theirs->get());
 }
 

@@ -24,6 +24,11 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
+// include/uapi/asm-generic/socket.h.
+#if !defined(SO_PASSRIGHTS)
+#define SO_PASSRIGHTS 83
+#endif
+
 namespace zbq::core {
 
 namespace {
@@ -172,9 +177,12 @@ int socket_pair_seqpacket(unique_fd *first, unique_fd *second) {
     return 0;
 }
 
-int socket_enable(int fd, int option) {
-    const int on = 1;
-    return value_or_errno(setsockopt(fd, SOL_SOCKET, option, &on, sizeof on));
+int socket_set(int fd, int option, int value) {
+    return value_or_errno(setsockopt(fd, SOL_SOCKET, option, &value, sizeof value));
+}
+
+void socket_refuse_descriptors(int fd) {
+    socket_set(fd, SO_PASSRIGHTS, 0); // ENOPROTOOPT before 6.16
 }
 
 int socket_unread_by_peer(int fd, uint32_t *accounted_bytes) {

@@ -66,7 +66,12 @@ int hide_from_children(void *base, uint64_t size);
 // ---- sockets ----
 bool is_unix_socket(int fd, int *type);
 int socket_pair_seqpacket(unique_fd *first, unique_fd *second);
-int socket_enable(int fd, int option);
+int socket_set(int fd, int option, int value);
+
+// A receiver pays for the last close of a descriptor that it was sent, even unread, and that
+// can take as long as the sender likes (SO_LINGER, FUSE). From 6.16 it can refuse them all, with
+// SO_PASSRIGHTS; before, this does nothing.
+void socket_refuse_descriptors(int fd);
 int socket_unread_by_peer(int fd, uint32_t *accounted_bytes);
 bool descriptor_is_open(int fd);
 

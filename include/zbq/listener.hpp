@@ -237,6 +237,14 @@ inline mode_t mode_for(const listener_options &options) {
     return options.users.empty() && options.groups.empty() ? owner : everyone;
 }
 
+// As in the library: a stranger's descriptors are not even received, where the kernel (6.16) can
+// refuse them. Connections inherit it.
+inline void refuse_descriptors(int socket) noexcept {
+    constexpr int passrights = 83; // SO_PASSRIGHTS, include/uapi/asm-generic/socket.h
+    const int off = 0;
+    ::setsockopt(socket, SOL_SOCKET, passrights, &off, sizeof off);
+}
+
 inline unique_fd bind_to(const place &where, mode_t mode) {
     unique_fd listening = make_socket();
     // The file gets the socket's mode less the umask (unix_bind_bsd in the kernel): set before,
@@ -341,6 +349,7 @@ inline listener::listener(unique_fd listening, listener_options options, file ow
         throw error(status::invalid, "descriptor " + std::to_string(fd) +
                                          " is not a listening Unix socket of packets");
     }
+    detail::refuse_descriptors(fd);
     if (!watch_ || !timer_ || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
         ::fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
         detail::throw_errno("watching a socket");

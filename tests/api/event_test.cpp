@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace {
@@ -208,6 +209,25 @@ TEST(EventJoin, OutOfDescriptorsLeavesNothingBehind) {
         EXPECT_EQ(zbq_consumer_event_fd(joined.consumer.get()), ZBQ_ERROR_IO);
     }
     EXPECT_GE(zbq_consumer_event_fd(joined.consumer.get()), 0);
+}
+
+// Descriptors from a consumer: closing one can take as long as the consumer likes.
+TEST(Refusal, DescriptorsTowardsTheProducer) {
+    constexpr int passrights = 83; // SO_PASSRIGHTS
+    const test::socket_pair probe = test::make_sockets();
+    int value = 0;
+    socklen_t size = sizeof value;
+    if (getsockopt(probe.producer_end.get(), SOL_SOCKET, passrights, &value, &size) != 0) {
+        GTEST_SKIP() << "this kernel cannot refuse descriptors (Linux 6.16)";
+    }
+    const auto prod = test::make_producer();
+    const test::joined joined = test::join(prod.get());
+    const char byte = 0;
+    for (const unique_fd *end : {&joined.consumer->side, &joined.consumer->event}) {
+        const int fd = end->get();
+        EXPECT_EQ(zbq::core::send_record(fd, &byte, 1, &fd, 1), -EPERM);
+        EXPECT_EQ(zbq::core::send_record(fd, &byte, 1, nullptr, 0), 1);
+    }
 }
 
 // A producer that shuts the event socket and nothing else: no more will come.

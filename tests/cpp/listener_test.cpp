@@ -2,6 +2,7 @@
 //
 // Both ends of the rendezvous. The producer's thread is this one; whoever connects is a thread
 // or a process.
+#include "scm.hpp"
 #include "support/leaks.hpp"
 #include "support/process.hpp"
 #include "support/sanitizer.hpp"
@@ -230,6 +231,18 @@ TEST_F(Listener, NonsenseIsRefused) {
     }
     EXPECT_TRUE(decided_.empty());
     EXPECT_EQ(ring_.statistics().joined, 0U);
+}
+
+TEST_F(Listener, DescriptorsOfStrangersAreRefused) {
+    constexpr int passrights = 83; // SO_PASSRIGHTS
+    const zbq::listener door(path_);
+    const zbq::unique_fd stranger = dial(path_);
+    if (zbq::detail::int_option(stranger.get(), passrights) < 0) {
+        GTEST_SKIP() << "this kernel cannot refuse descriptors (Linux 6.16)";
+    }
+    const int fd = stranger.get();
+    const char byte = 0;
+    EXPECT_EQ(zbq::core::send_record(fd, &byte, 1, &fd, 1), -EPERM);
 }
 
 TEST_F(Listener, TheOldestOfManyMakesWay) {
