@@ -15,7 +15,7 @@ copy_tree() {
     mkdir "$tree"
     (cd "$root" && git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t "$tree")
     cmake -G Ninja -S "$tree" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-w \
-        -DZBQ_BUILD_TOOLS=OFF -DZBQ_TEST_TIMEOUT=15 >/dev/null
+        -DZBQ_BUILD_TOOLS=OFF -DZBQ_BUILD_EXAMPLES=OFF -DZBQ_TEST_TIMEOUT=15 >/dev/null
 }
 
 run_tests() { # regex
