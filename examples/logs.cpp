@@ -114,8 +114,7 @@ private:
             if (!message) {
                 return message.why();
             }
-            const std::span<const std::byte> bytes = message.payload();
-            const std::string line(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+            const std::string line(zbq::text_of(message.payload()));
             if (message.intact()) { // the copy is whole
                 handle(line);
             }
@@ -178,7 +177,7 @@ public:
     }
 
     void publish(std::string_view line) {
-        while (ring_.try_publish(std::as_bytes(std::span(line))) == zbq::status::again) {
+        while (ring_.try_publish(zbq::bytes_of(line)) == zbq::status::again) {
             wait();
         }
     }

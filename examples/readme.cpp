@@ -5,9 +5,10 @@
 //   c++ -std=c++20 -Iinclude examples/readme.cpp -lzbq
 #include <zbq.hpp>
 
+#include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <exception>
+#include <iostream>
 #include <poll.h>
 #include <sys/wait.h>
 #include <tuple>
@@ -20,11 +21,6 @@ void wait_for(int fd) {
     poll(&polled, 1, -1);
 }
 
-void print(std::span<const std::byte> text) {
-    std::printf("%.*s\n", static_cast<int>(text.size()),
-                reinterpret_cast<const char *>(text.data()));
-}
-
 // README: begin
 void produce() {
     zbq::producer ring;              // a megabyte, for 16 consumers
@@ -34,7 +30,7 @@ void produce() {
         door.serve(ring);
     }
     zbq::reservation room = ring.reserve(5, zbq::never);
-    std::memcpy(room.payload().data(), "hello", 5); // into the ring itself
+    std::ranges::copy(zbq::bytes_of("hello"), room.payload().begin()); // into the ring itself
     std::ignore = room.commit();
 } // the end of the stream
 
@@ -42,7 +38,7 @@ void consume() {
     zbq::consumer reader = zbq::connect("greetings", zbq::never);
     while (reader.wait(zbq::never) == zbq::status::ok) {
         for (const zbq::message_view &message : reader.take_batch()) {
-            print(message.payload()); // where it lies
+            std::cout << zbq::text_of(message.payload()) << std::endl; // where it lies
         }
     }
 }

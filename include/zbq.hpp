@@ -15,3 +15,4 @@
 #include "zbq/listener.hpp"    // listener: newcomers at a name
 #include "zbq/producer.hpp"    // producer, reservation, batch
 #include "zbq/time.hpp"        // deadlines
+#include "zbq/text.hpp"        // payloads that are text

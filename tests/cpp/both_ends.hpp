@@ -11,12 +11,10 @@
 
 namespace test {
 
-inline std::span<const std::byte> bytes(std::string_view text) {
-    return std::as_bytes(std::span(text));
-}
+using zbq::text_of;
 
-inline std::string text_of(std::span<const std::byte> payload) {
-    return {reinterpret_cast<const char *>(payload.data()), payload.size()};
+inline std::span<const std::byte> bytes(std::string_view text) {
+    return zbq::bytes_of(text);
 }
 
 inline void write_text(std::span<std::byte> to, std::string_view text) {

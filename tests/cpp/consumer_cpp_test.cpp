@@ -9,11 +9,16 @@
 #include "both_ends.hpp"
 
 #include <fcntl.h>
+#include <iterator>
 #include <optional>
 #include <poll.h>
+#include <ranges>
 #include <thread>
 
 namespace {
+
+static_assert(std::input_iterator<zbq::message_batch::iterator>);
+static_assert(std::ranges::input_range<zbq::message_batch>);
 
 using test::bytes;
 using test::join;

@@ -22,7 +22,7 @@ void publish_messages(const pub_options &options, input_stream *input, broadcast
         if (!room) {
             return;
         }
-        std::ranges::copy(std::as_bytes(std::span(payload)), room.payload().begin());
+        std::ranges::copy(bytes_of(payload), room.payload().begin());
         if (!ring->commit(std::move(room), payload.size())) {
             return;
         }

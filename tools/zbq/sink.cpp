@@ -32,7 +32,7 @@ void sink::copy(std::span<const std::byte> payload) {
     if (options_.framing == output_framing::length_prefixed) {
         append_length(&output_, payload.size());
     }
-    output_.append(reinterpret_cast<const char *>(payload.data()), payload.size());
+    output_ += text_of(payload);
     const bool ends_line = !payload.empty() && output_.back() == '\n';
     if (options_.framing == output_framing::lines && !ends_line) {
         output_.push_back('\n');
