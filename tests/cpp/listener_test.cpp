@@ -181,7 +181,7 @@ TEST_F(Listener, RemovesItsSocketAndOnlyThat) {
 TEST_F(Listener, MovesWithItsSocket) {
     zbq::listener first(path_);
     zbq::listener second = std::move(first);
-    EXPECT_EQ(first.event_fd(), -1); // NOLINT(bugprone-use-after-move): that is the question
+    EXPECT_EQ(first.event_fd(), -1); // NOLINT(*use-after-move,*Move): that is the question
     first.serve(ring_);
     EXPECT_EQ(connect_to(second, path_), status::ok);
     second = zbq::listener(directory_ + "/y");

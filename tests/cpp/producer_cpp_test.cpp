@@ -149,7 +149,7 @@ TEST_F(Producer, AReservationMoves) {
     zbq::reservation first = ring_.try_reserve(5);
     test::write_text(first.payload(), "moved");
     zbq::reservation second = std::move(first);
-    EXPECT_FALSE(first); // NOLINT(bugprone-use-after-move): that is the question
+    EXPECT_FALSE(first); // NOLINT(*use-after-move,*Move): that is the question
     EXPECT_EQ(first.commit(), status::invalid);
     EXPECT_EQ(second.commit(6), status::invalid); // more than reserved
     EXPECT_TRUE(second);
@@ -330,7 +330,7 @@ TEST_F(Producer, SleepsUntilDescriptorsAreCollected) {
 
 TEST_F(Producer, MovedFromAnswersInvalid) {
     zbq::producer other = std::move(ring_);
-    EXPECT_EQ(ring_.try_publish({}), status::invalid); // NOLINT(bugprone-use-after-move)
+    EXPECT_EQ(ring_.try_publish({}), status::invalid); // NOLINT(*use-after-move,*Move)
     EXPECT_EQ(ring_.publish({}, zbq::never), status::invalid);
     EXPECT_EQ(ring_.try_reserve(1).why(), status::invalid);
     EXPECT_EQ(ring_.try_batch(16).why(), status::invalid);
