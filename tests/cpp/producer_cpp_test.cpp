@@ -204,6 +204,20 @@ TEST_F(Producer, EvictsTheHungWhileItSleeps) {
     EXPECT_STREQ(to_string(hung.eviction()), "stalled");
 }
 
+TEST_F(Producer, EvictsWhoDoesNotCollectWhileItSleeps) {
+    test::start_watchdog();
+    zbq::producer_options options = small();
+    options.stall_timeout = std::chrono::milliseconds(20);
+    options.clog_threshold = UINT64_MAX;
+    zbq::producer ring(options);
+    zbq::consumer hung = join(ring);
+    const auto files = test::numbered_list(200);
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_EQ(ring.publish({}, test::plain(files), zbq::never), status::ok);
+    }
+    EXPECT_EQ(hung.eviction(), zbq::eviction::side_stalled);
+}
+
 // ---- batches ----
 
 TEST_F(Producer, OneCommitForABatch) {
