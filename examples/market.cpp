@@ -5,16 +5,15 @@
 // symbol for itself; so does the source. In the end all books must be the same.
 //
 //   example_market
+#include "child.hpp"
+
 #include <zbq.hpp>
 
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <random>
 #include <span>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <unordered_map>
 #include <vector>
@@ -273,45 +272,26 @@ result follow(zbq::consumer reader, std::chrono::nanoseconds spin) {
     std::printf("reader %d: %lu messages, %zu price levels, digest %016lx\n", getpid(),
                 static_cast<unsigned long>(so_far.messages), own.levels(),
                 static_cast<unsigned long>(so_far.digest));
-    std::fflush(stdout);
     return so_far;
 }
 
-struct child {
-    pid_t pid = -1;
-    zbq::wakeup mode = zbq::wakeup::push;
-    zbq::unique_fd socket; // for the join, and then for the result
+struct reader_process {
+    child process; // whose socket is for the join, and then for the result
+    zbq::wakeup mode;
 };
 
-void require(bool done, const char *what) {
-    if (!done) {
-        std::perror(what);
-        std::exit(1);
-    }
-}
-
-// Before the producer exists: a forked child must have nothing of it.
-child start_reader(zbq::wakeup mode, std::chrono::nanoseconds spin) {
-    std::array<int, 2> ends = {-1, -1};
-    require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0, "socketpair");
-    zbq::unique_fd ours(ends[0]);
-    const zbq::unique_fd theirs(ends[1]);
-    const pid_t pid = fork();
-    require(pid >= 0, "fork");
-    if (pid == 0) {
-        ours.reset();
-        const result found = follow(zbq::consumer(theirs.get(), mode), spin);
-        _exit(write(theirs.get(), &found, sizeof found) == sizeof found ? 0 : 1);
-    }
-    return {pid, mode, std::move(ours)};
+reader_process start_reader(zbq::wakeup mode, std::chrono::nanoseconds spin) {
+    return {child([&](int socket) {
+                const result found = follow(zbq::consumer(socket, mode), spin);
+                return write(socket, &found, sizeof found) == sizeof found ? 0 : 1;
+            }),
+            mode};
 }
 
 bool agrees(const child &reader, std::uint64_t digest) {
     result found;
-    const bool told = read(reader.socket.get(), &found, sizeof found) == sizeof found;
-    int status = 0;
-    return waitpid(reader.pid, &status, 0) == reader.pid && status == 0 && told &&
-           found.messages == messages && found.digest == digest;
+    const bool told = read(reader.socket(), &found, sizeof found) == sizeof found;
+    return reader.wait() == 0 && told && found.messages == messages && found.digest == digest;
 }
 
 int run() {
@@ -324,16 +304,16 @@ int run() {
         zbq::producer_options options;
         options.stall_timeout = std::chrono::seconds(60); // of a machine that may be busy
         zbq::producer ring(options);
-        for (const child &reader : readers) {
-            ring.admit(reader.socket.get(), reader.mode);
+        for (const reader_process &reader : readers) {
+            ring.admit(reader.process.socket(), reader.mode);
         }
         digest = replay(ring);
     } // the end of the stream
     std::printf("source: %zu messages, digest %016lx\n", messages,
                 static_cast<unsigned long>(digest));
     bool right = digest != 0;
-    for (const child &reader : readers) {
-        right = agrees(reader, digest) && right;
+    for (const reader_process &reader : readers) {
+        right = agrees(reader.process, digest) && right;
     }
     std::puts(right ? "all books agree" : "the books DIFFER");
     return right ? 0 : 1;

@@ -5,11 +5,12 @@
 // Then the proof that the filter is real: a second reader tries to open a file and is killed.
 //
 //   example_sandbox
+#include "child.hpp"
+
 #include <zbq.hpp>
 
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/audit.h>
@@ -19,9 +20,7 @@
 #include <string>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
 
@@ -77,13 +76,6 @@ std::vector<sock_filter> make_filter() {
 }
 
 // ---- the way in ----
-
-void require(bool done, const char *what) {
-    if (!done) {
-        std::perror(what);
-        std::exit(1);
-    }
-}
 
 void drop_privileges() {
     constexpr uid_t nobody = 65534;
@@ -147,37 +139,10 @@ int read_in_sandbox(int socket, bool misbehave) {
     }
     const std::uint64_t right = read_to_the_end(reader);
     std::printf("the reader in the sandbox read %lu messages\n", static_cast<unsigned long>(right));
-    std::fflush(stdout);
     return right == messages && reader.ending() == zbq::ending::closed ? 0 : 1;
 }
 
 // ---- the host ----
-
-struct child {
-    pid_t pid;
-    zbq::unique_fd socket;
-};
-
-// Before the producer exists: a forked child must have nothing of it.
-child start_reader(bool misbehave) {
-    int ends[2] = {-1, -1};
-    require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
-    zbq::unique_fd ours(ends[0]);
-    const zbq::unique_fd theirs(ends[1]);
-    const pid_t pid = fork();
-    require(pid >= 0, "fork");
-    if (pid == 0) {
-        ours.reset();
-        _exit(read_in_sandbox(theirs.get(), misbehave));
-    }
-    return {pid, std::move(ours)};
-}
-
-int wait_for(const child &reader) {
-    int status = 0;
-    require(waitpid(reader.pid, &status, 0) == reader.pid, "waitpid");
-    return status;
-}
 
 bool publish_all(zbq::producer &ring) {
     std::vector<std::uint64_t> payload;
@@ -191,17 +156,17 @@ bool publish_all(zbq::producer &ring) {
 }
 
 int run() {
-    const child good = start_reader(false);
-    const child bad = start_reader(true);
+    const child good([](int socket) { return read_in_sandbox(socket, false); });
+    const child bad([](int socket) { return read_in_sandbox(socket, true); });
     zbq::producer_options options;
     options.stall_timeout = std::chrono::seconds(60); // of a machine that may be busy
     std::optional<zbq::producer> ring(options);
-    ring->admit(good.socket.get());
-    ring->admit(bad.socket.get());
+    ring->admit(good.socket());
+    ring->admit(bad.socket());
     const bool published = publish_all(*ring);
     ring.reset(); // the end of the stream
-    const int good_status = wait_for(good);
-    const int bad_status = wait_for(bad);
+    const int good_status = good.wait();
+    const int bad_status = bad.wait();
     const bool killed = WIFSIGNALED(bad_status) && WTERMSIG(bad_status) == SIGSYS;
     std::printf("the reader that tried to open a file was %s\n",
                 killed ? "killed by the filter" : "not killed");

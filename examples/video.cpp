@@ -5,17 +5,15 @@
 // them is slow, and the source waits for it.
 //
 //   example_video
+#include "child.hpp"
+
 #include <zbq.hpp>
 
-#include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <fcntl.h>
 #include <span>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -62,13 +60,6 @@ private:
 };
 
 // ---- the source ----
-
-void require(bool done, const char *what) {
-    if (!done) {
-        std::perror(what);
-        std::exit(1);
-    }
-}
 
 // Sealed when it is painted: nobody can change, shrink or grow it any more.
 zbq::unique_fd make_frame(std::uint32_t number) {
@@ -154,52 +145,28 @@ int read_all(int socket, std::chrono::milliseconds slowness) {
     }
     std::printf("reader %d: %u frames of %ux%u, every pixel right%s\n", getpid(), number,
                 format.width, format.height, slowness.count() != 0 ? " (slow)" : "");
-    std::fflush(stdout);
     return number == frames && reader.ending() == zbq::ending::closed ? 0 : 1;
-}
-
-// ---- both ----
-
-struct child {
-    pid_t pid = -1;
-    zbq::unique_fd socket;
-};
-
-// Before the producer exists: a forked child must have nothing of it.
-child start_reader(std::chrono::milliseconds slowness) {
-    std::array<int, 2> ends = {-1, -1};
-    require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0, "socketpair");
-    zbq::unique_fd ours(ends[0]);
-    const zbq::unique_fd theirs(ends[1]);
-    const pid_t pid = fork();
-    require(pid >= 0, "fork");
-    if (pid == 0) {
-        ours.reset();
-        _exit(read_all(theirs.get(), slowness));
-    }
-    return {pid, std::move(ours)};
 }
 
 int run() {
     std::vector<child> children;
     children.reserve(readers);
     for (int i = 0; i < readers; ++i) {
-        children.push_back(start_reader(std::chrono::milliseconds(i == 0 ? 3 : 0)));
+        const std::chrono::milliseconds slowness(i == 0 ? 3 : 0);
+        children.emplace_back([&](int socket) { return read_all(socket, slowness); });
     }
     bool right = false;
     {
         zbq::producer_options options;
         options.stall_timeout = std::chrono::seconds(60); // of a machine that may be busy
         zbq::producer ring(options);
-        for (child &reader : children) {
-            ring.admit(reader.socket.get());
-            reader.socket.reset();
+        for (const child &reader : children) {
+            ring.admit(reader.socket());
         }
         right = publish_all(ring);
     } // the end of the stream
     for (const child &reader : children) {
-        int status = 0;
-        right = waitpid(reader.pid, &status, 0) == reader.pid && status == 0 && right;
+        right = reader.wait() == 0 && right;
     }
     return right ? 0 : 1;
 }

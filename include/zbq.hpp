@@ -4,7 +4,7 @@
 ///
 /// Set-up throws zbq::error, a std::system_error. What runs for each message is noexcept
 /// and gives an empty object or a zbq::status. Handles are move-only and belong to one thread
-/// at a time. The parts, in the order in which to read them:
+/// at a time. The parts:
 #pragma once
 
 #include "zbq/channel.hpp"     // typed producer and consumer
@@ -14,5 +14,5 @@
 #include "zbq/error.hpp"       // status, error
 #include "zbq/listener.hpp"    // listener: newcomers at a name
 #include "zbq/producer.hpp"    // producer, reservation, batch
-#include "zbq/time.hpp"        // deadlines
 #include "zbq/text.hpp"        // payloads that are text
+#include "zbq/time.hpp"        // deadlines

@@ -18,11 +18,6 @@ namespace {
 
 using test::unique_fd;
 
-bool readable(int fd) {
-    pollfd polled = {fd, POLLIN, 0};
-    return poll(&polled, 1, 0) == 1;
-}
-
 class Event : public testing::Test {
 protected:
     void SetUp() override {
@@ -54,62 +49,62 @@ TEST_F(Event, OneDescriptorForPushModeOnly) {
 }
 
 TEST_F(Event, ReadableFromTheStartAndClearedByLooking) {
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
 }
 
 TEST_F(Event, ReadableUntilAllIsRead) {
     drain();
     ASSERT_TRUE(publish());
     ASSERT_TRUE(publish());
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     std::string payload;
     EXPECT_EQ(test::read_one(cons_, &payload), ZBQ_OK);
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(test::read_one(cons_, &payload), ZBQ_OK);
     EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     ASSERT_TRUE(publish());
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
 }
 
 TEST_F(Event, AlsoForTheBatchCall) {
     zbq_msg_view view = {};
     EXPECT_EQ(zbq_consumer_next(cons_, &view), ZBQ_ERROR_AGAIN);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     ASSERT_TRUE(publish());
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(zbq_consumer_next(cons_, &view), ZBQ_OK);
     EXPECT_EQ(zbq_consumer_next(cons_, &view), ZBQ_ERROR_AGAIN);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
 }
 
 TEST_F(Event, ReadableForDescriptors) {
     EXPECT_EQ(test::collect(cons_, 1).result, ZBQ_ERROR_AGAIN);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(test::collect(cons_, 1).result, ZBQ_OK);
     EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
 }
 
 // Descriptors that nobody has collected yet do not keep it readable.
 TEST_F(Event, QuietWhileDescriptorsWait) {
     ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
     EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     ASSERT_TRUE(publish());
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
 }
 
 TEST_F(Event, ReadableAtTheEndAndItStaysSo) {
     drain();
     prod_.reset();
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(drain(), ZBQ_ERROR_NOENT);
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(zbq_consumer_ending(cons_, nullptr), ZBQ_ENDING_CLOSED);
 }
 
@@ -117,7 +112,7 @@ TEST_F(Event, ReadableAtAnEviction) {
     drain();
     zbq::core::tail_publish(zbq_consumer_meta(cons_), 8);
     ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(drain(), ZBQ_ERROR_NOENT);
     uint32_t reason = 0;
     EXPECT_EQ(zbq_consumer_ending(cons_, &reason), ZBQ_ENDING_EVICTED);
@@ -147,7 +142,7 @@ TEST_F(Event, TheOtherWayToWaitWorksToo) {
     EXPECT_EQ(zbq_consumer_wait(cons_, zbq_consumer_get_futex_token(cons_), 1), ZBQ_ERROR_AGAIN);
     EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN); // arms it again
     ASSERT_TRUE(publish());
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
 }
 
 // One bell for a consumer that waits, however much is committed; none for one that does not.
@@ -245,6 +240,18 @@ TEST(EventJoin, AnAbandonedConsumerIsAtTheEnd) {
     EXPECT_EQ(zbq_consumer_ending(cons.get(), nullptr), ZBQ_ENDING_PRODUCER_DIED);
 }
 
+// Sleeps on the event descriptor for what the next look gives.
+int wait_for_more(zbq_consumer *cons) {
+    std::string payload;
+    int result = ZBQ_ERROR_AGAIN;
+    while (result == ZBQ_ERROR_AGAIN) {
+        pollfd polled = {zbq_consumer_event_fd(cons), POLLIN, 0};
+        EXPECT_EQ(poll(&polled, 1, -1), 1);
+        result = test::read_one(cons, &payload);
+    }
+    return result;
+}
+
 TEST(EventDeath, TheProducersDeathIsAnEvent) {
     test::start_watchdog();
     const test::socket_pair sockets = test::make_sockets();
@@ -260,19 +267,13 @@ TEST(EventDeath, TheProducersDeathIsAnEvent) {
     zbq_consumer *cons = nullptr;
     ASSERT_EQ(zbq_consumer_join(sockets.consumer_end.get(), ZBQ_WAKEUP_PUSH, &cons), ZBQ_OK);
     const test::consumer_ptr owner(cons);
-    const int fd = zbq_consumer_event_fd(cons);
+    ASSERT_GE(zbq_consumer_event_fd(cons), 0);
     std::string payload;
     while (test::read_one(cons, &payload) != ZBQ_OK) {
     }
     ASSERT_EQ(test::read_one(cons, &payload), ZBQ_ERROR_AGAIN);
     producer.kill();
-    int result = ZBQ_ERROR_AGAIN;
-    while (result == ZBQ_ERROR_AGAIN) {
-        pollfd polled = {fd, POLLIN, 0};
-        ASSERT_EQ(poll(&polled, 1, -1), 1);
-        result = test::read_one(cons, &payload);
-    }
-    EXPECT_EQ(result, ZBQ_ERROR_NOENT);
+    EXPECT_EQ(wait_for_more(cons), ZBQ_ERROR_NOENT);
     EXPECT_EQ(zbq_consumer_ending(cons, nullptr), ZBQ_ENDING_PRODUCER_DIED);
 }
 
@@ -298,18 +299,12 @@ TEST(EventDeath, ThoughAForkedChildLivesOn) {
     zbq_consumer *cons = nullptr;
     ASSERT_EQ(zbq_consumer_join(sockets.consumer_end.get(), ZBQ_WAKEUP_PUSH, &cons), ZBQ_OK);
     const test::consumer_ptr owner(cons);
-    const int fd = zbq_consumer_event_fd(cons);
+    ASSERT_GE(zbq_consumer_event_fd(cons), 0);
     const auto heir = static_cast<pid_t>(child_pid.receive());
     std::string payload;
     ASSERT_EQ(test::read_one(cons, &payload), ZBQ_ERROR_AGAIN);
     producer.kill();
-    int result = ZBQ_ERROR_AGAIN;
-    while (result == ZBQ_ERROR_AGAIN) {
-        pollfd polled = {fd, POLLIN, 0};
-        ASSERT_EQ(poll(&polled, 1, -1), 1);
-        result = test::read_one(cons, &payload);
-    }
-    EXPECT_EQ(result, ZBQ_ERROR_NOENT);
+    EXPECT_EQ(wait_for_more(cons), ZBQ_ERROR_NOENT);
     kill(heir, SIGKILL);
 }
 

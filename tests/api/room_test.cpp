@@ -20,11 +20,6 @@ namespace {
 // Longer than any test: then a descriptor becomes readable by a ring or not at all.
 constexpr uint64_t an_hour = 3'600'000 * test::ms;
 
-bool readable(int fd) {
-    pollfd polled = {fd, POLLIN, 0};
-    return poll(&polled, 1, 0) == 1;
-}
-
 class Room : public testing::Test {
 protected:
     void SetUp() override {
@@ -59,23 +54,23 @@ TEST_F(Room, OneDescriptor) {
 
 // What was refused before the descriptor was asked for, asked nobody to ring.
 TEST_F(Room, ReadableFromTheStart) {
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
 }
 
 TEST_F(Room, ReadableOnceTheSlowestHasReleasedWhatWasAsked) {
     test::fill(prod_.get());
     EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     release(first_.consumer.get(), 3); // 48 of 64 bytes
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     release(first_.consumer.get(), 1);
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN); // there is the other one
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     release(second_.consumer.get(), 100);
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(reserve(64), ZBQ_OK);
 }
 
@@ -83,23 +78,23 @@ TEST_F(Room, NobodyRingsWhenNothingIsAwaited) {
     test::fill(prod_.get()); // to the first attempt in vain
     release(first_.consumer.get(), 10);
     release(second_.consumer.get(), 10);
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     ASSERT_TRUE(test::publish(prod_.get(), "x"));
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     release(first_.consumer.get(), 10);
     release(second_.consumer.get(), 10);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
 }
 
 TEST_F(Room, AScanClearsWhatNobodyAwaits) {
     zbq::core::event_ring(first_.consumer->event.get());
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     second_.consumer.reset();
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
 }
 
 TEST_F(Room, NobodyRingsAnyMoreOnceThereIsRoom) {
@@ -122,10 +117,10 @@ TEST_F(Room, ForQueryToo) {
     ASSERT_TRUE(zbq_producer_commit(prod_.get(), test::page, ZBQ_COMMIT_NONE));
     EXPECT_EQ(zbq_producer_query(prod_.get()).max_bytes, 0U);
     silence_timer();
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     release(first_.consumer.get(), 1);
     release(second_.consumer.get(), 1);
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(zbq_producer_query(prod_.get()).max_bytes, 16U);
 }
 
@@ -144,9 +139,9 @@ TEST_F(Room, ReadableWhenAConsumerLeaves) {
     test::fill(prod_.get());
     release(second_.consumer.get(), 10);
     EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     first_.consumer.reset();
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(reserve(64), ZBQ_OK);
     EXPECT_EQ(test::stats(prod_.get()).evicted[ZBQ_EVICTION_DEAD], 1U);
 }
@@ -158,7 +153,7 @@ TEST_F(Room, OnlyAWaitWatchesANewcomer) {
     release(second_.consumer.get(), 10);
     EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
     release(third.consumer.get(), 10);
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(reserve(64), ZBQ_OK);
 }
 
@@ -174,10 +169,10 @@ uint64_t fill_side(zbq_producer *prod) {
 TEST_F(Room, ReadableWhenDescriptorsAreCollected) {
     const uint64_t refused = fill_side(prod_.get());
     silence_timer();
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
     zbq_consumer *cons = first_.consumer.get();
     EXPECT_EQ(test::collect(cons, 1).result, ZBQ_OK);
-    EXPECT_TRUE(readable(fd_));
+    EXPECT_TRUE(test::readable(fd_));
     uint64_t next = 2;
     while (test::broadcast(prod_.get(), refused) == ZBQ_ERROR_AGAIN) {
         silence_timer();
@@ -190,7 +185,7 @@ TEST_F(Room, NobodyRingsForDescriptorsThatNobodyAwaits) {
     EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
     ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
     EXPECT_EQ(test::collect(first_.consumer.get(), 1).result, ZBQ_OK);
-    EXPECT_FALSE(readable(fd_));
+    EXPECT_FALSE(test::readable(fd_));
 }
 
 // One that rings without having been asked is flooding.

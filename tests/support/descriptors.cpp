@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,6 +19,11 @@ std::uint64_t number_of(int fd) {
     std::uint64_t number = 0;
     EXPECT_EQ(pread(fd, &number, sizeof number, 0), static_cast<ssize_t>(sizeof number));
     return number;
+}
+
+bool readable(int fd) {
+    pollfd polled = {fd, POLLIN, 0};
+    return poll(&polled, 1, 0) == 1;
 }
 
 std::vector<unique_fd> numbered_list(std::size_t count) {

@@ -14,6 +14,9 @@ namespace test {
 unique_fd numbered(std::uint64_t number);
 std::uint64_t number_of(int fd);
 
+// Whether a poll returns at once.
+bool readable(int fd);
+
 std::vector<unique_fd> numbered_list(std::size_t count);
 std::vector<int> plain(const std::vector<unique_fd> &fds);
 
