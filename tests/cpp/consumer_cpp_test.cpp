@@ -100,8 +100,8 @@ TEST_F(Consumer, AMessageMoves) {
     publish("two");
     zbq::message first = reader_.try_next();
     zbq::message second = std::move(first);
-    EXPECT_FALSE(first); // NOLINT(*use-after-move,*Move): that is the question
-    EXPECT_EQ(first.why(), status::invalid);
+    EXPECT_FALSE(first);                     // NOLINT(*use-after-move,*Move): that is the question
+    EXPECT_EQ(first.why(), status::invalid); // NOLINT(*Move): and this
     EXPECT_EQ(text_of(second.payload()), "one");
     second = reader_.try_next(); // lets go of "one"
     EXPECT_EQ(slowest(), 32U);
