@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+//
+// zbq, through its C++ interface.
+#pragma once
+
+#include "../link.hpp"
+
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <optional>
+#include <sys/socket.h>
+#include <system_error>
+#include <tuple>
+#include <vector>
+#include <zbq.hpp>
+
+namespace bench {
+
+class zbq_ring {
+public:
+    static constexpr const char *name = "zbq";
+
+    explicit zbq_ring(const link_options &options) : options_(options) {
+        for (unsigned i = 0; i < options.receivers; ++i) {
+            std::array<int, 2> ends = {-1, -1};
+            if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+                throw std::system_error(errno, std::generic_category(), "socketpair");
+            }
+            sender_ends_.emplace_back(ends[0]);
+            receiver_ends_.emplace_back(ends[1]);
+        }
+    }
+
+    void become_sender() {
+        zbq::producer_options producer;
+        producer.capacity = std::bit_ceil(std::max<std::size_t>(
+            1U << 20U, 8 * zbq::producer::size_of(options_.size)));
+        producer.stall_timeout = {};
+        producer.max_consumers = options_.receivers;
+        producer_.emplace(producer);
+        for (const zbq::unique_fd &end : sender_ends_) {
+            producer_->admit(end.get(), mode());
+        }
+    }
+    void become_receiver(unsigned index) {
+        consumer_.emplace(receiver_ends_.at(index).get(), mode());
+    }
+
+    void send(std::size_t size, std::uint64_t number) {
+        if (options_.batch == 1) {
+            zbq::reservation room = producer_->try_reserve(size);
+            while (!room) {
+                wait_for_room();
+                room = producer_->try_reserve(size);
+            }
+            fill(room.payload().data(), size, number);
+            std::ignore = room.commit();
+            return;
+        }
+        std::span<std::byte> place = batch_.add(size);
+        if (place.data() == nullptr) {
+            flush();
+            const std::uint64_t bytes = options_.batch * zbq::producer::size_of(size);
+            while (!(batch_ = producer_->try_batch(bytes))) {
+                wait_for_room();
+            }
+            place = batch_.add(size);
+        }
+        fill(place.data(), size, number);
+    }
+    void flush() { std::ignore = batch_.commit(); }
+
+    template <typename Visit>
+    void receive(const Visit &visit) {
+        if (options_.sleeping) {
+            std::ignore = consumer_->wait(zbq::never);
+        }
+        zbq::message_batch batch = consumer_->take_batch();
+        for (const zbq::message_view &message : batch) {
+            visit(message.payload());
+        }
+        if (batch.visited() == 0) {
+            pause_processor();
+        }
+    }
+
+private:
+    [[nodiscard]] zbq::wakeup mode() const {
+        return zbq::wakeup::push;
+    }
+    void wait_for_room() {
+        if (options_.oversubscribed) {
+            std::ignore = producer_->wait_for_room(zbq::never);
+        } else {
+            pause_processor();
+        }
+    }
+
+    link_options options_;
+    std::vector<zbq::unique_fd> sender_ends_;
+    std::vector<zbq::unique_fd> receiver_ends_;
+    std::optional<zbq::producer> producer_;
+    std::optional<zbq::consumer> consumer_;
+    zbq::batch batch_;
+};
+
+} // namespace bench
