@@ -178,6 +178,12 @@ TEST_F(Listener, RemovesItsSocketAndOnlyThat) {
     EXPECT_EQ(thrown_by([&] { const zbq::listener door(path_); }), status::refused);
 }
 
+TEST_F(Listener, OfAnotherThatListensIsLeftAlone) {
+    zbq::listener door(path_);
+    EXPECT_EQ(thrown_by([&] { const zbq::listener second(path_); }), status::io);
+    EXPECT_EQ(connect_to(door, path_), status::ok);
+}
+
 TEST_F(Listener, MovesWithItsSocket) {
     zbq::listener first(path_);
     zbq::listener second = std::move(first);
@@ -259,6 +265,19 @@ TEST_F(Listener, TheOldestOfManyMakesWay) {
     EXPECT_FALSE(was_dropped(strangers[2]));
     EXPECT_FALSE(is_ready(door));
     EXPECT_EQ(connect_to(door, path_), status::ok);
+}
+
+TEST_F(Listener, TheFirstWordsMayComeLater) {
+    zbq::listener_options options;
+    options.patience = std::chrono::hours(1);
+    zbq::listener door(path_, options);
+    const zbq::unique_fd stranger = dial(path_);
+    serve_when_ready(door);
+    EXPECT_FALSE(is_ready(door));
+    ASSERT_EQ(send(stranger.get(), "x", 1, 0), 1);
+    serve_when_ready(door);
+    char answer[8] = {};
+    EXPECT_EQ(recv(stranger.get(), answer, sizeof answer, MSG_DONTWAIT), 8);
 }
 
 TEST_F(Listener, TheSlowAreDropped) {

@@ -25,15 +25,15 @@ public:
 
     void send(std::size_t size, std::uint64_t number) {
         std::uint64_t at = head_ & (capacity_ - 1);
-        if (at + slot_ > capacity_) { // what is left up to the end stays empty
-            head_ += capacity_ - at;
-            at = 0;
-        }
-        while (head_ + slot_ - tail_ > capacity_) {
+        // What is left up to the end stays empty.
+        const std::uint64_t skipped = at + slot_ > capacity_ ? capacity_ - at : 0;
+        while (head_ + skipped + slot_ - tail_ > capacity_) {
             publish_head();
             pause_processor();
             tail_ = ends_->tail.load(std::memory_order_acquire);
         }
+        head_ += skipped;
+        at = skipped != 0 ? 0 : at;
         std::memcpy(data_.get() + at, &size, sizeof size);
         fill(data_.get() + at + header, size, number);
         head_ += slot_;
