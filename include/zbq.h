@@ -103,7 +103,8 @@ typedef enum zbq_wakeup_mode ZBQ_ENUM_INT {
 /** For zbq_producer_commit. */
 typedef enum zbq_commit_flags ZBQ_ENUM_INT {
     ZBQ_COMMIT_NONE = 0,      /**< nothing beside publishing */
-    ZBQ_COMMIT_FORCE_SCAN = 1 /**< run zbq_producer_scan after publishing */
+    ZBQ_COMMIT_FORCE_SCAN = 1, /**< run zbq_producer_scan after publishing */
+    ZBQ_COMMIT_KEEP = 2 /**< what is left of the run stays open, for the next commit */
 } zbq_commit_flags;
 
 /** Why a consumer lost its slot. */
@@ -494,6 +495,14 @@ ZBQ_API int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out);
 /** As zbq_consumer_peek, for the message after the one this call last gave; starts
  * at the tail. Walks a batch that a single zbq_consumer_publish then releases. */
 ZBQ_API int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out);
+
+/** As zbq_consumer_next, for all messages that are there, up to `most`: one call and
+ * one look at the eviction mark for many messages.
+ *
+ * @return how many views were written, at least 1; or a zbq_error as zbq_consumer_next,
+ *     also ZBQ_ERROR_INVALID for a `most` of 0
+ */
+ZBQ_API int zbq_consumer_next_batch(zbq_consumer *cons, zbq_msg_view *out, uint16_t most);
 
 /** Whether the consumer still has its slot. Called after reading a message's
  * bytes, true means that they were whole: the producer marks an evicted consumer

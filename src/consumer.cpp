@@ -22,6 +22,13 @@ void refresh_head(const zbq_consumer *cons) {
     }
 }
 
+// For one who looks again and again: the next message's first lines then travel together with
+// the head's, not after it.
+void prefetch_next(const zbq_consumer *cons) {
+    __builtin_prefetch(cons->ring + cons->cursor.position);
+    __builtin_prefetch(cons->ring + cons->cursor.position + 64);
+}
+
 bool is_evicted(const zbq_consumer *cons) {
     return eviction_check_after_reading(cons->page) != ZBQ_EVICTION_NONE;
 }
@@ -45,6 +52,7 @@ int look_past_known_head(const zbq_consumer *cons, uint64_t offset) {
     if (cons->head != offset) {
         return ZBQ_OK;
     }
+    prefetch_next(cons);
     return ended ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
 }
 
@@ -108,6 +116,32 @@ int view_at(zbq_consumer *cons, const place &at, zbq_msg_view *out) {
     }
     *out = {header, header + 1, payload_len, at.offset, header_size + payload_len};
     return ZBQ_OK;
+}
+
+int walk(zbq_consumer *cons, zbq_msg_view *out) {
+    const int result = view_at(cons, cons->cursor, out);
+    if (result == ZBQ_OK) {
+        cons->cursor.advance_to(round_up(out->logical_offset + out->total_len), cons->capacity);
+    }
+    return result;
+}
+
+// As far as whole messages are known to be there. One that does not fit is for the next walk
+// to judge, which knows whether this consumer was evicted.
+uint16_t walk_known(zbq_consumer *cons, zbq_msg_view *out, uint16_t most) {
+    uint16_t count = 0;
+    place at = cons->cursor;
+    while (count < most && at.offset != cons->head) {
+        const auto *header = reinterpret_cast<const zbq_msg_header *>(cons->ring + at.position);
+        const uint64_t payload_len = payload_length_once(header);
+        if (!message_fits(at.offset, payload_len, cons->head)) {
+            break;
+        }
+        out[count++] = {header, header + 1, payload_len, at.offset, header_size + payload_len};
+        at.advance_to(at.offset + round_up(header_size + payload_len), cons->capacity);
+    }
+    cons->cursor = at;
+    return count;
 }
 
 // ---- descriptors ----
@@ -239,6 +273,9 @@ uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons) {
         return 0;
     }
     refresh_head(cons);
+    if (cons->head == cons->cursor.offset) {
+        prefetch_next(cons);
+    }
     return cons->head;
 }
 
@@ -253,11 +290,19 @@ int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out) {
     if (cons == nullptr || out == nullptr) {
         return ZBQ_ERROR_INVALID;
     }
-    const int result = view_at(cons, cons->cursor, out);
-    if (result == ZBQ_OK) {
-        cons->cursor.advance_to(round_up(out->logical_offset + out->total_len), cons->capacity);
+    return walk(cons, out);
+}
+
+int zbq_consumer_next_batch(zbq_consumer *cons, zbq_msg_view *out, uint16_t most) {
+    if (cons == nullptr || out == nullptr || most == 0) {
+        return ZBQ_ERROR_INVALID;
     }
-    return result;
+    const int first = walk(cons, out);
+    if (first != ZBQ_OK) {
+        return first;
+    }
+    const int count = 1 + walk_known(cons, out + 1, static_cast<uint16_t>(most - 1));
+    return is_evicted(cons) ? int{ZBQ_ERROR_NOENT} : count; // the lengths may not be any
 }
 
 bool zbq_consumer_valid(const zbq_consumer *cons) {

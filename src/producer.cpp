@@ -394,7 +394,8 @@ bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes, zbq_commit_
         !is_aligned(written_bytes)) {
         return false;
     }
-    prod->run_open = false;
+    prod->run_bytes -= written_bytes;
+    prod->run_open = (flags & ZBQ_COMMIT_KEEP) != 0 && prod->run_bytes != 0;
     if (written_bytes != 0) {
         advance_head(prod, written_bytes);
         end_wait_for_room(prod);

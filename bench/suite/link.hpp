@@ -12,10 +12,10 @@
 namespace bench {
 
 struct link_options {
-    std::size_t size = 64;     // bytes of each message's payload
-    unsigned batch = 1;        // messages for each commit, where there is such a thing
+    std::size_t size = 64; // bytes of each message's payload
+    unsigned batch = 1;    // messages for each commit, where there is such a thing
     unsigned receivers = 1;
-    bool sleeping = false;     // receivers sleep while there is nothing
+    bool sleeping = false;       // receivers sleep while there is nothing
     bool oversubscribed = false; // more processes than processors: do not spin
 };
 

@@ -42,8 +42,8 @@ private:
             there_.flush();
             result.errors += receive(&back_) == number ? 0 : 1;
         }
-        result.figure = nanoseconds(clock::now() - start).count() /
-                        static_cast<double>(result.messages);
+        result.figure =
+            nanoseconds(clock::now() - start).count() / static_cast<double>(result.messages);
         return result;
     }
 
@@ -99,8 +99,8 @@ public:
                 last = (number & last_of_slice) != 0;
             }
         }
-        result.figure = nanoseconds(clock::now() - start).count() /
-                        static_cast<double>(result.messages);
+        result.figure =
+            nanoseconds(clock::now() - start).count() / static_cast<double>(result.messages);
         return result;
     }
 

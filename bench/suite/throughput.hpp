@@ -48,8 +48,8 @@ private:
                 std::this_thread::yield();
             }
         }
-        result.figure = static_cast<double>(result.messages) * 1e9 /
-                        nanoseconds(clock::now() - start).count();
+        result.figure =
+            static_cast<double>(result.messages) * 1e9 / nanoseconds(clock::now() - start).count();
         return result;
     }
 
@@ -58,9 +58,8 @@ private:
         bool last = false;
         while (!last) {
             link_.receive([&](std::span<const std::byte> payload) {
-                const std::uint64_t number = payload.size() == options_.size
-                                                 ? number_of(payload.data())
-                                                 : 0;
+                const std::uint64_t number =
+                    payload.size() == options_.size ? number_of(payload.data()) : 0;
                 last = (number & last_of_slice) != 0;
                 const bool right = (number & ~last_of_slice) == ++number_ && holds(payload, number);
                 result.errors += right ? 0 : 1;

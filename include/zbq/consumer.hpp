@@ -7,6 +7,7 @@
 #include "shared_state.hpp"
 #include "time.hpp"
 
+#include <array>
 #include <cstddef>
 #include <ctime>
 #include <iterator>
@@ -25,32 +26,37 @@ struct consumer_state {
     ~consumer_state() { zbq_consumer_destroy(handle); }
 
     zbq_consumer *handle = nullptr;
-    unsigned references = 0; // the consumer, and all messages and batches that live
-    unsigned held = 0;       // messages and batches that hold room of the ring
+    unsigned references = 0;       // the consumer, and all messages and batches that live
+    std::uint64_t batch_bytes = 0; // a batch visits no message that starts further on
+    unsigned held = 0;             // messages and batches that hold room of the ring
     bool push = false;
-    bool has_ahead = false;
-    zbq_msg_view ahead = {};       // found by a wait, for the next to take
+    static constexpr std::uint16_t most_ahead = 16;
+    std::array<zbq_msg_view, most_ahead> ahead; // known to be there, not taken yet
+    std::uint16_t next_ahead = 0;
+    std::uint16_t end_ahead = 0;
     std::uint64_t cursor = 0;      // all below it was taken
     std::uint64_t released_to = 0; // of what was let go, the highest end
 
     status look_ahead() noexcept {
-        if (!has_ahead) {
-            const int result = zbq_consumer_next(handle, &ahead);
-            has_ahead = result == ZBQ_OK;
-            return static_cast<status>(result);
+        if (next_ahead != end_ahead) {
+            return status::ok;
         }
-        return status::ok;
+        const int result = zbq_consumer_next_batch(handle, ahead.data(), most_ahead);
+        next_ahead = 0;
+        end_ahead = result > 0 ? static_cast<std::uint16_t>(result) : 0;
+        return result > 0 ? status::ok : static_cast<status>(result);
     }
 
-    status take_next(zbq_msg_view *view) noexcept {
-        const int result = has_ahead ? ZBQ_OK : zbq_consumer_next(handle, view);
-        if (std::exchange(has_ahead, false)) {
-            *view = ahead;
-        }
-        if (result == ZBQ_OK) {
-            cursor = end_of(*view);
-        }
-        return static_cast<status>(result);
+    // The last look found less than it could take.
+    bool knows_no_more() const noexcept {
+        return next_ahead == end_ahead && end_ahead < most_ahead;
+    }
+
+    // After look_ahead found something.
+    const zbq_msg_view &take() noexcept {
+        const zbq_msg_view &view = ahead[next_ahead++];
+        cursor = end_of(view);
+        return view;
     }
 
     static std::uint64_t end_of(const zbq_msg_view &view) noexcept {
@@ -186,7 +192,7 @@ private:
     bool collected_ = false;
 };
 
-/// What was there at one moment: a range of message_view to go through once. When it goes, the
+/// Messages that are there: a range of message_view to go through once. When it goes, the
 /// producer gets back the room of all that was visited, in one go.
 ///
 ///     for (const zbq::message_view &message : consumer.take_batch()) { ... }
@@ -247,7 +253,7 @@ public:
     }
     /// How many were visited.
     [[nodiscard]] std::size_t visited() const noexcept { return visited_; }
-    /// Why it ended: ok (it gave all that was there at its start), or as message::why.
+    /// Why it ended: ok (it gave what was there, or as many as it may), or as message::why.
     [[nodiscard]] status why() const noexcept { return why_; }
 
     /// Takes the descriptors of the message being visited, as message::take_descriptors. Those
@@ -261,7 +267,6 @@ private:
         if (state_) {
             state_->hold();
             begin_ = end_ = state_->cursor;
-            limit_ = zbq_consumer_acquire_head(state_->handle);
         } else {
             why_ = status::invalid;
         }
@@ -270,19 +275,22 @@ private:
     void advance() noexcept {
         started_ = true;
         done_ = true;
-        if (why_ != status::ok || visited_ == most_) {
+        if (why_ != status::ok || visited_ == most_ || end_ - begin_ >= state_->batch_bytes) {
             return;
         }
-        const bool more = state_->cursor < limit_;
-        zbq_msg_view view = {};
-        const status result = more || visited_ == 0 ? state_->take_next(&view) : status::ok;
-        if (result != status::ok) {
-            why_ = result;
-        } else if (more || visited_ == 0) {
-            current_ = message_view(view);
+        // Not again for what has come meanwhile: each look at the head takes its cache line
+        // from the producer.
+        if (visited_ != 0 && state_->knows_no_more()) {
+            return;
+        }
+        why_ = state_->look_ahead();
+        if (why_ == status::ok) {
+            current_ = message_view(state_->take());
             end_ = state_->cursor;
             ++visited_;
             done_ = false;
+        } else if (why_ == status::again && visited_ != 0) {
+            why_ = status::ok;
         }
     }
 
@@ -290,7 +298,6 @@ private:
     message_view current_;
     std::uint64_t begin_ = 0;
     std::uint64_t end_ = 0;
-    std::uint64_t limit_ = 0;
     std::size_t most_ = 0;
     std::size_t visited_ = 0;
     status why_ = status::ok;
@@ -324,12 +331,13 @@ public:
         if (!state_) {
             return message(status::invalid);
         }
-        zbq_msg_view view = {};
-        const status result = state_->take_next(&view);
-        return result == status::ok ? message(state_, view) : message(result);
+        const status result = state_->look_ahead();
+        return result == status::ok ? message(state_, state_->take()) : message(result);
     }
 
-    /// All messages that are there now, at most so many. Never waits.
+    /// The messages that are there, at most so many, and no more than what takes a sixteenth of
+    /// the ring (but one at least), so that the producer gets room back while a long backlog is
+    /// read. Never waits.
     message_batch take_batch(std::size_t most = SIZE_MAX) noexcept { return {state_, most}; }
 
     // ---- waiting ----
@@ -393,6 +401,7 @@ private:
             "joining a producer");
         state->push = mode == wakeup::push;
         state->cursor = zbq_consumer_tail(state->handle);
+        state->batch_bytes = zbq_consumer_ctrl(state->handle)->ring_capacity / 16;
         return state;
     }
 

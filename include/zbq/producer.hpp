@@ -52,30 +52,52 @@ struct producer_state {
     producer_state &operator=(producer_state &&) = delete;
     ~producer_state() { zbq_producer_destroy(handle); }
 
+    // Room for so many bytes at `next`. The library's run is asked for when it is used up, not
+    // for each message.
+    status find_room(std::uint64_t bytes) noexcept {
+        if (bytes != 0 && bytes <= left) {
+            return status::ok;
+        }
+        zbq_contiguous_run run = {};
+        const int result = zbq_producer_reserve(handle, bytes, &run);
+        next = static_cast<std::byte *>(run.base);
+        left = run.max_bytes;
+        return static_cast<status>(result);
+    }
+
+    status commit(std::uint64_t bytes) noexcept {
+        if (!zbq_producer_commit(handle, bytes, ZBQ_COMMIT_KEEP)) {
+            left = 0;
+            return status::invalid;
+        }
+        next += bytes;
+        left -= bytes;
+        return status::ok;
+    }
+
     zbq_producer *handle = nullptr; // null once the producer is destroyed
+    std::byte *next = nullptr;
+    std::uint64_t left = 0;
     std::uint64_t reservations = 0; // the newest is the one that can be committed
     unsigned references = 0;
 };
 
-// A run of the ring that can be committed once, while it is the newest.
+// Room that can be committed once, while it is the newest.
 class run {
 public:
     run() noexcept = default;
     explicit run(status why) noexcept : why_(why) {}
-    run(const shared<producer_state> &state, std::uint64_t bytes) noexcept {
-        zbq_contiguous_run got = {};
-        why_ = static_cast<status>(zbq_producer_reserve(state->handle, bytes, &got));
-        number_ = ++state->reservations;
+    run(const shared<producer_state> &state, std::uint64_t bytes) noexcept
+        : number_(++state->reservations), why_(state->find_room(bytes)) {
         if (why_ == status::ok) {
             state_ = state;
-            base_ = static_cast<std::byte *>(got.base);
+            base_ = state->next;
         }
     }
     run(run &&other) noexcept
         : state_(std::move(other.state_)), base_(std::exchange(other.base_, nullptr)),
           number_(other.number_), why_(std::exchange(other.why_, status::invalid)) {}
     run &operator=(run &&other) noexcept {
-        give_up();
         state_ = std::move(other.state_);
         base_ = std::exchange(other.base_, nullptr);
         number_ = other.number_;
@@ -84,7 +106,7 @@ public:
     }
     run(const run &) = delete;
     run &operator=(const run &) = delete;
-    ~run() { give_up(); }
+    ~run() = default;
 
     // Whether it can still be committed.
     bool is_open() const noexcept {
@@ -98,24 +120,14 @@ public:
         if (!is_open()) {
             return status::invalid;
         }
-        const bool done = zbq_producer_commit(state_->handle, bytes, ZBQ_COMMIT_NONE);
-        close();
-        return done ? status::ok : status::invalid;
-    }
-    void give_up() noexcept {
-        if (is_open()) {
-            zbq_producer_commit(state_->handle, 0, ZBQ_COMMIT_NONE);
-        }
-        close();
-    }
-
-private:
-    void close() noexcept {
+        const status result = state_->commit(bytes);
         state_ = {};
         base_ = nullptr;
         why_ = status::invalid;
+        return result;
     }
 
+private:
     shared<producer_state> state_;
     std::byte *base_ = nullptr;
     std::uint64_t number_ = 0;
@@ -388,7 +400,8 @@ public:
         return static_cast<status>(zbq_producer_consumer_info(get(), slot, &out));
     }
 
-    /// The C handle, for calls that have no counterpart here; nullptr when moved from.
+    /// The C handle, for calls that have no counterpart here; nullptr when moved from. Room and
+    /// commits are this object's.
     [[nodiscard]] zbq_producer *get() const noexcept { return state_ ? state_->handle : nullptr; }
 
 private:

@@ -31,6 +31,7 @@ static bool (*const is_alive)(zbq_consumer *) = zbq_consumer_is_producer_alive;
 static uint64_t (*const acquire_head)(const zbq_consumer *) = zbq_consumer_acquire_head;
 static int (*const peek)(zbq_consumer *, zbq_msg_view *) = zbq_consumer_peek;
 static int (*const next)(zbq_consumer *, zbq_msg_view *) = zbq_consumer_next;
+static int (*const next_batch)(zbq_consumer *, zbq_msg_view *, uint16_t) = zbq_consumer_next_batch;
 static bool (*const valid)(const zbq_consumer *) = zbq_consumer_valid;
 static int (*const recv_fds)(zbq_consumer *, uint64_t, int *, uint8_t *) = zbq_consumer_recv_fds;
 static void (*const publish)(zbq_consumer *, uint64_t) = zbq_consumer_publish;
@@ -83,6 +84,7 @@ static void call_consumer(void) {
     CHECK(acquire_head(NULL) == 0);
     CHECK(peek(NULL, &view) == ZBQ_ERROR_INVALID);
     CHECK(next(NULL, &view) == ZBQ_ERROR_INVALID);
+    CHECK(next_batch(NULL, &view, 1) == ZBQ_ERROR_INVALID);
     CHECK(!valid(NULL));
     CHECK(recv_fds(NULL, 1, NULL, NULL) == ZBQ_ERROR_INVALID);
     publish(NULL, 16);

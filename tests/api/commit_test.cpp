@@ -55,6 +55,24 @@ TEST_F(Commit, EachRunOnce) {
     EXPECT_EQ(head(), 16U);
 }
 
+TEST_F(Commit, WhatIsLeftOfARunCanBeKept) {
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), 64, &run), ZBQ_OK);
+    EXPECT_EQ(run.max_bytes, page);
+    EXPECT_TRUE(commit(48, ZBQ_COMMIT_KEEP));
+    EXPECT_EQ(head(), 48U);
+    EXPECT_FALSE(commit(page - 32, ZBQ_COMMIT_KEEP)); // more than is left
+    EXPECT_TRUE(commit(0, ZBQ_COMMIT_KEEP));
+    EXPECT_TRUE(commit(page - 48, ZBQ_COMMIT_KEEP));
+    EXPECT_EQ(head(), page);
+    EXPECT_FALSE(commit(0, ZBQ_COMMIT_KEEP)); // all is used up
+    zbq_consumer_publish(joined_.consumer.get(), page);
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), 64, &run), ZBQ_OK);
+    EXPECT_TRUE(commit(16, ZBQ_COMMIT_KEEP));
+    EXPECT_TRUE(commit(16, ZBQ_COMMIT_NONE));
+    EXPECT_FALSE(commit(16));
+}
+
 TEST_F(Commit, OfNothingIsASuccessThatPublishesNothing) {
     zbq_producer_query(prod_.get());
     const uint32_t token = zbq_consumer_get_futex_token(joined_.consumer.get());

@@ -2,6 +2,7 @@
 #include "support/pretender.hpp"
 #include "support/rig.hpp"
 
+#include <array>
 #include <cstdint>
 #include <gtest/gtest.h>
 
@@ -86,6 +87,33 @@ TEST_F(Peek, NextWalksABatchThatOnePublishReleases) {
     EXPECT_EQ(next(), ZBQ_ERROR_AGAIN);
 }
 
+TEST_F(Peek, NextBatchRefusesNothing) {
+    EXPECT_EQ(zbq_consumer_next_batch(nullptr, &view_, 1), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_next_batch(cons_, nullptr, 1), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_next_batch(cons_, &view_, 0), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_next_batch(cons_, &view_, 1), ZBQ_ERROR_AGAIN);
+}
+
+TEST_F(Peek, NextBatchWalksAsMuchAsThereIsAndFits) {
+    for (const char *word : {"one", "two", "three", "four"}) {
+        ASSERT_TRUE(test::publish(prod_.get(), word));
+    }
+    std::array<zbq_msg_view, 5> views = {};
+    ASSERT_EQ(zbq_consumer_next_batch(cons_, views.data(), 3), 3);
+    view_ = views[2];
+    EXPECT_EQ(payload(), "three");
+    EXPECT_EQ(view_.logical_offset, 64U);
+    EXPECT_EQ(view_.total_len, 21U);
+    EXPECT_EQ(views[3].header, nullptr);
+    ASSERT_EQ(zbq_consumer_next_batch(cons_, views.data(), 5), 1);
+    view_ = views[0];
+    EXPECT_EQ(payload(), "four");
+    EXPECT_EQ(zbq_consumer_next_batch(cons_, views.data(), 5), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_tail(cons_), 0U);
+    zbq_consumer_publish(cons_, 128);
+    EXPECT_EQ(zbq_consumer_tail(cons_), 128U);
+}
+
 TEST_F(Peek, NextFollowsATailThatPassesIt) {
     ASSERT_TRUE(test::publish(prod_.get(), "one"));
     ASSERT_TRUE(test::publish(prod_.get(), "two"));
@@ -115,6 +143,7 @@ TEST_F(Peek, EvictedIsToldAtOnceEvenWithUnreadMessages) {
     ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
     EXPECT_EQ(peek(), ZBQ_ERROR_NOENT);
     EXPECT_EQ(next(), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(zbq_consumer_next_batch(cons_, &view_, 1), ZBQ_ERROR_NOENT);
     EXPECT_FALSE(zbq_consumer_valid(cons_));
 }
 
@@ -153,6 +182,17 @@ TEST_F(Hostile, MalformedStaysMalformed) {
     EXPECT_EQ(peek(), ZBQ_ERROR_PROTOCOL);
     message(0, 0, 16);
     EXPECT_EQ(peek(), ZBQ_ERROR_PROTOCOL);
+}
+
+// What is right before it is given; the error comes with the next call.
+TEST_F(Hostile, LengthBeyondTheHeadInABatch) {
+    pretender_.put_message(0, 0);
+    message(16, 17, 48);
+    std::array<zbq_msg_view, 4> views = {};
+    EXPECT_EQ(zbq_consumer_next_batch(cons_.get(), views.data(), 4), 1);
+    EXPECT_EQ(views[0].payload_len, 0U);
+    EXPECT_EQ(zbq_consumer_next_batch(cons_.get(), views.data(), 4), ZBQ_ERROR_PROTOCOL);
+    EXPECT_EQ(zbq_consumer_ending(cons_.get(), nullptr), ZBQ_ENDING_MALFORMED);
 }
 
 TEST_F(Hostile, HeadBeyondTheCapacity) {

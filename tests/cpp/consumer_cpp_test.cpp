@@ -172,6 +172,22 @@ TEST_F(Consumer, ABatchEndsAtWhatWasThere) {
     EXPECT_EQ(visited, 1);
 }
 
+// So that the producer gets room back while a long backlog is read.
+TEST_F(Consumer, ABatchIsASixteenthOfTheRing) {
+    const std::uint64_t sixteenth = reader_.capacity() / 16;
+    const std::uint64_t message_size = zbq::producer::size_of(100);
+    const std::uint64_t published = sixteenth / message_size * 3;
+    for (std::uint64_t i = 0; i < published; ++i) {
+        publish(std::string(100, 'x'));
+    }
+    std::uint64_t visited = 0;
+    for (const zbq::message_view &message : reader_.take_batch()) {
+        visited += message.payload().size() / 100;
+    }
+    EXPECT_EQ(visited, (sixteenth + message_size - 1) / message_size);
+    EXPECT_EQ(slowest(), visited * message_size);
+}
+
 TEST_F(Consumer, AnEmptyBatchSaysWhy) {
     const auto why = [this] {
         zbq::message_batch batch = reader_.take_batch();

@@ -128,7 +128,6 @@ TEST_F(Producer, ADroppedReservationNeverWas) {
         zbq::reservation room = ring_.try_reserve(5);
         test::write_text(room.payload(), "never");
     }
-    EXPECT_FALSE(zbq_producer_commit(ring_.get(), 32, ZBQ_COMMIT_NONE)); // given back
     EXPECT_EQ(ring_.try_publish(bytes("first")), status::ok);
     EXPECT_EQ(text_of(reader_.try_next().payload()), "first");
     EXPECT_FALSE(reader_.try_next());

@@ -17,8 +17,8 @@ public:
     static constexpr const char *name = "bare ring";
 
     explicit bare_ring(const link_options &options)
-        : options_(options), slot_(round_up(header + options.size)),
-          capacity_(capacity_for(slot_)), data_(capacity_), ends_(1) {}
+        : options_(options), slot_(round_up(header + options.size)), capacity_(capacity_for(slot_)),
+          data_(capacity_), ends_(1) {}
 
     void become_sender() {}
     void become_receiver(unsigned /*index*/) {}

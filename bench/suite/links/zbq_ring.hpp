@@ -34,8 +34,8 @@ public:
 
     void become_sender() {
         zbq::producer_options producer;
-        producer.capacity = std::bit_ceil(std::max<std::size_t>(
-            1U << 20U, 8 * zbq::producer::size_of(options_.size)));
+        producer.capacity = std::bit_ceil(
+            std::max<std::size_t>(1U << 20U, 8 * zbq::producer::size_of(options_.size)));
         producer.stall_timeout = {};
         producer.max_consumers = options_.receivers;
         producer_.emplace(producer);
@@ -86,9 +86,7 @@ public:
     }
 
 private:
-    [[nodiscard]] zbq::wakeup mode() const {
-        return zbq::wakeup::push;
-    }
+    [[nodiscard]] zbq::wakeup mode() const { return zbq::wakeup::push; }
     void wait_for_room() {
         if (options_.oversubscribed) {
             std::ignore = producer_->wait_for_room(zbq::never);
