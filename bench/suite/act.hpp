@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace bench {
 
@@ -33,6 +34,9 @@ public:
     virtual void prepare(unsigned actor) = 0;
     // All processes at the same time, again and again.
     virtual outcome perform(unsigned actor, clock::duration slice) = 0;
+
+    // What it recorded over all slices, for distributions.
+    [[nodiscard]] virtual std::vector<double> samples() const { return {}; }
 
     [[nodiscard]] const std::string &name() const { return name_; }
 

@@ -87,7 +87,7 @@ public:
     outcome perform(unsigned actor, clock::duration slice) override {
         outcome result;
         const clock::time_point start = clock::now();
-        for (bool last = false; !last; ++result.messages) {
+        for (bool last = false; !last; ++result.messages) { // the same in both processes
             if (actor == 0) {
                 last = result.messages % 16 == 15 && clock::now() - start >= slice;
                 const std::uint64_t number = ++number_ | (last ? last_of_slice : 0);

@@ -40,20 +40,17 @@ struct failure_text {
     std::array<char, 256> text{};
 };
 
-struct probes {
-    double before = 0;
-    double after = 0;
-};
-
 // What the processes of a play share.
 struct stage_memory {
-    stage_memory(std::size_t acts, const stage_options &options)
-        : step(options.actors), failures(acts), outcomes(acts * options.rounds * options.actors),
-          distances(acts * options.rounds) {}
+    stage_memory(std::size_t systems, const stage_options &options)
+        : step(options.actors), failures(systems + 1),
+          outcomes(systems * options.rounds * options.actors), floors(systems * options.rounds),
+          probes(systems * options.rounds) {}
     barrier step;
-    shared<failure_text> failures; // by act
+    shared<failure_text> failures; // by system; the floor's comes last
     shared<outcome> outcomes;
-    shared<probes> distances;
+    shared<double> floors;
+    shared<distances> probes;
 };
 
 std::uint64_t process_time() {
@@ -72,16 +69,20 @@ void pin(int processor) {
 
 class actor {
 public:
-    actor(unsigned index, const std::vector<std::unique_ptr<act>> &acts,
+    actor(unsigned index, act *floor, const std::vector<std::unique_ptr<act>> &systems,
           const stage_options &options, stage_memory *memory, cache_line_ping_pong *probe)
-        : index_(index), acts_(acts), options_(options), memory_(memory), probe_(probe) {}
+        : index_(index), floor_(floor), systems_(systems), options_(options), memory_(memory),
+          probe_(probe) {}
 
     void run() {
-        for (std::size_t i = 0; i < acts_.size(); ++i) {
-            prepare(i);
+        for (std::size_t i = 0; i < systems_.size(); ++i) {
+            prepare(systems_[i].get(), i);
+        }
+        if (floor_ != nullptr) {
+            prepare(floor_, systems_.size());
         }
         for (unsigned round = 0; round < options_.rounds; ++round) {
-            for (std::size_t i = 0; i < acts_.size(); ++i) {
+            for (std::size_t i = 0; i < systems_.size(); ++i) {
                 if (memory_->failures[i].text[0] == 0) {
                     perform(i, round);
                 }
@@ -90,10 +91,10 @@ public:
     }
 
 private:
-    void prepare(std::size_t which) {
+    void prepare(act *what, std::size_t which) {
         alarm(patience);
         try {
-            acts_[which]->prepare(index_);
+            what->prepare(index_);
         } catch (const std::exception &failure) {
             std::snprintf(memory_->failures[which].text.data(),
                           memory_->failures[which].text.size(), "%s", failure.what());
@@ -106,24 +107,32 @@ private:
         return measured ? probe_->perform(index_, probe_time).figure : 0;
     }
 
-    void perform(std::size_t which, unsigned round) {
+    outcome perform(act *what) {
         alarm(patience);
-        const std::size_t slice = which * options_.rounds + round;
         memory_->step.wait();
-        const double before = distance();
         const std::uint64_t time_before = process_time();
-        outcome result = acts_[which]->perform(index_, options_.slice);
+        outcome result = what->perform(index_, options_.slice);
         result.cpu_ns = process_time() - time_before;
-        memory_->outcomes[slice * options_.actors + index_] = result;
         memory_->step.wait();
+        return result;
+    }
+
+    void perform(std::size_t which, unsigned round) {
+        const std::size_t slice = which * options_.rounds + round;
+        const double before = distance();
+        const double floor = floor_ != nullptr ? perform(floor_).figure : 0;
+        const double between = distance();
+        memory_->outcomes[slice * options_.actors + index_] = perform(systems_[which].get());
         const double after = distance();
         if (index_ == 0) {
-            memory_->distances[slice] = {before, after};
+            memory_->floors[slice] = floor;
+            memory_->probes[slice] = {before, between, after};
         }
     }
 
     unsigned index_;
-    const std::vector<std::unique_ptr<act>> &acts_;
+    act *floor_;
+    const std::vector<std::unique_ptr<act>> &systems_;
     stage_options options_;
     stage_memory *memory_;
     cache_line_ping_pong *probe_;
@@ -143,7 +152,7 @@ int act_out(actor *self, pid_t parent) {
     return 0;
 }
 
-std::vector<pid_t> start(const std::vector<std::unique_ptr<act>> &acts,
+std::vector<pid_t> start(act *floor, const std::vector<std::unique_ptr<act>> &systems,
                          const stage_options &options, stage_memory *memory) {
     cache_line_ping_pong probe;
     const std::vector<int> usable = processors();
@@ -155,7 +164,7 @@ std::vector<pid_t> start(const std::vector<std::unique_ptr<act>> &acts,
             if (options.pinned) {
                 pin(usable[index % usable.size()]);
             }
-            actor self(index, acts, options, memory, &probe);
+            actor self(index, floor, systems, options, memory, &probe);
             _exit(act_out(&self, parent));
         }
         pids.push_back(pid);
@@ -187,13 +196,11 @@ act_result collect(const act &played, std::size_t which, const stage_options &op
     result.failure = memory.failures[which].text.data();
     for (unsigned round = 0; round < options.rounds && result.failure.empty(); ++round) {
         const std::size_t slice = which * options.rounds + round;
-        slice_result one;
-        one.probe_before = memory.distances[slice].before;
-        one.probe_after = memory.distances[slice].after;
         const outcome *first = &memory.outcomes[slice * options.actors];
-        one.actors.assign(first, first + options.actors);
-        result.rounds.push_back(std::move(one));
+        result.rounds.push_back({memory.probes[slice], memory.floors[slice],
+                                 std::vector<outcome>(first, first + options.actors)});
     }
+    result.samples = played.samples();
     return result;
 }
 
@@ -212,13 +219,13 @@ std::vector<int> processors() {
     return usable;
 }
 
-std::vector<act_result> play(const std::vector<std::unique_ptr<act>> &acts,
+std::vector<act_result> play(act *floor, const std::vector<std::unique_ptr<act>> &systems,
                              const stage_options &options) {
-    stage_memory memory(acts.size(), options);
-    const bool finished = await(start(acts, options, &memory));
+    stage_memory memory(systems.size(), options);
+    const bool finished = await(start(floor, systems, options, &memory));
     std::vector<act_result> results;
-    for (std::size_t i = 0; i < acts.size(); ++i) {
-        results.push_back(collect(*acts[i], i, options, memory));
+    for (std::size_t i = 0; i < systems.size(); ++i) {
+        results.push_back(collect(*systems[i], i, options, memory));
         if (!finished && results.back().failure.empty()) {
             results.back().failure = "a process of this play died or hung";
         }

@@ -18,10 +18,19 @@ struct stage_options {
     bool pinned = true; // actor N to the Nth processor that we may use
 };
 
-// A slice of one act, with the distance of the processors around it.
+// The distance of the processors that actors 0 and 1 run on: nanoseconds for a cache line there
+// and back, before a slice of the floor, between it and the system's, and after that. 0 where
+// that is not measured.
+struct distances {
+    double before = 0;
+    double between = 0;
+    double after = 0;
+};
+
+// A slice of the floor and, next to it, one of the system.
 struct slice_result {
-    double probe_before = 0; // nanoseconds for a cache line there and back, between actors 0 and 1;
-    double probe_after = 0;  // 0 where that is not measured
+    distances probes;
+    double floor = 0;
     std::vector<outcome> actors;
 };
 
@@ -29,10 +38,12 @@ struct act_result {
     std::string name;
     std::string failure; // why it could not be played; empty when it was
     std::vector<slice_result> rounds;
+    std::vector<double> samples;
 };
 
-// In the order of the acts.
-std::vector<act_result> play(const std::vector<std::unique_ptr<act>> &acts,
+// The floor and each system in turn, again and again. The floor may be null. The results are in
+// the order of the systems.
+std::vector<act_result> play(act *floor, const std::vector<std::unique_ptr<act>> &systems,
                              const stage_options &options);
 
 // The processors that this process may use.

@@ -4,15 +4,11 @@
 #pragma once
 
 #include "../link.hpp"
+#include "sockets.hpp"
 
-#include <array>
 #include <bit>
-#include <cerrno>
 #include <optional>
-#include <sys/socket.h>
-#include <system_error>
 #include <tuple>
-#include <vector>
 #include <zbq.hpp>
 
 namespace bench {
@@ -21,16 +17,8 @@ class zbq_ring {
 public:
     static constexpr const char *name = "zbq";
 
-    explicit zbq_ring(const link_options &options) : options_(options) {
-        for (unsigned i = 0; i < options.receivers; ++i) {
-            std::array<int, 2> ends = {-1, -1};
-            if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-                throw std::system_error(errno, std::generic_category(), "socketpair");
-            }
-            sender_ends_.emplace_back(ends[0]);
-            receiver_ends_.emplace_back(ends[1]);
-        }
-    }
+    explicit zbq_ring(const link_options &options)
+        : options_(options), ends_(options.receivers, SOCK_SEQPACKET) {}
 
     void become_sender() {
         zbq::producer_options producer;
@@ -39,13 +27,11 @@ public:
         producer.stall_timeout = {};
         producer.max_consumers = options_.receivers;
         producer_.emplace(producer);
-        for (const zbq::unique_fd &end : sender_ends_) {
-            producer_->admit(end.get(), mode());
+        for (const zbq::unique_fd &end : ends_.sender) {
+            producer_->admit(end.get());
         }
     }
-    void become_receiver(unsigned index) {
-        consumer_.emplace(receiver_ends_.at(index).get(), mode());
-    }
+    void become_receiver(unsigned index) { consumer_.emplace(ends_.receiver.at(index).get()); }
 
     void send(std::size_t size, std::uint64_t number) {
         if (options_.batch == 1) {
@@ -86,7 +72,6 @@ public:
     }
 
 private:
-    [[nodiscard]] zbq::wakeup mode() const { return zbq::wakeup::push; }
     void wait_for_room() {
         if (options_.oversubscribed) {
             std::ignore = producer_->wait_for_room(zbq::never);
@@ -96,8 +81,7 @@ private:
     }
 
     link_options options_;
-    std::vector<zbq::unique_fd> sender_ends_;
-    std::vector<zbq::unique_fd> receiver_ends_;
+    socket_pairs ends_;
     std::optional<zbq::producer> producer_;
     std::optional<zbq::consumer> consumer_;
     zbq::batch batch_;

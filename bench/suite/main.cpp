@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+//
+// zbq-bench: zbq against the machine's own limits and against what people would use instead.
+#include "report.hpp"
+#include "workloads.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+namespace {
+
+struct settings {
+    bool quick = false;
+    std::string only = ".";
+    std::string json;
+};
+
+bool save(const std::string &path, const nlohmann::json &all) {
+    std::ofstream file(path);
+    file << all.dump(1) << '\n';
+    file.close();
+    return file.good();
+}
+
+int run(const settings &how) {
+    const std::regex wanted(how.only);
+    nlohmann::json all = {{"machine", bench::machine()}};
+    fmt::print("{}\n", all["machine"].dump());
+    fmt::print("Medians of slices that alternate with the floor's. 'near' and 'far': how far the "
+               "processors were apart.\n'?': the spread is too wide to conclude anything.\n");
+    std::uint64_t errors = 0;
+    const std::vector<bench::workload> workloads = bench::all_workloads(how.quick ? 0.2 : 1);
+    for (const bench::workload &work : workloads) {
+        if (!std::regex_search(work.key, wanted)) {
+            continue;
+        }
+        const bench::workload_result result = bench::run(work);
+        bench::print(result);
+        all["workloads"].push_back(bench::to_json(result));
+        for (const bench::summary &system : result.systems) {
+            errors += system.errors;
+        }
+    }
+    if (!how.json.empty() && !save(how.json, all)) {
+        fmt::print(stderr, "zbq-bench: cannot write {}\n", how.json);
+        return 1;
+    }
+    return errors == 0 ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    settings how;
+    CLI::App app("Measures zbq against the machine's limits and against other systems.",
+                 "zbq-bench");
+    app.add_flag("--quick", how.quick, "a fifth of the slices");
+    app.add_option("--only", how.only, "workloads whose key this regular expression matches");
+    app.add_option("--json", how.json, "write the results to this file");
+    CLI11_PARSE(app, argc, argv);
+    try {
+        return run(how);
+    } catch (const std::exception &failure) {
+        fmt::print(stderr, "zbq-bench: {}\n", failure.what());
+        return 1;
+    }
+}

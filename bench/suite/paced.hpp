@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+//
+// One-way latency: messages are due at a fixed rate, and each one's latency counts from when it
+// was due, so that a sender that falls behind does not hide it. The figure is the median.
+#pragma once
+
+#include "act.hpp"
+#include "link.hpp"
+#include "shared.hpp"
+
+#include <algorithm>
+#include <atomic>
+
+namespace bench {
+
+template <link Link>
+class paced : public act {
+public:
+    explicit paced(const link_options &options)
+        : act(Link::name), options_(options), link_(options), common_(1), samples_(most_samples) {}
+
+    void prepare(unsigned actor) override {
+        if (actor == 0) {
+            link_.become_sender();
+        } else {
+            link_.become_receiver(0);
+        }
+    }
+
+    outcome perform(unsigned actor, clock::duration slice) override {
+        return actor == 0 ? send(slice) : receive();
+    }
+
+    [[nodiscard]] std::vector<double> samples() const override {
+        const std::size_t count = std::min<std::size_t>(common_->recorded, most_samples);
+        return {samples_.get(), samples_.get() + count};
+    }
+
+private:
+    static constexpr std::size_t most_samples = 1U << 20U;
+    static constexpr auto interval = std::chrono::microseconds(5);
+    struct common {
+        std::atomic<clock::rep> start{0};
+        std::atomic<std::uint64_t> done{0};
+        std::atomic<std::uint64_t> recorded{0};
+        std::atomic<double> median{0};
+    };
+
+    outcome send(clock::duration slice) {
+        outcome result;
+        const std::uint64_t done_before = common_->done;
+        const clock::time_point start = clock::now() + interval;
+        common_->start.store(start.time_since_epoch().count(), std::memory_order_release);
+        const auto count = static_cast<std::uint64_t>(slice / interval);
+        for (std::uint64_t i = 0; i < count; ++i) {
+            while (clock::now() < start + i * interval) {
+                pause_processor();
+            }
+            link_.send(options_.size, i | (i + 1 == count ? last_of_slice : 0));
+            link_.flush();
+        }
+        while (common_->done.load(std::memory_order_acquire) == done_before) {
+            pause_processor();
+        }
+        result.messages = count;
+        result.figure = common_->median;
+        return result;
+    }
+
+    outcome receive() {
+        outcome result;
+        std::vector<double> latencies;
+        bool last = false;
+        while (!last) {
+            link_.receive([&](std::span<const std::byte> payload) {
+                const std::uint64_t number = number_of(payload.data());
+                result.errors += holds(payload, number) ? 0 : 1;
+                last = (number & last_of_slice) != 0;
+                const clock::time_point due = clock::time_point(clock::duration(common_->start)) +
+                                              (number & ~last_of_slice) * interval;
+                latencies.push_back(nanoseconds(clock::now() - due).count());
+            });
+        }
+        result.messages = latencies.size();
+        record(&latencies);
+        common_->done.fetch_add(1, std::memory_order_release);
+        return result;
+    }
+
+    void record(std::vector<double> *latencies) {
+        for (const double latency : *latencies) {
+            const std::uint64_t at = common_->recorded.fetch_add(1);
+            if (at < most_samples) {
+                samples_[at] = latency;
+            }
+        }
+        const auto middle = latencies->begin() + static_cast<std::ptrdiff_t>(latencies->size() / 2);
+        std::nth_element(latencies->begin(), middle, latencies->end());
+        common_->median = *middle;
+    }
+
+    link_options options_;
+    Link link_;
+    shared<common> common_;
+    shared<double> samples_;
+};
+
+} // namespace bench

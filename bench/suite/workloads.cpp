@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include "workloads.hpp"
+
+#include "floors.hpp"
+#include "ping_pong.hpp"
+
+#include <algorithm>
+#include <fmt/core.h>
+
+namespace bench {
+
+namespace {
+
+std::unique_ptr<act> cache_line() {
+    return std::make_unique<cache_line_ping_pong>();
+}
+
+std::unique_ptr<act> futex() {
+    return std::make_unique<futex_ping_pong>();
+}
+
+std::string size_text(std::size_t size) {
+    if (size >= 1U << 20U) {
+        return fmt::format("{} MiB", size >> 20U);
+    }
+    return size >= 1U << 10U ? fmt::format("{} KiB", size >> 10U) : fmt::format("{} B", size);
+}
+
+class plan {
+public:
+    explicit plan(double effort) : effort_(effort) {}
+
+    void ping_pong(std::size_t size, bool sleeping) {
+        workload work;
+        work.key = fmt::format("{}/{}", sleeping ? "ping-pong-sleeping" : "ping-pong", size);
+        work.title = fmt::format("{} there and back, {}", size_text(size),
+                                 sleeping ? "receivers asleep" : "receivers looking all the time");
+        work.unit = "ns a round trip";
+        work.less_is_better = true;
+        work.work = &system_under_test::ping_pong;
+        work.link.size = size;
+        work.link.sleeping = sleeping;
+        work.floor_name = sleeping ? "futex" : "cache line";
+        work.floor = sleeping ? futex : cache_line;
+        add(std::move(work), 30);
+    }
+
+    void paced(std::size_t size) {
+        workload work;
+        work.key = fmt::format("one-way/{}", size);
+        work.title = fmt::format("{} at 200,000 a second, from when each is due", size_text(size));
+        work.unit = "ns one way, median";
+        work.less_is_better = true;
+        work.work = &system_under_test::paced;
+        work.link.size = size;
+        add(std::move(work), 40);
+    }
+
+    void throughput(std::size_t size, unsigned batch) {
+        workload work;
+        work.key = fmt::format("throughput/{}/{}", size, batch);
+        work.title =
+            fmt::format("{}, one receiver, {}", size_text(size),
+                        batch == 1 ? "each committed" : fmt::format("{} to a commit", batch));
+        work.unit = "messages a second";
+        work.work = &system_under_test::throughput;
+        work.link.size = size;
+        work.link.batch = batch;
+        work.floor_name = "bare ring";
+        const link_options link = work.link;
+        work.floor = [link] { return bare_ring_throughput(link); };
+        work.alone = batch > 1;
+        add(std::move(work), 30);
+    }
+
+    void fan_out(unsigned receivers) {
+        workload work;
+        work.key = fmt::format("fan-out/{}", receivers);
+        work.title = fmt::format("1 KiB to {} receivers, two processors", receivers);
+        work.unit = "messages a second, before fan-out";
+        work.work = &system_under_test::throughput;
+        work.link.size = 1024;
+        work.link.receivers = receivers;
+        work.link.sleeping = true;
+        work.link.oversubscribed = true;
+        work.stage.actors = receivers + 1;
+        work.stage.pinned = false;
+        work.stage.slice = std::chrono::milliseconds(50);
+        add(std::move(work), receivers > 8 ? 6 : 10);
+    }
+
+    std::vector<workload> take() { return std::move(all_); }
+
+private:
+    void add(workload work, unsigned rounds) {
+        work.stage.rounds = std::max(5U, static_cast<unsigned>(effort_ * rounds));
+        all_.push_back(std::move(work));
+    }
+
+    double effort_;
+    std::vector<workload> all_;
+};
+
+} // namespace
+
+std::vector<workload> all_workloads(double effort) {
+    plan all(effort);
+    for (const std::size_t size : {48U, 64U, 1024U}) {
+        all.ping_pong(size, false);
+    }
+    for (const std::size_t size : {64U, 1024U}) {
+        all.ping_pong(size, true);
+    }
+    all.paced(64);
+    for (const unsigned batch : {1U, 8U, 64U}) {
+        all.throughput(64, batch);
+    }
+    for (const std::size_t size : {16U, 256U, 1024U, 4096U, 65536U, 1048576U}) {
+        all.throughput(size, 1);
+    }
+    for (const unsigned receivers : {1U, 2U, 4U, 8U, 16U, 64U}) {
+        all.fan_out(receivers);
+    }
+    return all.take();
+}
+
+workload_result run(const workload &work) {
+    std::vector<std::unique_ptr<act>> acts;
+    std::vector<act_result> unable;
+    for (const system_under_test &system : systems()) {
+        if (work.alone && system.name != "zbq") {
+            continue;
+        }
+        try {
+            acts.push_back((system.*work.work)(work.link));
+        } catch (const std::exception &failure) {
+            unable.push_back({system.name, failure.what(), {}, {}});
+        }
+    }
+    const std::unique_ptr<act> floor = work.floor ? work.floor() : nullptr;
+    std::vector<act_result> results = play(floor.get(), acts, work.stage);
+    workload_result all;
+    all.work = &work;
+    all.threshold = far_threshold(results);
+    std::move(unable.begin(), unable.end(), std::back_inserter(results));
+    for (const act_result &result : results) {
+        all.systems.push_back(summarise(result, all.threshold));
+    }
+    return all;
+}
+
+} // namespace bench
