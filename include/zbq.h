@@ -102,9 +102,9 @@ typedef enum zbq_wakeup_mode ZBQ_ENUM_INT {
 
 /** For zbq_producer_commit. */
 typedef enum zbq_commit_flags ZBQ_ENUM_INT {
-    ZBQ_COMMIT_NONE = 0,      /**< nothing beside publishing */
+    ZBQ_COMMIT_NONE = 0,       /**< nothing beside publishing */
     ZBQ_COMMIT_FORCE_SCAN = 1, /**< run zbq_producer_scan after publishing */
-    ZBQ_COMMIT_KEEP = 2 /**< what is left of the run stays open, for the next commit */
+    ZBQ_COMMIT_KEEP = 2        /**< what is left of the run stays open, for the next commit */
 } zbq_commit_flags;
 
 /** Why a consumer lost its slot. */
@@ -131,18 +131,18 @@ typedef enum zbq_ending ZBQ_ENUM_INT {
 typedef struct zbq_control_region {
     ZBQ_ALIGNAS(64) uint64_t producer_head; /**< all below it is readable */
     uint8_t pad0_[56];                      /**< zero */
-    uint32_t broadcast_futex;               /**< changes with every event that a sleeper awaits */
-    uint8_t pad1_[60];                      /**< zero */
-    int32_t producer_pid;                   /**< as its own pid namespace numbers it; for people */
-    uint8_t pad2_[60];                      /**< zero */
-    uint64_t ring_capacity;                 /**< constant, as are the next two */
-    uint64_t clog_threshold;                /**< as given to zbq_producer_create */
-    uint64_t stall_timeout_ns;              /**< as given to zbq_producer_create */
-    uint32_t closed;         /**< 1 once the producer was destroyed: the head is final */
-    uint32_t remote_barrier; /**< constant: 1 where the producer has membarrier */
-    uint64_t awaited_tail;   /**< a tail that reaches this is awaited; 0: none is */
-    uint32_t awaited_fds;    /**< 1 while collected descriptors are awaited */
-    uint8_t reserved[20];    /**< zero */
+    uint32_t broadcast_futex;  /**< changes when sleepers are woken, and with records */
+    uint8_t pad1_[60];         /**< zero */
+    int32_t producer_pid;      /**< as its own pid namespace numbers it; for people */
+    uint8_t pad2_[60];         /**< zero */
+    uint64_t ring_capacity;    /**< constant, as are the next two */
+    uint64_t clog_threshold;   /**< as given to zbq_producer_create */
+    uint64_t stall_timeout_ns; /**< as given to zbq_producer_create */
+    uint32_t closed;           /**< 1 once the producer was destroyed: the head is final */
+    uint32_t remote_barrier;   /**< constant: 1 where the producer has membarrier */
+    uint64_t awaited_tail;     /**< a tail that reaches this is awaited; 0: none is */
+    uint32_t awaited_fds;      /**< 1 while collected descriptors are awaited */
+    uint8_t reserved[20];      /**< zero */
 } zbq_control_region;
 
 /** One page for each consumer and join, shared with the producer alone. Each
@@ -156,7 +156,8 @@ typedef struct zbq_consumer_metadata {
     uint32_t eviction;           /**< producer: a zbq_eviction */
     uint8_t pad1_[60];           /**< zero */
     uint32_t parked;        /**< not 0 while it sleeps or is about to: 1 futex, 2 event socket */
-    uint8_t reserved[3964]; /**< zero */
+    uint32_t wants_fence;   /**< 1: the producer fences before it looks at `parked` */
+    uint8_t reserved[3960]; /**< zero */
 } zbq_consumer_metadata;
 
 /** What every message in the ring starts with. The producer's application fills
@@ -217,6 +218,7 @@ ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, join_baseline, 16);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, eviction, 64);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, parked, 128);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, wants_fence, 132);
 ZBQ_ASSERT_SIZE(zbq_msg_header, 16, 16);
 ZBQ_ASSERT_AT(zbq_msg_header, payload_len, 0);
 ZBQ_ASSERT_AT(zbq_msg_header, fd_count, 4);
@@ -535,8 +537,9 @@ ZBQ_API void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail);
 ZBQ_API int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out_fds,
                                   uint8_t *out_fd_count);
 
-/** The word that zbq_consumer_wait_broadcast compares. Take it, look whether there
- * is anything to read, and wait only when there is not. 0 for NULL. */
+/** A number that changes with every event that one may wait for; what zbq_consumer_wait
+ * compares. Take it, look whether there is anything to read, and wait only when there is
+ * not. 0 for NULL. */
 ZBQ_API uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons);
 
 /** Sleeps until the word differs from the token: a commit, a descriptor record, the

@@ -87,15 +87,30 @@ inline void park_announce(zbq_consumer_metadata *page, uint32_t how) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-// The producer's half of that fence: after bell_ring, before parked_seen.
+// The producer's half of that fence: after head_publish or bell_ring, before parked_seen.
 inline void park_fence() {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-// Relaxed: park_fence orders it. The value is the consumer's word; at worst it costs a
+// In its place after a commit, for consumers that nap (see wake.hpp): the processor's own
+// store buffer is all that may delay the head, and the nap outlasts that.
+inline void park_compiler_fence() {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+// Relaxed: one of the fences orders it. The value is the consumer's word; at worst it costs a
 // wake-up call.
 inline uint32_t parked_seen(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->parked, __ATOMIC_RELAXED);
+}
+
+// Relaxed on both sides: the consumer naps after it has asked, and before it first relies on it.
+inline void fence_ask(zbq_consumer_metadata *page, bool wanted) {
+    __atomic_store_n(&page->wants_fence, wanted ? 1U : 0U, __ATOMIC_RELAXED);
+}
+
+inline uint32_t fence_asked(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->wants_fence, __ATOMIC_RELAXED);
 }
 
 // Relaxed: on the producer's side the release of the bell_ring that follows orders it

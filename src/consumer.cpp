@@ -208,7 +208,7 @@ bool is_at_end(const zbq_consumer *cons) {
 
 // What a waiter has to know, without sleeping. ZBQ_ERROR_AGAIN: nothing has happened.
 int event_since(const zbq_consumer *cons, uint32_t token) {
-    const bool rang = bell_acquire(cons->control) != token;
+    const bool rang = token_now(cons->control) != token;
     if (is_evicted(cons) || is_at_end(cons)) {
         return ZBQ_ERROR_NOENT;
     }
@@ -237,6 +237,8 @@ int make_watch(zbq_consumer *cons) {
     }
     if (result == 0) {
         cons->watch = static_cast<unique_fd &&>(watch);
+        fence_ask(cons->page, true); // its sleep is not ours to interrupt
+        futex_wait(&cons->control->broadcast_futex, bell_acquire(cons->control), nap_ns);
     }
     return result;
 }
@@ -357,7 +359,7 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
 }
 
 uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons) {
-    return cons == nullptr ? 0 : bell_acquire(cons->control);
+    return cons == nullptr ? 0 : token_now(cons->control);
 }
 
 int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token) {

@@ -94,6 +94,7 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     // Nobody else has the page yet: plain stores.
     fresh->page()->tail_offset = prod->head;
     fresh->page()->join_baseline = monotonic_coarse_ns();
+    fresh->page()->wants_fence = 1; // until it says that it naps
     return 0;
 }
 
@@ -204,6 +205,7 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->type = {payload.type_hash, payload.type_size, payload.type_align};
     // Without membarrier on both sides, a fence of our own at each release.
     cons->fences = cons->control->remote_barrier == 0 || !barrier_register();
+    fence_ask(cons->page, false); // it naps before it sleeps
 }
 
 // A failure is no error: a producer that has ended the stream or evicted us since the

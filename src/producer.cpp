@@ -102,7 +102,7 @@ uint64_t known_free(const zbq_producer *prod) {
 
 // Up to the physical end. Where the cached tail is what limits it, the tails are read.
 uint64_t linear_room(zbq_producer *prod) {
-    const uint64_t to_end = prod->capacity - prod->head_position;
+    const uint64_t to_end = prod->turn_start + prod->capacity - prod->head;
     if (known_free(prod) < to_end) {
         refresh_tails(prod);
     }
@@ -138,14 +138,17 @@ void want_more_than(zbq_producer *prod, uint64_t room) {
 }
 
 zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
-    prod->run_open = bytes != 0;
-    prod->run_bytes = bytes;
-    void *base = bytes != 0 ? prod->ring + prod->head_position : nullptr;
+    prod->run_end = prod->head + bytes;
+    void *base = bytes != 0 ? prod->ring + (prod->head - prod->turn_start) : nullptr;
     return {base, bytes, prod->head};
 }
 
 // Nobody holds the producer back.
 void end_wait_for_room(zbq_producer *prod) {
+    if (!prod->waited) {
+        return;
+    }
+    prod->waited = false;
     prod->failures = 0;
     prod->wanted = ZBQ_MSG_ALIGN;
     if (prod->awaits_room) {
@@ -154,6 +157,7 @@ void end_wait_for_room(zbq_producer *prod) {
 }
 
 uint64_t queried_again(zbq_producer *prod, uint64_t room) {
+    prod->waited = true;
     want_more_than(prod, room);
     const bool scanned = count_failure(prod, &prod->failures);
     const bool awaited = await_room(prod);
@@ -162,6 +166,7 @@ uint64_t queried_again(zbq_producer *prod, uint64_t room) {
 
 // Whether there is room after all, once all was done that a failed attempt does.
 bool room_was_found(zbq_producer *prod, uint64_t bytes) {
+    prod->waited = true;
     prod->wanted = bytes;
     if (count_failure(prod, &prod->failures) && has_room_for(prod, bytes)) {
         return true;
@@ -171,14 +176,32 @@ bool room_was_found(zbq_producer *prod, uint64_t bytes) {
 
 // ---- commit ----
 
+// A commit stores as little as it can: each store waits in the processor's buffer behind those
+// whose cache lines are still on their way from a reader, and a full buffer stops the producer.
 void advance_head(zbq_producer *prod, uint64_t bytes) {
-    prod->head += bytes;
-    prod->head_position += bytes;
-    if (prod->head_position >= prod->capacity) {
-        prod->head_position -= prod->capacity;
+    const uint64_t head = prod->head + bytes;
+    prod->head = head;
+    if (head - prod->turn_start >= prod->capacity) {
+        prod->turn_start += prod->capacity;
     }
-    head_publish(prod->control, prod->head);
-    announce(prod);
+    head_publish(prod->control, head);
+    park_compiler_fence();
+}
+
+struct commit_rest {
+    bool wakes;
+    bool scans;
+};
+
+// What few commits have to do, behind a call that the others do not make.
+[[gnu::noinline, gnu::cold]] void finish_commit(zbq_producer *prod, commit_rest rest) {
+    if (rest.wakes) {
+        wake_parked(prod);
+    }
+    end_wait_for_room(prod);
+    if (rest.scans && is_owner(prod)) {
+        scan(prod);
+    }
 }
 
 // ---- descriptors ----
@@ -268,7 +291,8 @@ int broadcast_once(zbq_producer *prod, const record_to_send &record) {
     prod->newest_seq = record.seq_id;
     const send_tally tally = send_to_all(prod, record);
     if (tally.sent != 0) {
-        announce(prod); // consumers may sleep for a record as for a message
+        bell_ring(prod->control); // consumers may sleep for a record as for a message
+        wake_parked(prod);
     }
     if (tally.refused) {
         prod->newest_seq = tally.sent != 0 ? record.seq_id : newest_before;
@@ -298,11 +322,7 @@ int broadcast(zbq_producer *prod, const record_to_send &record) {
 
 } // namespace
 
-void announce(zbq_producer *prod) {
-    bell_ring(prod->control);
-    if (prod->push_count == 0) {
-        return;
-    }
+void wake_parked(zbq_producer *prod) {
     park_fence();
     if (collect_parked(prod->sleepers, prod->push_count, &prod->counters.wakes)) {
         wake_all(prod->control);
@@ -390,19 +410,23 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
 }
 
 bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes, zbq_commit_flags flags) {
-    if (prod == nullptr || !prod->run_open || written_bytes > prod->run_bytes ||
-        !is_aligned(written_bytes)) {
+    if (prod == nullptr || prod->run_end == prod->head || !is_aligned(written_bytes) ||
+        written_bytes > prod->run_end - prod->head) {
         return false;
     }
-    prod->run_bytes -= written_bytes;
-    prod->run_open = (flags & ZBQ_COMMIT_KEEP) != 0 && prod->run_bytes != 0;
+    commit_rest rest = {false, (flags & ZBQ_COMMIT_FORCE_SCAN) != 0};
     if (written_bytes != 0) {
         advance_head(prod, written_bytes);
-        end_wait_for_room(prod);
-        prod->queried = false;
+        rest.wakes = anyone_to_mind(prod->sleepers, prod->push_count);
+        if (prod->queried) {
+            prod->queried = false;
+        }
     }
-    if ((flags & ZBQ_COMMIT_FORCE_SCAN) != 0 && is_owner(prod)) {
-        scan(prod);
+    if ((flags & ZBQ_COMMIT_KEEP) == 0) {
+        prod->run_end = prod->head;
+    }
+    if (rest.wakes || rest.scans || prod->waited) {
+        finish_commit(prod, rest);
     }
     return true;
 }

@@ -53,10 +53,10 @@ struct zbq_producer {
     char *ring = nullptr;
     uint64_t capacity = 0;
     uint64_t head = 0;
-    uint64_t head_position = 0; // head % capacity
-    uint64_t slowest_tail = 0;  // a lower bound of all tails, refreshed when it limits
-    uint64_t run_bytes = 0;     // of the run that may be committed
-    bool run_open = false;
+    uint64_t turn_start = 0;   // where the ring's physical start lies; head is less than a turn on
+    uint64_t slowest_tail = 0; // a lower bound of all tails, refreshed when it limits
+    uint64_t run_end = 0;      // of the run that may be committed; the head when there is none
+    bool waited = false;       // attempts at room have failed since the last success
     uint32_t push_count = 0;
     zbq::core::sleeper *sleepers = nullptr; // the push-mode consumers, dense
 
@@ -95,8 +95,8 @@ struct zbq_producer {
 
 namespace zbq::core {
 
-// Rings the bell and wakes who is parked: makes a system call only then.
-void announce(zbq_producer *prod);
+// Makes a system call only where someone is parked.
+void wake_parked(zbq_producer *prod);
 
 // Reads every tail; evicts those that published one that cannot be.
 void refresh_tails(zbq_producer *prod);

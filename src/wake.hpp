@@ -7,23 +7,30 @@
 // No wake-up is lost:
 //
 //   consumer                              producer
-//   token = bell                          event (head, mark, close)
-//   looks: nothing                        ring bell                    (1)
-//   parked = 1                            full fence
+//   token = of head and bell              event (head; or record, mark, close with the bell)
+//   looks: nothing                                                     (1)
+//   parked = 1                            fence
 //   full fence                            parked?                      (2)
-//   bell == token? else return              yes: parked = 0            (3)
-//   FUTEX_WAIT(bell, token)                      ring bell             (4)
+//   token as before? else return            yes: parked = 0            (3)
+//   FUTEX_WAIT(bell)                             ring bell             (4)
 //                                                FUTEX_WAKE            (5)
 //
 // Either (2) sees parked, or the consumer sees (1): the two fences. Once parked is seen,
-// a consumer whose mark is erased by (3) took its token before (4), so that the kernel,
+// a consumer whose mark is erased by (3) read the bell before (4), so that the kernel,
 // which compares under its lock, either refuses to let it sleep or has it on the list
 // at (5). Clearing keeps the commits that follow, before the sleepers run, from waking
 // them again.
 //
+// After a commit the producer's fence is left out: it would wait, each time, for the head's cache
+// line to come back from whoever polls it. Then (2) may miss the mark while the head is still
+// in the store buffer, and the consumer falls asleep beside a message. So its first sleep is a
+// nap, longer than any store stays in a buffer, after which it looks again. (Morrison and
+// Afek, "Temporally Bounding TSO for Fence-Free Asymmetric Synchronization", 2015.) Whoever
+// cannot nap, since it sleeps in a poll of its own, asks the producer for the full fence.
+//
 // On the event socket it is the same with a record in the place of (4) and (5):
 //
-//   takes off a bell                      event, ring bell, full fence
+//   takes off a bell                      event, full fence
 //   parked = 2                            parked? yes: parked = 0     (3)
 //   full fence                                         send a bell     (5)
 //   looks: nothing; polls
@@ -44,8 +51,18 @@ struct sleeper {
     int event; // the producer's end of its event socket
 };
 
+// Whether the producer has to look closer: someone is parked, or wants a fence before that can
+// be told. After head_publish and park_compiler_fence.
+inline bool anyone_to_mind(const sleeper *sleepers, uint32_t count) {
+    uint32_t any = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+        any |= parked_seen(sleepers[i].page) | fence_asked(sleepers[i].page);
+    }
+    return any != 0;
+}
+
 // Wakes those that wait for their event socket, and tells whether any waits for the bell;
-// clears their marks. After bell_ring and park_fence.
+// clears their marks. After park_fence.
 inline bool collect_parked(const sleeper *sleepers, uint32_t count, uint64_t *events_rung) {
     bool any = false;
     for (uint32_t i = 0; i < count; ++i) {
@@ -71,14 +88,38 @@ inline void wake_all(zbq_control_region *control) {
     futex_wake_all(&control->broadcast_futex);
 }
 
-// The consumer's half: sleeps until the bell differs from the token, or the time is up.
-// 0, or -errno of the wait: -EAGAIN (it differs), -ETIMEDOUT, -EINTR.
+// Tells one state of the stream from a later one: it never falls, and rises with every commit and
+// every bell.
+inline uint32_t token_of(uint64_t head, uint32_t bell) {
+    return static_cast<uint32_t>(head / ZBQ_MSG_ALIGN) + bell;
+}
+
+inline uint32_t token_now(const zbq_control_region *control) {
+    const uint32_t bell = bell_acquire(control);
+    return token_of(head_acquire(control), bell);
+}
+
+// Longer than a store stays in a processor's buffer, which is a microsecond at worst.
+constexpr uint64_t nap_ns = 50'000;
+
+// Sleeps if nothing has happened since the token: 0, or -errno of the wait.
+inline int sleep_on_bell(const zbq_control_region *control, uint32_t token, uint64_t timeout_ns) {
+    const uint32_t bell = bell_acquire(control);
+    if (token_of(head_acquire(control), bell) != token) {
+        return -EAGAIN;
+    }
+    return futex_wait(&control->broadcast_futex, bell, timeout_ns);
+}
+
+// The consumer's half: sleeps until something has happened since the token, or the time is up.
+// 0, or -errno of the wait: -EAGAIN (it has), -ETIMEDOUT, -EINTR.
 inline int park(const zbq_control_region *control, zbq_consumer_metadata *page, uint32_t token,
                 uint64_t timeout_ns) {
     park_announce(page, parked_on_futex);
-    int result = -EAGAIN;
-    if (bell_acquire(control) == token) {
-        result = futex_wait(&control->broadcast_futex, token, timeout_ns);
+    const uint64_t nap = timeout_ns < nap_ns ? timeout_ns : nap_ns;
+    int result = sleep_on_bell(control, token, nap);
+    if (result == -ETIMEDOUT && timeout_ns != nap) {
+        result = sleep_on_bell(control, token, timeout_ns - nap);
     }
     parked_clear(page);
     return result;

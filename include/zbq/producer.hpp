@@ -7,10 +7,12 @@
 #include "shared_state.hpp"
 #include "time.hpp"
 
+#include <concepts>
 #include <cstring>
 #include <new>
 #include <poll.h>
 #include <span>
+#include <type_traits>
 
 namespace zbq {
 
@@ -55,29 +57,28 @@ struct producer_state {
     // Room for so many bytes at `next`. The library's run is asked for when it is used up, not
     // for each message.
     status find_room(std::uint64_t bytes) noexcept {
-        if (bytes != 0 && bytes <= left) {
+        if (bytes != 0 && bytes <= static_cast<std::uint64_t>(end - next)) {
             return status::ok;
         }
         zbq_contiguous_run run = {};
         const int result = zbq_producer_reserve(handle, bytes, &run);
         next = static_cast<std::byte *>(run.base);
-        left = run.max_bytes;
+        end = next + run.max_bytes;
         return static_cast<status>(result);
     }
 
     status commit(std::uint64_t bytes) noexcept {
         if (!zbq_producer_commit(handle, bytes, ZBQ_COMMIT_KEEP)) {
-            left = 0;
+            end = next;
             return status::invalid;
         }
         next += bytes;
-        left -= bytes;
         return status::ok;
     }
 
     zbq_producer *handle = nullptr; // null once the producer is destroyed
     std::byte *next = nullptr;
-    std::uint64_t left = 0;
+    std::byte *end = nullptr;
     std::uint64_t reservations = 0; // the newest is the one that can be committed
     unsigned references = 0;
 };
@@ -110,7 +111,8 @@ public:
 
     // Whether it can still be committed.
     bool is_open() const noexcept {
-        return state_ && state_->handle != nullptr && state_->reservations == number_;
+        return state_ && state_->handle != nullptr && state_->next == base_ &&
+               state_->reservations == number_;
     }
     std::byte *base() const noexcept { return base_; }
     status why() const noexcept { return why_; }
@@ -163,7 +165,7 @@ public:
     }
 
     /// Publishes all of the payload.
-    status commit() noexcept { return commit(size_); }
+    status commit() noexcept { return run_.commit(detail::message_size(size_)); }
 
     /// Publishes the first `used` bytes of the payload, with descriptors.
     ///
@@ -185,14 +187,22 @@ public:
                 return sent;
             }
         }
-        detail::write_header(run_.base(), used, fds.size(), fds.empty() ? 0 : seq_id_);
+        if (used != size_ || !fds.empty()) {
+            detail::write_header(run_.base(), used, fds.size(), fds.empty() ? 0 : seq_id_);
+        }
         return run_.commit(detail::message_size(used));
     }
 
 private:
     friend class producer;
+    // The header goes first: to come back to its cache line after the payload would take it from
+    // a reader of the message before, which lies there too.
     reservation(const detail::shared<detail::producer_state> &state, std::size_t size) noexcept
-        : run_(make(state, size)), size_(size) {}
+        : run_(make(state, size)), size_(size) {
+        if (run_.why() == status::ok) {
+            detail::write_header(run_.base(), size);
+        }
+    }
 
     static detail::run make(const detail::shared<detail::producer_state> &state,
                             std::size_t size) noexcept {
@@ -309,16 +319,42 @@ public:
         return detail::message_size(payload_size);
     }
 
-    /// Publishes a copy of these bytes. Never waits.
+    /// Publishes a message with a payload of this size that `fill` writes in place, given the
+    /// span; as try_reserve and commit, and cheaper than the two. Published, it makes an older
+    /// reservation void. Nothing is published when `fill` throws. Never waits.
     /// @return ok, again (no room now), too_large (never), invalid (moved from)
+    template <std::invocable<std::span<std::byte>> Fill>
+    status try_fill(std::size_t payload_size,
+                    Fill &&fill) noexcept(std::is_nothrow_invocable_v<Fill, std::span<std::byte>>) {
+        const std::uint64_t bytes = detail::message_size(payload_size);
+        if (!state_ || bytes == 0) {
+            return state_ ? status::too_large : status::invalid;
+        }
+        const status found = state_->find_room(bytes);
+        if (found != status::ok) {
+            return found;
+        }
+        std::byte *at = state_->next;
+        detail::write_header(at, payload_size);
+        std::forward<Fill>(fill)(std::span(at + detail::header_size, payload_size));
+        return state_->commit(bytes);
+    }
+
+    /// Publishes a copy of these bytes. Never waits.
+    /// @return as try_fill
     status try_publish(std::span<const std::byte> payload) noexcept {
-        return copy_into(try_reserve(payload.size()), payload);
+        return try_fill(payload.size(),
+                        [payload](std::span<std::byte> to) noexcept { copy(payload, to); });
     }
 
     /// Publishes a copy of these bytes, waiting for room until the deadline.
     /// @return as try_publish; again: not before the deadline; io: cannot wait
     status publish(std::span<const std::byte> payload, deadline end) noexcept {
-        return copy_into(reserve(payload.size(), end), payload);
+        status result = try_publish(payload);
+        while (result == status::again && wait_for_room(end) == status::ok) {
+            result = try_publish(payload);
+        }
+        return result;
     }
 
     /// Publishes a copy of these bytes with descriptors, which stay the caller's. Waits until
@@ -423,14 +459,6 @@ private:
         if (!from.empty()) {
             std::memcpy(to.data(), from.data(), from.size());
         }
-    }
-
-    static status copy_into(reservation room, std::span<const std::byte> payload) noexcept {
-        if (!room) {
-            return room.why();
-        }
-        copy(payload, room.payload());
-        return room.commit();
     }
 
     // At once, whatever still refers to it: the stream's end is this object's.

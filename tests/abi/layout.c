@@ -27,6 +27,7 @@ int main(void) {
     FIELD(zbq_consumer_metadata, join_baseline);
     FIELD(zbq_consumer_metadata, eviction);
     FIELD(zbq_consumer_metadata, parked);
+    FIELD(zbq_consumer_metadata, wants_fence);
     FIELD(zbq_consumer_metadata, reserved);
     TYPE(zbq_msg_header);
     FIELD(zbq_msg_header, payload_len);
