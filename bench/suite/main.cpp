@@ -13,7 +13,7 @@
 namespace {
 
 struct settings {
-    bool quick = false;
+    double effort = 1;
     std::string only = ".";
     std::string json;
 };
@@ -32,7 +32,7 @@ int run(const settings &how) {
     fmt::print("Medians of slices that alternate with the floor's. 'near' and 'far': how far the "
                "processors were apart.\n'?': the spread is too wide to conclude anything.\n");
     std::uint64_t errors = 0;
-    const std::vector<bench::workload> workloads = bench::all_workloads(how.quick ? 0.2 : 1);
+    const std::vector<bench::workload> workloads = bench::all_workloads(how.effort);
     for (const bench::workload &work : workloads) {
         if (!std::regex_search(work.key, wanted)) {
             continue;
@@ -54,17 +54,19 @@ int run(const settings &how) {
 } // namespace
 
 int main(int argc, char **argv) {
-    settings how;
-    CLI::App app("Measures zbq against the machine's limits and against other systems.",
-                 "zbq-bench");
-    app.add_flag("--quick", how.quick, "a fifth of the slices");
-    app.add_option("--only", how.only, "workloads whose key this regular expression matches");
-    app.add_option("--json", how.json, "write the results to this file");
-    CLI11_PARSE(app, argc, argv);
     try {
+        settings how;
+        CLI::App app("Measures zbq against the machine's limits and against other systems.",
+                     "zbq-bench");
+        app.add_flag_callback("--quick", [&how] { how.effort = 0.3; }, "about a minute");
+        app.add_option("--effort", how.effort, "of the slices of the full run, this share")
+            ->check(CLI::Range(0.0, 10.0));
+        app.add_option("--only", how.only, "workloads whose key matches this regular expression");
+        app.add_option("--json", how.json, "write the results to this file");
+        CLI11_PARSE(app, argc, argv);
         return run(how);
     } catch (const std::exception &failure) {
-        fmt::print(stderr, "zbq-bench: {}\n", failure.what());
+        std::fprintf(stderr, "zbq-bench: %s\n", failure.what());
         return 1;
     }
 }

@@ -35,13 +35,12 @@ public:
 
     void send(std::size_t size, std::uint64_t number) {
         if (options_.batch == 1) {
-            zbq::reservation room = producer_->try_reserve(size);
-            while (!room) {
+            const auto write = [number](std::span<std::byte> to) noexcept {
+                fill(to.data(), to.size(), number);
+            };
+            while (producer_->try_fill(size, write) == zbq::status::again) {
                 wait_for_room();
-                room = producer_->try_reserve(size);
             }
-            fill(room.payload().data(), size, number);
-            std::ignore = room.commit();
             return;
         }
         std::span<std::byte> place = batch_.add(size);
