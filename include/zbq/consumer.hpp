@@ -472,8 +472,9 @@ inline status consumer::wait(deadline end, std::chrono::nanoseconds spin) noexce
         if (result != status::again) {
             return result;
         }
-        while (!state_->seems_ready() && detail::left_until(spin_end) != 0) {
-            detail::pause_processor();
+        for (unsigned looks = 0; !state_->seems_ready() && detail::left_until(spin_end) != 0;
+             ++looks) {
+            detail::pause_or_yield(looks);
         }
         if (state_->seems_ready()) {
             continue;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <sched.h>
 
 namespace zbq {
 
@@ -51,6 +52,17 @@ inline void pause_processor() noexcept {
 #elif defined(__aarch64__)
     asm volatile("yield");
 #endif
+}
+
+// Between two looks of one who spins: after a microsecond or two whoever is to bring the next
+// message may be waiting for this processor.
+inline void pause_or_yield(unsigned looks) noexcept {
+    constexpr unsigned most_pauses = 32;
+    if (looks < most_pauses) {
+        pause_processor();
+    } else {
+        ::sched_yield();
+    }
 }
 
 } // namespace detail

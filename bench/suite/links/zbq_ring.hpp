@@ -6,6 +6,7 @@
 #include "../link.hpp"
 #include "sockets.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <optional>
 #include <tuple>
@@ -22,8 +23,10 @@ public:
 
     void become_sender() {
         zbq::producer_options producer;
-        producer.capacity = std::bit_ceil(
-            std::max<std::size_t>(1U << 20U, 8 * zbq::producer::size_of(options_.size)));
+        // A megabyte for each receiver, up to four: the others have one for each.
+        const std::size_t most = std::size_t{std::min(options_.receivers, 4U)} << 20U;
+        producer.capacity =
+            std::bit_ceil(std::max(most, 8 * zbq::producer::size_of(options_.size)));
         producer.stall_timeout = {};
         producer.max_consumers = options_.receivers;
         producer_.emplace(producer);
@@ -59,7 +62,8 @@ public:
     template <typename Visit>
     void receive(const Visit &visit) {
         if (options_.sleeping) {
-            std::ignore = consumer_->wait(zbq::never);
+            const auto spin = std::chrono::microseconds(options_.oversubscribed ? 20 : 0);
+            std::ignore = consumer_->wait(zbq::never, spin);
         }
         zbq::message_batch batch = consumer_->take_batch();
         for (const zbq::message_view &message : batch) {
