@@ -38,7 +38,7 @@ struct consumer_state {
     std::uint64_t released_to = 0; // of what was let go, the highest end
 
     status look_ahead() noexcept {
-        if (next_ahead != end_ahead) {
+        if (has_ahead()) {
             return status::ok;
         }
         const int result = zbq_consumer_next_batch(handle, ahead.data(), most_ahead);
@@ -47,10 +47,10 @@ struct consumer_state {
         return result > 0 ? status::ok : static_cast<status>(result);
     }
 
+    bool has_ahead() const noexcept { return next_ahead != end_ahead; }
+
     // The last look found less than it could take.
-    bool knows_no_more() const noexcept {
-        return next_ahead == end_ahead && end_ahead < most_ahead;
-    }
+    bool knows_no_more() const noexcept { return !has_ahead() && end_ahead < most_ahead; }
 
     // After look_ahead found something.
     const zbq_msg_view &take() noexcept {
@@ -94,29 +94,42 @@ public:
 
     /// The bytes, in place, aligned to 16. An evicted reader's bytes may change while it reads
     /// (see intact), and a hostile producer's at any time: copy what you decide by first.
-    [[nodiscard]] std::span<const std::byte> payload() const noexcept {
-        return {static_cast<const std::byte *>(view_.payload), view_.payload_len};
-    }
+    [[nodiscard]] std::span<const std::byte> payload() const noexcept { return {payload_, size_}; }
     /// Where in the stream it starts, in bytes since the ring was made.
-    [[nodiscard]] std::uint64_t offset() const noexcept { return view_.logical_offset; }
+    [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
     /// How many descriptors it was sent with.
-    [[nodiscard]] unsigned descriptor_count() const noexcept { return header_.fd_count; }
+    [[nodiscard]] unsigned descriptor_count() const noexcept {
+        return payload_ != nullptr ? header().fd_count : 0;
+    }
 
 protected:
-    /// From the C interface. The header is read once.
-    explicit message_view(const zbq_msg_view &view) noexcept : view_(view), header_(*view.header) {}
+    /// From the C interface.
+    explicit message_view(const zbq_msg_view &view) noexcept
+        : payload_(static_cast<const std::byte *>(view.payload)), size_(view.payload_len),
+          offset_(view.logical_offset) {}
 
-    [[nodiscard]] const zbq_msg_view &raw() const noexcept { return view_; } ///< with its place
+    /// Where the next message starts.
+    [[nodiscard]] std::uint64_t end_offset() const noexcept {
+        constexpr std::uint64_t mask = ZBQ_MSG_ALIGN - 1;
+        return (offset_ + sizeof(zbq_msg_header) + size_ + mask) & ~mask;
+    }
     /// The id of the descriptors' record; 0: there is none.
     [[nodiscard]] std::uint64_t record_id() const noexcept {
-        return header_.fd_count != 0 ? header_.seq_id : 0;
+        return descriptor_count() != 0 ? header().seq_id : 0;
     }
 
 private:
     friend class message_batch;
     friend class consumer;
-    zbq_msg_view view_ = {};
-    zbq_msg_header header_ = {};
+
+    // What it says of descriptors is checked against the record that comes.
+    [[nodiscard]] const zbq_msg_header &header() const noexcept {
+        return *(reinterpret_cast<const zbq_msg_header *>(payload_) - 1);
+    }
+
+    const std::byte *payload_ = nullptr;
+    std::size_t size_ = 0;
+    std::uint64_t offset_ = 0;
 };
 
 /// A message that holds its room in the ring until it goes. Several may live at one time; the
@@ -166,7 +179,7 @@ public:
             if (record_id() != 0 && !collected_) {
                 discard_descriptors();
             }
-            state_->let_go(raw().logical_offset, detail::consumer_state::end_of(raw()));
+            state_->let_go(offset(), end_offset());
             state_ = {};
             why_ = status::invalid;
         }
@@ -269,11 +282,26 @@ private:
             begin_ = end_ = state_->cursor;
         } else {
             why_ = status::invalid;
+            most_ = 0;
         }
     }
 
     void advance() noexcept {
         started_ = true;
+        if (visited_ < most_ && end_ - begin_ < state_->batch_bytes && state_->has_ahead()) {
+            visit_next();
+        } else {
+            look_further();
+        }
+    }
+
+    void visit_next() noexcept {
+        current_ = message_view(state_->take());
+        end_ = state_->cursor;
+        ++visited_;
+    }
+
+    void look_further() noexcept {
         done_ = true;
         if (why_ != status::ok || visited_ == most_ || end_ - begin_ >= state_->batch_bytes) {
             return;
@@ -285,9 +313,7 @@ private:
         }
         why_ = state_->look_ahead();
         if (why_ == status::ok) {
-            current_ = message_view(state_->take());
-            end_ = state_->cursor;
-            ++visited_;
+            visit_next();
             done_ = false;
         } else if (why_ == status::again && visited_ != 0) {
             why_ = status::ok;
