@@ -145,9 +145,21 @@ typedef struct zbq_control_region {
     uint8_t reserved[20];      /**< zero */
 } zbq_control_region;
 
+/** Where a consumer says that it sleeps. */
+typedef struct zbq_parking {
+    ZBQ_ALIGNAS(64)
+    uint32_t parked;      /**< not 0 while it sleeps or is about to: 1 futex, 2 event socket */
+    uint32_t wants_fence; /**< 1: the producer fences before it looks at `parked` */
+    uint8_t pad_[56];     /**< zero */
+} zbq_parking;
+
+/** How many of them a page has. */
+#define ZBQ_PARKING_PLACES 62
+
 /** One page for each consumer and join, shared with the producer alone. Each
  * cache line has one writer but for `parked`, which the consumer sets and either
- * side clears. */
+ * side clears. Consumers park at different places of their pages, so that these, which
+ * the producer reads at each commit, fall on different sets of its cache. */
 typedef struct zbq_consumer_metadata {
     ZBQ_ALIGNAS(4096) uint64_t tail_offset; /**< consumer: all below it is released */
     uint64_t progress_timestamp; /**< consumer: time of its last publish, after join_baseline */
@@ -155,9 +167,7 @@ typedef struct zbq_consumer_metadata {
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
     uint8_t pad1_[60];           /**< zero */
-    uint32_t parked;        /**< not 0 while it sleeps or is about to: 1 futex, 2 event socket */
-    uint32_t wants_fence;   /**< 1: the producer fences before it looks at `parked` */
-    uint8_t reserved[3960]; /**< zero */
+    zbq_parking parking[ZBQ_PARKING_PLACES]; /**< slot i uses i % ZBQ_PARKING_PLACES */
 } zbq_consumer_metadata;
 
 /** What every message in the ring starts with. The producer's application fills
@@ -217,8 +227,9 @@ ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, join_baseline, 16);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, eviction, 64);
-ZBQ_ASSERT_AT(zbq_consumer_metadata, parked, 128);
-ZBQ_ASSERT_AT(zbq_consumer_metadata, wants_fence, 132);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, parking, 128);
+ZBQ_ASSERT_AT(zbq_parking, wants_fence, 4);
+ZBQ_ASSERT_SIZE(zbq_parking, 64, 64);
 ZBQ_ASSERT_SIZE(zbq_msg_header, 16, 16);
 ZBQ_ASSERT_AT(zbq_msg_header, payload_len, 0);
 ZBQ_ASSERT_AT(zbq_msg_header, fd_count, 4);

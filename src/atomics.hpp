@@ -82,8 +82,8 @@ inline constexpr uint32_t parked_on_event = 2;
 
 // Store, then a full fence: pairs with park_fence. Of the consumer's "I park" and the
 // producer's "I rang" at least one sees the other (store-load, on both sides).
-inline void park_announce(zbq_consumer_metadata *page, uint32_t how) {
-    __atomic_store_n(&page->parked, how, __ATOMIC_RELAXED);
+inline void park_announce(zbq_parking *place, uint32_t how) {
+    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -100,23 +100,23 @@ inline void park_compiler_fence() {
 
 // Relaxed: one of the fences orders it. The value is the consumer's word; at worst it costs a
 // wake-up call.
-inline uint32_t parked_seen(const zbq_consumer_metadata *page) {
-    return __atomic_load_n(&page->parked, __ATOMIC_RELAXED);
+inline uint32_t parked_seen(const zbq_parking *place) {
+    return __atomic_load_n(&place->parked, __ATOMIC_RELAXED);
 }
 
 // Relaxed on both sides: the consumer naps after it has asked, and before it first relies on it.
-inline void fence_ask(zbq_consumer_metadata *page, bool wanted) {
-    __atomic_store_n(&page->wants_fence, wanted ? 1U : 0U, __ATOMIC_RELAXED);
+inline void fence_ask(zbq_parking *place, bool wanted) {
+    __atomic_store_n(&place->wants_fence, wanted ? 1U : 0U, __ATOMIC_RELAXED);
 }
 
-inline uint32_t fence_asked(const zbq_consumer_metadata *page) {
-    return __atomic_load_n(&page->wants_fence, __ATOMIC_RELAXED);
+inline uint32_t fence_asked(const zbq_parking *place) {
+    return __atomic_load_n(&place->wants_fence, __ATOMIC_RELAXED);
 }
 
 // Relaxed: on the producer's side the release of the bell_ring that follows orders it
 // before the wake-up (see wake.hpp); on the consumer's side it only saves a wake-up.
-inline void parked_clear(zbq_consumer_metadata *page) {
-    __atomic_store_n(&page->parked, 0U, __ATOMIC_RELAXED);
+inline void parked_clear(zbq_parking *place) {
+    __atomic_store_n(&place->parked, 0U, __ATOMIC_RELAXED);
 }
 
 // ---- awaited: the producer sleeps until room is released ----

@@ -19,9 +19,9 @@ void remove_from_list(zbq_producer *prod, uint32_t slot_index) {
     prod->active[i] = prod->active[--prod->active_count];
 }
 
-void remove_sleeper(zbq_producer *prod, const zbq_consumer_metadata *page) {
+void remove_sleeper(zbq_producer *prod, const zbq_parking *place) {
     uint32_t i = 0;
-    while (prod->sleepers[i].page != page) {
+    while (prod->sleepers[i].place != place) {
         ++i;
     }
     prod->sleepers[i] = prod->sleepers[--prod->push_count];
@@ -34,7 +34,7 @@ void activate(zbq_producer *prod, slot *joined) {
     joined->join_number = ++prod->counters.joined;
     prod->active[prod->active_count++] = joined->index;
     if (joined->mode == ZBQ_WAKEUP_PUSH) {
-        prod->sleepers[prod->push_count++] = {joined->page(), joined->event.get()};
+        prod->sleepers[prod->push_count++] = {joined->parking(), joined->event.get()};
     }
 }
 
@@ -43,7 +43,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     eviction_mark(gone->page(), reason);
     remove_from_list(prod, gone->index);
     if (gone->mode == ZBQ_WAKEUP_PUSH) {
-        remove_sleeper(prod, gone->page());
+        remove_sleeper(prod, gone->parking());
     }
     gone->last = describe(prod, gone, reason);
     // It may be parked. Unconditionally: its parked word is nothing to rely on.

@@ -16,7 +16,7 @@
 //   | timeout, closed         |       +--------------------------+
 //   +-------------------------+       | eviction                 | P
 //                                     +--------------------------+
-//   P: written by the producer        | parked                   | C sets, P and C clear
+//   P: written by the producer        | parked, at one of 62     | C sets, P and C clear
 //   C: by that consumer               +--------------------------+
 //
 // Bytes named reserved or pad are zero and belong to later versions of the protocol;
@@ -30,6 +30,10 @@ namespace zbq::core {
 inline constexpr uint64_t header_size = sizeof(zbq_msg_header);
 inline constexpr uint64_t control_size = sizeof(zbq_control_region);
 inline constexpr uint64_t metadata_size = sizeof(zbq_consumer_metadata);
+
+inline zbq_parking *parking_of(zbq_consumer_metadata *page, uint32_t slot_index) {
+    return &page->parking[slot_index % ZBQ_PARKING_PLACES];
+}
 
 // The unit that the contract gives for capacities. The page size may be larger.
 inline constexpr uint64_t capacity_unit = 4096;

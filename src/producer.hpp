@@ -43,6 +43,7 @@ struct slot {
     [[nodiscard]] zbq_consumer_metadata *page() const {
         return static_cast<zbq_consumer_metadata *>(page_memory.get());
     }
+    [[nodiscard]] zbq_parking *parking() const { return parking_of(page(), index); }
 };
 
 } // namespace zbq::core

@@ -47,7 +47,7 @@ namespace zbq::core {
 
 // A push-mode consumer, as the fast path sees it.
 struct sleeper {
-    zbq_consumer_metadata *page;
+    zbq_parking *place;
     int event; // the producer's end of its event socket
 };
 
@@ -56,7 +56,7 @@ struct sleeper {
 inline bool anyone_to_mind(const sleeper *sleepers, uint32_t count) {
     uint32_t any = 0;
     for (uint32_t i = 0; i < count; ++i) {
-        any |= parked_seen(sleepers[i].page) | fence_asked(sleepers[i].page);
+        any |= parked_seen(sleepers[i].place) | fence_asked(sleepers[i].place);
     }
     return any != 0;
 }
@@ -66,11 +66,11 @@ inline bool anyone_to_mind(const sleeper *sleepers, uint32_t count) {
 inline bool collect_parked(const sleeper *sleepers, uint32_t count, uint64_t *events_rung) {
     bool any = false;
     for (uint32_t i = 0; i < count; ++i) {
-        const uint32_t parked = parked_seen(sleepers[i].page);
+        const uint32_t parked = parked_seen(sleepers[i].place);
         if (parked == 0) {
             continue;
         }
-        parked_clear(sleepers[i].page);
+        parked_clear(sleepers[i].place);
         if (parked == parked_on_event) {
             event_ring(sleepers[i].event);
             ++*events_rung;
@@ -113,15 +113,15 @@ inline int sleep_on_bell(const zbq_control_region *control, uint32_t token, uint
 
 // The consumer's half: sleeps until something has happened since the token, or the time is up.
 // 0, or -errno of the wait: -EAGAIN (it has), -ETIMEDOUT, -EINTR.
-inline int park(const zbq_control_region *control, zbq_consumer_metadata *page, uint32_t token,
+inline int park(const zbq_control_region *control, zbq_parking *place, uint32_t token,
                 uint64_t timeout_ns) {
-    park_announce(page, parked_on_futex);
+    park_announce(place, parked_on_futex);
     const uint64_t nap = timeout_ns < nap_ns ? timeout_ns : nap_ns;
     int result = sleep_on_bell(control, token, nap);
     if (result == -ETIMEDOUT && timeout_ns != nap) {
         result = sleep_on_bell(control, token, timeout_ns - nap);
     }
-    parked_clear(page);
+    parked_clear(place);
     return result;
 }
 

@@ -15,6 +15,7 @@ struct link_options {
     std::size_t size = 64; // bytes of each message's payload
     unsigned batch = 1;    // messages for each commit, where there is such a thing
     unsigned receivers = 1;
+    bool streaming = false;      // as many messages as go through, rather than each one soon
     bool sleeping = false;       // receivers sleep while there is nothing
     bool oversubscribed = false; // more processes than processors: do not spin
 };

@@ -58,7 +58,8 @@ int main(int argc, char **argv) {
         settings how;
         CLI::App app("Measures zbq against the machine's limits and against other systems.",
                      "zbq-bench");
-        app.add_flag_callback("--quick", [&how] { how.effort = 0.3; }, "about a minute");
+        app.add_flag_callback(
+            "--quick", [&how] { how.effort = 0.3; }, "about a minute");
         app.add_option("--effort", how.effort, "of the slices of the full run, this share")
             ->check(CLI::Range(0.0, 10.0));
         app.add_option("--only", how.only, "workloads whose key matches this regular expression");

@@ -66,6 +66,7 @@ public:
         work.work = &system_under_test::throughput;
         work.link.size = size;
         work.link.batch = batch;
+        work.link.streaming = true;
         work.floor_name = "bare ring";
         const link_options link = work.link;
         work.floor = [link] { return bare_ring_throughput(link); };

@@ -54,11 +54,11 @@ inline void pause_processor() noexcept {
 #endif
 }
 
-// Between two looks of one who spins: after a microsecond or two whoever is to bring the next
-// message may be waiting for this processor.
+// Between two looks of one who spins: now and then somebody else may have this processor, who
+// may be the one that is to bring the next message.
 inline void pause_or_yield(unsigned looks) noexcept {
-    constexpr unsigned most_pauses = 32;
-    if (looks < most_pauses) {
+    constexpr unsigned looks_between_yields = 32;
+    if (looks % looks_between_yields != looks_between_yields - 1) {
         pause_processor();
     } else {
         ::sched_yield();

@@ -26,9 +26,10 @@ int main(void) {
     FIELD(zbq_consumer_metadata, progress_timestamp);
     FIELD(zbq_consumer_metadata, join_baseline);
     FIELD(zbq_consumer_metadata, eviction);
-    FIELD(zbq_consumer_metadata, parked);
-    FIELD(zbq_consumer_metadata, wants_fence);
-    FIELD(zbq_consumer_metadata, reserved);
+    FIELD(zbq_consumer_metadata, parking);
+    TYPE(zbq_parking);
+    FIELD(zbq_parking, parked);
+    FIELD(zbq_parking, wants_fence);
     TYPE(zbq_msg_header);
     FIELD(zbq_msg_header, payload_len);
     FIELD(zbq_msg_header, fd_count);

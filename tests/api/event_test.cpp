@@ -170,12 +170,12 @@ TEST_F(Event, BellsAreFew) {
 TEST_F(Event, ALookThatFindsSomethingUnparks) {
     drain();
     ASSERT_TRUE(publish());
-    EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 0U);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
     std::string payload;
     EXPECT_EQ(test::read_one(cons_, &payload), ZBQ_OK);
-    EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 0U);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
     EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
-    EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 2U);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 2U);
 }
 
 TEST(EventJoin, WhoHasNotAskedIsNotParked) {
@@ -183,7 +183,21 @@ TEST(EventJoin, WhoHasNotAskedIsNotParked) {
     const test::joined joined = test::join(prod.get());
     std::string payload;
     EXPECT_EQ(test::read_one(joined.consumer.get(), &payload), ZBQ_ERROR_AGAIN);
-    EXPECT_EQ(zbq_consumer_meta(joined.consumer.get())->parked, 0U);
+    EXPECT_EQ(zbq_consumer_meta(joined.consumer.get())->parking[0].parked, 0U);
+}
+
+// So that the producer, which looks at all of them, finds them in different sets of its cache.
+TEST(EventJoin, ConsumersParkAtDifferentPlaces) {
+    const auto prod = test::make_producer();
+    const test::joined joined[] = {test::join(prod.get()), test::join(prod.get())};
+    for (const test::joined &each : joined) {
+        zbq_consumer *cons = each.consumer.get();
+        ASSERT_GE(zbq_consumer_event_fd(cons), 0);
+        std::string payload;
+        EXPECT_EQ(test::read_one(cons, &payload), ZBQ_ERROR_AGAIN);
+        EXPECT_EQ(zbq_consumer_meta(cons)->parking[each.slot].parked, 2U);
+    }
+    EXPECT_NE(joined[0].slot, joined[1].slot);
 }
 
 TEST(EventJoin, NothingLeaks) {
@@ -235,7 +249,8 @@ TEST(EventJoin, AnAbandonedConsumerIsAtTheEnd) {
     while (test::read_one(cons.get(), &payload) ==
            ZBQ_ERROR_AGAIN) { // first the bell, then the end
     }
-    EXPECT_EQ(zbq_consumer_meta(cons.get())->parked, 0U); // it found something: it is awake
+    EXPECT_EQ(zbq_consumer_meta(cons.get())->parking[0].parked,
+              0U); // it found something: it is awake
     EXPECT_EQ(test::read_one(cons.get(), &payload), ZBQ_ERROR_NOENT);
     EXPECT_EQ(zbq_consumer_ending(cons.get(), nullptr), ZBQ_ENDING_PRODUCER_DIED);
 }

@@ -44,7 +44,7 @@ TEST_F(Wait, EndsWithTheTimeOut) {
 
 TEST_F(Wait, EndsWithTheSliceWhenNothingHappens) {
     EXPECT_EQ(wait(token()), ZBQ_ERROR_AGAIN);
-    EXPECT_EQ(zbq_consumer_meta(cons_)->parked, 0U);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
 }
 
 void ignore(int /*signal*/) {}
@@ -92,7 +92,7 @@ class Sleeper {
 public:
     explicit Sleeper(zbq_consumer *cons)
         : cons_(cons), token_(zbq_consumer_get_futex_token(cons)), thread_([this] { run(); }) {
-        while (zbq::core::parked_seen(zbq_consumer_meta(cons_)) == 0) {
+        while (zbq::core::parked_seen(zbq_consumer_meta(cons_)->parking) == 0) {
             std::this_thread::yield();
         }
     }
@@ -104,7 +104,7 @@ public:
 private:
     void run() {
         constexpr uint64_t an_hour = 3'600'000 * test::ms;
-        zbq::core::park(cons_->control, cons_->page, token_, an_hour);
+        zbq::core::park(cons_->control, cons_->parking, token_, an_hour);
         result_ = zbq_consumer_wait_broadcast(cons_, token_);
     }
 

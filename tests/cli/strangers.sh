@@ -24,6 +24,7 @@ pub=$!
 wait_until "the socket" test -S zbq/x
 "$stranger" zbq/x silent >dropped.out &
 silent=$!
+wait_until "strangers" told dropped.out connected # the 33rd drops the oldest
 for words in half garbage version mode long; do
     [ "$("$stranger" zbq/x $words)" = "answer 2" ] || fail "$words was not refused"
 done

@@ -316,6 +316,22 @@ TEST_F(Consumer, WaitTakesNothing) {
     EXPECT_EQ(reader_.wait(zbq::now), status::again);
 }
 
+// After a look that found several messages, a wait gathers before it looks again.
+TEST_F(Consumer, WaitInADenseStream) {
+    publish("x");
+    publish("y");
+    std::size_t found = 0;
+    for (const zbq::message_view &message : reader_.take_batch()) {
+        found += message.payload().size();
+    }
+    EXPECT_EQ(found, 2U);
+    const zbq::deadline soon = zbq::in(std::chrono::milliseconds(1));
+    EXPECT_EQ(reader_.wait(soon, std::chrono::hours(1)), status::again);
+    publish("z");
+    EXPECT_EQ(reader_.wait(zbq::never, std::chrono::hours(1)), status::ok);
+    EXPECT_EQ(text_of(reader_.try_next().payload()), "z");
+}
+
 TEST_F(Consumer, WaitIsWoken) {
     test::start_watchdog();
     for (const auto mode : {zbq::wakeup::push, zbq::wakeup::pull}) {

@@ -32,7 +32,7 @@ remote_consumer::remote_consumer(const producer_ptr &prod, zbq_wakeup_mode mode,
 }
 
 bool is_parked(zbq_producer *prod, std::uint32_t slot) {
-    return prod->slots[slot].taken && zbq::core::parked_seen(prod->slots[slot].page()) != 0;
+    return prod->slots[slot].taken && zbq::core::parked_seen(prod->slots[slot].parking()) != 0;
 }
 
 void wait_until_parked(zbq_producer *prod, std::uint32_t slot) {

@@ -64,6 +64,8 @@ public:
         if (options_.sleeping) {
             const auto spin = std::chrono::microseconds(options_.oversubscribed ? 20 : 0);
             std::ignore = consumer_->wait(zbq::never, spin);
+        } else if (options_.streaming) {
+            std::ignore = consumer_->wait(zbq::never, std::chrono::nanoseconds::max());
         }
         zbq::message_batch batch = consumer_->take_batch();
         for (const zbq::message_view &message : batch) {
