@@ -31,6 +31,11 @@ int run(const settings &how) {
     fmt::print("{}\n", all["machine"].dump());
     fmt::print("Medians of slices that alternate with the floor's. 'near' and 'far': how far the "
                "processors were apart.\n'?': the spread is too wide to conclude anything.\n");
+    if (std::regex_search("calls", wanted)) {
+        const bench::call_costs costs = bench::measure_calls(how.effort);
+        bench::print(costs);
+        all["calls"] = bench::to_json(costs);
+    }
     std::uint64_t errors = 0;
     const std::vector<bench::workload> workloads = bench::all_workloads(how.effort);
     for (const bench::workload &work : workloads) {
@@ -62,7 +67,8 @@ int main(int argc, char **argv) {
             "--quick", [&how] { how.effort = 0.3; }, "about a minute");
         app.add_option("--effort", how.effort, "of the slices of the full run, this share")
             ->check(CLI::Range(0.0, 10.0));
-        app.add_option("--only", how.only, "workloads whose key matches this regular expression");
+        app.add_option("--only", how.only,
+                       "workloads whose key matches this regular expression; calls: one call each");
         app.add_option("--json", how.json, "write the results to this file");
         CLI11_PARSE(app, argc, argv);
         return run(how);

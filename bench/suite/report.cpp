@@ -93,6 +93,20 @@ void print(const workload_result &result) {
     std::fflush(stdout);
 }
 
+void print(const call_costs &costs) {
+    fmt::print("\nOne call, nobody else at work  (ns; messages of 48 B)\n");
+    for (const call_cost &cost : costs.fast) {
+        fmt::print("  {:20} {:>4} {:9} {:>8.1f}\n", cost.call, cost.consumers,
+                   cost.consumers == 1 ? "consumer" : "consumers", cost.nanoseconds);
+    }
+    for (const call_cost &cost : costs.slow) {
+        fmt::print("  {:34} {:>10.0f}\n", cost.call, cost.nanoseconds);
+    }
+    fmt::print("A consumer takes {:.0f} bytes and {:.0f} descriptors, both ends together.\n",
+               costs.consumer_bytes, costs.consumer_descriptors);
+    std::fflush(stdout);
+}
+
 nlohmann::json machine() {
     utsname kernel = {};
     uname(&kernel);
@@ -115,6 +129,18 @@ nlohmann::json to_json(const workload_result &result) {
                           {"far_threshold_ns", result.threshold}};
     for (const summary &system : result.systems) {
         out["systems"].push_back(to_json(system));
+    }
+    return out;
+}
+
+nlohmann::json to_json(const call_costs &costs) {
+    nlohmann::json out = {{"consumer_bytes", costs.consumer_bytes},
+                          {"consumer_descriptors", costs.consumer_descriptors}};
+    for (const std::vector<call_cost> *list : {&costs.fast, &costs.slow}) {
+        for (const call_cost &cost : *list) {
+            out["calls"].push_back(
+                {{"call", cost.call}, {"consumers", cost.consumers}, {"ns", cost.nanoseconds}});
+        }
     }
     return out;
 }

@@ -3,6 +3,7 @@
 // Results for people (a table) and for programs (JSON).
 #pragma once
 
+#include "calls.hpp"
 #include "workloads.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,9 +12,11 @@
 namespace bench {
 
 void print(const workload_result &result);
+void print(const call_costs &costs);
 
 // What machine this is.
 nlohmann::json machine();
 nlohmann::json to_json(const workload_result &result);
+nlohmann::json to_json(const call_costs &costs);
 
 } // namespace bench
