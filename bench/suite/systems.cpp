@@ -18,6 +18,9 @@
 #ifdef BENCH_NNG
 #include "links/nanomsg_ng.hpp"
 #endif
+#ifdef BENCH_CYCLONE
+#include "links/cyclone_dds.hpp"
+#endif
 #ifdef BENCH_LIBQB
 #include "links/libqb_ring.hpp"
 #endif
@@ -50,6 +53,9 @@ std::vector<system_under_test> systems() {
 #endif
 #ifdef BENCH_NNG
         make<nanomsg_ng>(),
+#endif
+#ifdef BENCH_CYCLONE
+        make<cyclone_dds>(),
 #endif
         make<seqpacket>(),   make<posix_queue>(), make<spliced_pipe>(),
     };

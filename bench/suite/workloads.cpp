@@ -82,6 +82,7 @@ public:
         work.work = &system_under_test::throughput;
         work.link.size = 1024;
         work.link.receivers = receivers;
+        work.link.streaming = true;
         work.link.sleeping = true;
         work.link.oversubscribed = true;
         work.stage.actors = receivers + 1;

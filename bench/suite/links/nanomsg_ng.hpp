@@ -4,6 +4,7 @@
 #pragma once
 
 #include "../link.hpp"
+#include "../unpinned.hpp"
 
 #include <nng/nng.h>
 #include <nng/protocol/pipeline0/pull.h>
@@ -25,16 +26,20 @@ public:
             "abstract://zbq-bench-" + std::to_string(getpid()) + "-" + std::to_string(++made) + "-";
     }
     void become_sender() {
+        const unpinned threads;
         for (unsigned i = 0; i < options_.receivers; ++i) {
             nng_socket socket = NNG_SOCKET_INITIALIZER;
             require(nng_push0_open(&socket));
+            require(nng_socket_set_int(socket, NNG_OPT_SENDBUF, most_waiting));
             require(nng_listen(socket, (address_ + std::to_string(i)).c_str(), nullptr, 0));
             sockets_.push_back(socket);
         }
     }
     void become_receiver(unsigned index) {
+        const unpinned threads;
         nng_socket socket = NNG_SOCKET_INITIALIZER;
         require(nng_pull0_open(&socket));
+        nng_socket_set_int(socket, NNG_OPT_RECVBUF, most_waiting);
         require(nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, 0));
         // The sender may not listen yet: tried again in the background.
         require(nng_dial(socket, (address_ + std::to_string(index)).c_str(), nullptr,
@@ -55,8 +60,8 @@ public:
     template <typename Visit>
     void receive(const Visit &visit) {
         nng_msg *message = nullptr;
-        const int flags = options_.sleeping ? 0 : NNG_FLAG_NONBLOCK;
-        if (nng_recvmsg(sockets_.front(), &message, flags) == 0) {
+        // Asking again and again keeps its own threads from the processor: it is slower.
+        if (nng_recvmsg(sockets_.front(), &message, 0) == 0) {
             visit(std::span<const std::byte>(static_cast<const std::byte *>(nng_msg_body(message)),
                                              nng_msg_len(message)));
             nng_msg_free(message);
@@ -64,6 +69,8 @@ public:
     }
 
 private:
+    static constexpr int most_waiting = 1024; // messages
+
     static void require(int result) {
         if (result != 0) {
             throw std::runtime_error(nng_strerror(result));

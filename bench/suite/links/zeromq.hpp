@@ -4,6 +4,7 @@
 #pragma once
 
 #include "../link.hpp"
+#include "../unpinned.hpp"
 
 #include <memory>
 #include <stdexcept>
@@ -66,6 +67,7 @@ private:
         }
     }
     void open(int type) {
+        const unpinned threads;
         context_.reset(zmq_ctx_new());
         socket_.reset(zmq_socket(context_.get(), type));
         if (!socket_) {
