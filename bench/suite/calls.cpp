@@ -18,8 +18,8 @@ namespace bench {
 
 namespace {
 
-constexpr unsigned messages = 8192; // for each round
-constexpr std::uint64_t message_size = 64; // with its header; divides the ring
+constexpr unsigned messages = 8192;            // for each round
+constexpr std::uint64_t message_size = 64;     // with its header; divides the ring
 constexpr std::uint64_t ring_size = 2U << 20U; // more than twice a round's messages
 
 void must(bool condition, const char *what) {

@@ -5,6 +5,7 @@
 
 #include "payload.hpp"
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <span>
@@ -15,9 +16,10 @@ struct link_options {
     std::size_t size = 64; // bytes of each message's payload
     unsigned batch = 1;    // messages for each commit, where there is such a thing
     unsigned receivers = 1;
-    bool streaming = false;      // as many messages as go through, rather than each one soon
-    bool sleeping = false;       // receivers sleep while there is nothing
-    bool oversubscribed = false; // more processes than processors: do not spin
+    bool streaming = false; // as many messages as go through, rather than each one soon
+    bool sleeping = false;  // receivers sleep while there is nothing
+    std::chrono::microseconds interval{5}; // between messages, where they are sent at a rate
+    bool oversubscribed = false;           // more processes than processors: do not spin
 };
 
 inline void pause_processor() {

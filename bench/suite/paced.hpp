@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 //
 // One-way latency: messages are due at a fixed rate, and each one's latency counts from when it
-// was due, so that a sender that falls behind does not hide it. The figure is the median.
+// was due, so that a sender that falls behind does not hide it. The figure is the median over all
+// receivers.
 #pragma once
 
 #include "act.hpp"
 #include "link.hpp"
 #include "shared.hpp"
+#include "summary.hpp"
 
 #include <algorithm>
 #include <atomic>
+#include <thread>
 
 namespace bench {
 
@@ -23,7 +26,7 @@ public:
         if (actor == 0) {
             link_.become_sender();
         } else {
-            link_.become_receiver(0);
+            link_.become_receiver(actor - 1);
         }
     }
 
@@ -38,32 +41,34 @@ public:
 
 private:
     static constexpr std::size_t most_samples = 1U << 20U;
-    static constexpr auto interval = std::chrono::microseconds(5);
     struct common {
         std::atomic<clock::rep> start{0};
         std::atomic<std::uint64_t> done{0};
         std::atomic<std::uint64_t> recorded{0};
-        std::atomic<double> median{0};
     };
 
     outcome send(clock::duration slice) {
         outcome result;
+        const auto interval = options_.interval;
+        const std::uint64_t recorded_before = common_->recorded;
         const std::uint64_t done_before = common_->done;
         const clock::time_point start = clock::now() + interval;
         common_->start.store(start.time_since_epoch().count(), std::memory_order_release);
         const auto count = static_cast<std::uint64_t>(slice / interval);
         for (std::uint64_t i = 0; i < count; ++i) {
             while (clock::now() < start + i * interval) {
-                pause_processor();
+                wait_for(start + i * interval);
             }
             link_.send(options_.size, i | (i + 1 == count ? last_of_slice : 0));
             link_.flush();
         }
-        while (common_->done.load(std::memory_order_acquire) == done_before) {
-            pause_processor();
+        while (common_->done.load(std::memory_order_acquire) - done_before < options_.receivers) {
+            if (options_.oversubscribed) {
+                std::this_thread::yield();
+            }
         }
         result.messages = count;
-        result.figure = common_->median;
+        result.figure = median_since(recorded_before);
         return result;
     }
 
@@ -77,26 +82,38 @@ private:
                 result.errors += holds(payload, number) ? 0 : 1;
                 last = (number & last_of_slice) != 0;
                 const clock::time_point due = clock::time_point(clock::duration(common_->start)) +
-                                              (number & ~last_of_slice) * interval;
+                                              (number & ~last_of_slice) * options_.interval;
                 latencies.push_back(nanoseconds(clock::now() - due).count());
             });
         }
         result.messages = latencies.size();
-        record(&latencies);
+        record(latencies);
         common_->done.fetch_add(1, std::memory_order_release);
         return result;
     }
 
-    void record(std::vector<double> *latencies) {
-        for (const double latency : *latencies) {
+    void record(const std::vector<double> &latencies) {
+        for (const double latency : latencies) {
             const std::uint64_t at = common_->recorded.fetch_add(1);
             if (at < most_samples) {
                 samples_[at] = latency;
             }
         }
-        const auto middle = latencies->begin() + static_cast<std::ptrdiff_t>(latencies->size() / 2);
-        std::nth_element(latencies->begin(), middle, latencies->end());
-        common_->median = *middle;
+    }
+
+    double median_since(std::uint64_t first) const {
+        const std::uint64_t end = std::min<std::uint64_t>(common_->recorded, most_samples);
+        std::vector<double> some(samples_.get() + std::min(first, end), samples_.get() + end);
+        return quantile(&some, 0.5);
+    }
+
+    // Receivers that sleep may need this processor.
+    void wait_for(clock::time_point due) const {
+        if (options_.oversubscribed) {
+            std::this_thread::sleep_until(due);
+        } else {
+            pause_processor();
+        }
     }
 
     link_options options_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "workloads.hpp"
 
+#include "descriptors.hpp"
 #include "floors.hpp"
 #include "ping_pong.hpp"
 
@@ -71,7 +72,41 @@ public:
         const link_options link = work.link;
         work.floor = [link] { return bare_ring_throughput(link); };
         work.alone = batch > 1;
+        constexpr std::size_t page = 4096;
+        if (size >= page) {
+            work.also = [size] { return std::make_unique<memory_copy>(size); };
+        }
         add(std::move(work), 30);
+    }
+
+    void descriptors(std::size_t count) {
+        workload work;
+        work.key = fmt::format("descriptors/{}", count);
+        work.title = fmt::format("64 B with {} descriptor{}, one receiver, which closes them",
+                                 count, count == 1 ? "" : "s");
+        work.unit = "messages a second";
+        work.own = [count] { return std::make_unique<zbq_descriptors>(count); };
+        work.floor_name = "sendmsg with SCM_RIGHTS";
+        work.floor = [count] { return std::make_unique<passed_descriptors>(count); };
+        add(std::move(work), 20);
+    }
+
+    void sleepers(unsigned receivers) {
+        workload work;
+        work.key = fmt::format("sleepers/{}", receivers);
+        work.title = fmt::format("1 KiB to {} receivers that sleep, 500 a second", receivers);
+        work.unit = "ns one way, median";
+        work.less_is_better = true;
+        work.work = &system_under_test::paced;
+        work.link.size = 1024;
+        work.link.receivers = receivers;
+        work.link.sleeping = true;
+        work.link.interval = std::chrono::milliseconds(2);
+        work.link.oversubscribed = true;
+        work.stage.actors = receivers + 1;
+        work.stage.pinned = false;
+        work.stage.slice = std::chrono::milliseconds(100);
+        add(std::move(work), 6);
     }
 
     void fan_out(unsigned receivers) {
@@ -123,12 +158,24 @@ std::vector<workload> all_workloads(double effort) {
     for (const unsigned receivers : {1U, 2U, 4U, 8U, 16U, 64U}) {
         all.fan_out(receivers);
     }
+    for (const unsigned receivers : {8U, 64U}) {
+        all.sleepers(receivers);
+    }
+    for (const std::size_t count : {1U, 16U}) {
+        all.descriptors(count);
+    }
     return all.take();
 }
 
-workload_result run(const workload &work) {
+namespace {
+
+// Those that cannot do this work say why.
+std::vector<std::unique_ptr<act>> make_acts(const workload &work, std::vector<act_result> *unable) {
     std::vector<std::unique_ptr<act>> acts;
-    std::vector<act_result> unable;
+    if (work.own) {
+        acts.push_back(work.own());
+        return acts;
+    }
     for (const system_under_test &system : systems()) {
         if (work.alone && system.name != "zbq") {
             continue;
@@ -136,9 +183,20 @@ workload_result run(const workload &work) {
         try {
             acts.push_back((system.*work.work)(work.link));
         } catch (const std::exception &failure) {
-            unable.push_back({system.name, failure.what(), {}, {}});
+            unable->push_back({system.name, failure.what(), {}, {}});
         }
     }
+    if (work.also) {
+        acts.push_back(work.also());
+    }
+    return acts;
+}
+
+} // namespace
+
+workload_result run(const workload &work) {
+    std::vector<act_result> unable;
+    const std::vector<std::unique_ptr<act>> acts = make_acts(work, &unable);
     const std::unique_ptr<act> floor = work.floor ? work.floor() : nullptr;
     std::vector<act_result> results = play(floor.get(), acts, work.stage);
     workload_result all;

@@ -19,7 +19,9 @@ struct workload {
     stage_options stage;
     std::string floor_name; // empty: none
     std::function<std::unique_ptr<act>()> floor;
-    bool alone = false; // zbq only
+    std::function<std::unique_ptr<act>()> own;  // instead of `work`: for zbq, and no other
+    std::function<std::unique_ptr<act>()> also; // played too, to compare by
+    bool alone = false;                         // zbq only
 };
 
 struct workload_result {

@@ -62,7 +62,7 @@ public:
     template <typename Visit>
     void receive(const Visit &visit) {
         if (options_.sleeping) {
-            const auto spin = std::chrono::microseconds(options_.oversubscribed ? 20 : 0);
+            const auto spin = std::chrono::microseconds(options_.streaming ? 20 : 0);
             std::ignore = consumer_->wait(zbq::never, spin);
         } else if (options_.streaming) {
             std::ignore = consumer_->wait(zbq::never, std::chrono::nanoseconds::max());
