@@ -40,7 +40,7 @@ bool has_ended(const zbq_consumer *cons) {
 
 // What there is at a place where the head last acquired shows no message: ZBQ_OK where
 // the head has moved on since.
-int look_past_known_head(const zbq_consumer *cons, uint64_t offset) {
+int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
     const bool ended = has_ended(cons);
     refresh_head(cons);
     if (is_evicted(cons)) {
@@ -50,6 +50,7 @@ int look_past_known_head(const zbq_consumer *cons, uint64_t offset) {
         return ZBQ_ERROR_PROTOCOL;
     }
     if (cons->head != offset) {
+        stay_awake(&cons->parking);
         return ZBQ_OK;
     }
     prefetch_next(cons);
@@ -71,7 +72,7 @@ void rearm(zbq_consumer *cons) {
         cons->abandoned |=
             watched[0].revents != 0 && event_take(cons->event.get()) == event_state::closed;
     }
-    park_announce(cons->parking, parked_on_event);
+    park_announce(cons->parking.place, parked_on_event);
 }
 
 // For a call that found nothing: looks once more, if someone polls for what it will find.
@@ -83,7 +84,7 @@ int look_again_if_watched(zbq_consumer *cons, const Look &look) {
     rearm(cons);
     const int result = look();
     if (result != ZBQ_ERROR_AGAIN) {
-        parked_clear(cons->parking); // awake
+        parked_clear(cons->parking.place); // awake
     }
     return result;
 }
@@ -217,7 +218,7 @@ int event_since(const zbq_consumer *cons, uint32_t token) {
 
 int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
     const uint64_t slice = timeout_ns < ZBQ_WAIT_SLICE_NS ? timeout_ns : ZBQ_WAIT_SLICE_NS;
-    const int result = park(cons->control, cons->parking, token, slice);
+    const int result = park(cons->control, &cons->parking, token, slice);
     if (result == -ETIMEDOUT) {
         look_for_producer(cons);
     } else if (result < 0 && result != -EAGAIN && result != -EINTR) {
@@ -237,7 +238,8 @@ int make_watch(zbq_consumer *cons) {
     }
     if (result == 0) {
         cons->watch = static_cast<unique_fd &&>(watch);
-        fence_ask(cons->parking, true); // its sleep is not ours to interrupt
+        cons->parking.polls = true; // a sleep that is not ours to interrupt
+        fence_ask(cons->parking.place, true);
         futex_wait(&cons->control->broadcast_futex, bell_acquire(cons->control), nap_ns);
     }
     return result;

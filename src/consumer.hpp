@@ -39,7 +39,7 @@ struct zbq_consumer {
     const zbq_control_region *control = nullptr;
     const char *ring = nullptr;
     zbq_consumer_metadata *page = nullptr;
-    zbq_parking *parking = nullptr; // in that page
+    zbq::core::parking parking; // in that page
     uint64_t capacity = 0;
     zbq::core::place tail;     // published
     zbq::core::place cursor;   // where zbq_consumer_next reads; never behind the tail

@@ -195,7 +195,7 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->control = static_cast<const zbq_control_region *>(cons->control_memory.get());
     cons->ring = static_cast<const char *>(cons->ring_memory.get());
     cons->page = static_cast<zbq_consumer_metadata *>(cons->page_memory.get());
-    cons->parking = parking_of(cons->page, payload.slot_index);
+    cons->parking.place = parking_of(cons->page, payload.slot_index);
     cons->capacity = payload.ring_capacity;
     cons->tail = {payload.initial_head, payload.initial_head % payload.ring_capacity};
     cons->cursor = cons->tail;
@@ -206,7 +206,7 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->type = {payload.type_hash, payload.type_size, payload.type_align};
     // Without membarrier on both sides, a fence of our own at each release.
     cons->fences = cons->control->remote_barrier == 0 || !barrier_register();
-    fence_ask(cons->parking, false); // it naps before it sleeps
+    fence_ask(cons->parking.place, false); // it naps before it sleeps
 }
 
 // A failure is no error: a producer that has ended the stream or evicted us since the

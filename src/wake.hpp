@@ -25,8 +25,12 @@
 // line to come back from whoever polls it. Then (2) may miss the mark while the head is still
 // in the store buffer, and the consumer falls asleep beside a message. So its first sleep is a
 // nap, longer than any store stays in a buffer, after which it looks again. (Morrison and
-// Afek, "Temporally Bounding TSO for Fence-Free Asymmetric Synchronization", 2015.) Whoever
-// cannot nap, since it sleeps in a poll of its own, asks the producer for the full fence.
+// Afek, "Temporally Bounding TSO for Fence-Free Asymmetric Synchronization", 2015.)
+//
+// Whoever asks for the producer's fence after a commit all the same needs no nap, once the
+// asking is a nap ago: a consumer that sleeps in a poll of its own, and one that sleeps again
+// and again, for which a nap each time costs more than the fences. It stops asking when it has
+// found messages many times without sleeping.
 //
 // On the event socket it is the same with a record in the place of (4) and (5):
 //
@@ -111,18 +115,50 @@ inline int sleep_on_bell(const zbq_control_region *control, uint32_t token, uint
     return futex_wait(&control->broadcast_futex, bell, timeout_ns);
 }
 
+// The consumer's side of its place.
+struct parking {
+    zbq_parking *place = nullptr;
+    bool polls = false;  // it sleeps in a poll of its own: the fence is asked for, for good
+    bool fenced = false; // the fence was asked for a nap ago or more
+    uint32_t finds = 0;  // looks that found something since the last sleep
+};
+
+// Sleeps for as long as the producer may not know that it is to make its fence, and a nap is left.
+inline int nap(const zbq_control_region *control, parking *own, uint32_t token,
+               uint64_t *timeout_ns) {
+    if (own->fenced || *timeout_ns <= nap_ns) {
+        return -ETIMEDOUT;
+    }
+    *timeout_ns -= nap_ns;
+    const int result = sleep_on_bell(control, token, nap_ns);
+    own->fenced = result == -ETIMEDOUT; // a nap that was cut short proves nothing
+    return result;
+}
+
 // The consumer's half: sleeps until something has happened since the token, or the time is up.
 // 0, or -errno of the wait: -EAGAIN (it has), -ETIMEDOUT, -EINTR.
-inline int park(const zbq_control_region *control, zbq_parking *place, uint32_t token,
+inline int park(const zbq_control_region *control, parking *own, uint32_t token,
                 uint64_t timeout_ns) {
-    park_announce(place, parked_on_futex);
-    const uint64_t nap = timeout_ns < nap_ns ? timeout_ns : nap_ns;
-    int result = sleep_on_bell(control, token, nap);
-    if (result == -ETIMEDOUT && timeout_ns != nap) {
-        result = sleep_on_bell(control, token, timeout_ns - nap);
+    own->finds = 0;
+    if (!own->fenced) {
+        fence_ask(own->place, true);
     }
-    parked_clear(place);
+    park_announce(own->place, parked_on_futex);
+    int result = nap(control, own, token, &timeout_ns);
+    if (result == -ETIMEDOUT) {
+        result = sleep_on_bell(control, token, timeout_ns);
+    }
+    parked_clear(own->place);
     return result;
+}
+
+// For a look that found something without a sleep before it.
+inline void stay_awake(parking *own) {
+    constexpr uint32_t enough = 64;
+    if (own->fenced && ++own->finds >= enough && !own->polls) {
+        own->fenced = false;
+        fence_ask(own->place, false);
+    }
 }
 
 } // namespace zbq::core

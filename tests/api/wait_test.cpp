@@ -47,6 +47,16 @@ TEST_F(Wait, EndsWithTheSliceWhenNothingHappens) {
     EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
 }
 
+// The producer may not have seen yet that it is to make a fence.
+TEST_F(Wait, ANapThatIsCutShortProvesNothing) {
+    const uint32_t before = token();
+    ASSERT_TRUE(test::publish(prod_.get(), "x"));
+    EXPECT_EQ(zbq_consumer_wait(cons_, before, UINT64_MAX), ZBQ_OK);
+    EXPECT_FALSE(cons_->parking.fenced);
+    EXPECT_EQ(zbq_consumer_wait(cons_, token(), 1'000'000), ZBQ_ERROR_AGAIN);
+    EXPECT_TRUE(cons_->parking.fenced);
+}
+
 void ignore(int /*signal*/) {}
 
 TEST_F(Wait, ASignalIsAgain) {
@@ -104,7 +114,7 @@ public:
 private:
     void run() {
         constexpr uint64_t an_hour = 3'600'000 * test::ms;
-        zbq::core::park(cons_->control, cons_->parking, token_, an_hour);
+        zbq::core::park(cons_->control, &cons_->parking, token_, an_hour);
         result_ = zbq_consumer_wait_broadcast(cons_, token_);
     }
 

@@ -126,6 +126,48 @@ TEST_F(WakeCount, OneRecordForAConsumerThatPolls) {
     EXPECT_EQ(counts.by_number, (std::map<long, int>{{SYS_sendmsg, rounds}}));
 }
 
+// The first sleep begins with a nap, which asks the producer for its fence; those that follow need
+// none. Who finds messages again and again without sleeping stops asking.
+TEST_F(WakeCount, OnlyTheFirstOfManySleepsNaps) {
+    const auto counts = test::count_syscalls([] {
+        const auto prod = test::make_producer({.capacity = test::page});
+        const test::joined joined = test::join(prod.get());
+        zbq_consumer *cons = joined.consumer.get();
+        const std::uint32_t &asks = zbq_consumer_meta(cons)->parking[joined.slot].wants_fence;
+        constexpr std::uint64_t millisecond = 1'000'000;
+        const auto sleep = [cons] {
+            const std::uint32_t token = zbq_consumer_get_futex_token(cons);
+            return zbq_consumer_wait(cons, token, millisecond) == ZBQ_ERROR_AGAIN;
+        };
+        const auto read = [&] {
+            std::string payload;
+            return test::publish(prod.get(), "x") && test::read_one(cons, &payload) == ZBQ_OK;
+        };
+        CHILD_CHECK(asks == 0);
+        CHILD_CHECK(sleep()); // a nap and a sleep
+        test::begin_counting();
+        for (int i = 0; i < 10; ++i) {
+            CHILD_CHECK(sleep() && asks == 1);
+        }
+        test::end_counting();
+        for (int i = 0; i < 63; ++i) {
+            CHILD_CHECK(read() && asks == 1);
+        }
+        CHILD_CHECK(sleep()); // it counts from the last sleep
+        for (int i = 0; i < 63; ++i) {
+            CHILD_CHECK(read() && asks == 1);
+        }
+        CHILD_CHECK(read() && asks == 0);
+        CHILD_CHECK(zbq_consumer_event_fd(cons) >= 0 && sleep());
+        for (int i = 0; i < 65; ++i) { // its polls cannot nap
+            CHILD_CHECK(read() && asks == 1);
+        }
+        return 0;
+    });
+    EXPECT_EQ(counts.exit_status, 0);
+    EXPECT_EQ(counts.by_number.at(SYS_futex), 10);
+}
+
 // The mark is cleared by the wake: what follows before the sleepers run wakes nobody again.
 TEST_F(WakeCount, CommitsThatFollowAWakeMakeNone) {
     const auto counts = test::count_syscalls([] {
