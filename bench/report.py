@@ -7,6 +7,7 @@ usage: report.py RESULTS.json REPORT.html
 import html
 import io
 import json
+import pathlib
 import sys
 
 import matplotlib
@@ -14,6 +15,7 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
 
+INSTRUCTIONS = pathlib.Path(__file__).with_name("instructions.txt")
 SPELLS = ("near", "far")
 STYLE = """body{font:15px sans-serif;max-width:60em;margin:2em auto}table{border-collapse:collapse}
 td,th{padding:.2em .7em;text-align:right;border-bottom:1px solid #ddd}td:first-child{text-align:left}
@@ -99,6 +101,30 @@ def percentiles(workload):
     return draw
 
 
+def instruction_counts():
+    """Of one call, from the file that the tests hold the library to."""
+    counts = {}
+    with open(INSTRUCTIONS, encoding="utf-8") as lines_of:
+        for line in lines_of:
+            if ": " in line and not line.startswith("#"):
+                call, count = line.rsplit(": ", 1)
+                counts[call] = int(count)
+    return counts
+
+
+def calls_table(calls):
+    counts = instruction_counts()
+    rows = ["<h3>One call, nobody else at work</h3><table>",
+            "<tr><th></th><th>consumers</th><th>ns</th><th>instructions</th></tr>"]
+    for cost in calls["calls"]:
+        count = counts.get(cost["call"], "") if cost["consumers"] == 1 else ""
+        rows.append(f"<tr><td>{html.escape(cost['call'])}</td><td>{cost['consumers']}</td>"
+                    f"<td>{cost['ns']:,.1f}</td><td>{count}</td></tr>")
+    rows.append(f"</table><p>A consumer takes {calls['consumer_bytes']:,.0f} bytes and "
+                f"{calls['consumer_descriptors']:.0f} descriptors, both ends together.</p>")
+    return "\n".join(rows)
+
+
 def plots(workloads):
     sizes = [w for w in workloads if w["key"].startswith("throughput/") and w["batch"] == 1]
     fans = [w for w in workloads if w["key"].startswith("fan-out/")]
@@ -130,6 +156,8 @@ def main():
              "spread. Near and far: how far apart the processors were. Grey: the spread is too "
              "wide to conclude anything.</p>"]
     parts += [f"<h2>{html.escape(title)}</h2>{drawing}" for title, drawing in plots(workloads)]
+    if "calls" in results:
+        parts.append(calls_table(results["calls"]))
     parts += ["<h2>All figures</h2>"] + [table(workload) for workload in workloads]
     with open(sys.argv[2], "w", encoding="utf-8") as page:
         page.write("\n".join(parts))
