@@ -79,8 +79,7 @@ public:
             {"peek", 1, commit_one, [this] { zbq_consumer_peek(cons_, views_.data()); }},
             {"peek in vain", 1, nothing, [this] { zbq_consumer_peek(cons_, views_.data()); }},
             {"next", 1, commit_one, [this] { zbq_consumer_next(cons_, views_.data()); }},
-            {"next_batch", batch_size, [this] { publish(batch_size); },
-             [this] { zbq_consumer_next_batch(cons_, views_.data(), batch_size); }},
+            {"readable, next", batch_size, [this] { publish(batch_size); }, [this] { walk_run(); }},
             {"valid", 1, nothing, [this] { zbq_consumer_valid(cons_); }},
             {"publish", 1, walk, [this] { zbq_consumer_publish(cons_, ring_.statistics().head); }},
             {"C++ try_publish", 1, nothing, [this] { std::ignore = ring_.try_publish(payload_); }},
@@ -113,6 +112,13 @@ private:
         for (int i = 0; i < messages; ++i) {
             reserve();
             zbq_producer_commit(prod_, message_size, ZBQ_COMMIT_NONE);
+        }
+    }
+    void walk_run() {
+        zbq_readable_run run = {};
+        zbq_consumer_readable(cons_, zbq_consumer_tail(cons_), &run);
+        while (zbq_readable_next(&run, views_.data())) {
+            asm volatile("" ::"r"(views_[0].payload));
         }
     }
     void read_batch() {

@@ -149,7 +149,7 @@ typedef struct zbq_control_region {
 typedef struct zbq_parking {
     ZBQ_ALIGNAS(64)
     uint32_t parked;      /**< not 0 while it sleeps or is about to: 1 futex, 2 event socket */
-    uint32_t wants_fence; /**< 1: the producer fences before it looks at `parked` */
+    uint32_t wants_fence; /**< a number, 0: none; the producer fences before it looks at `parked` */
     uint8_t pad_[56];     /**< zero */
 } zbq_parking;
 
@@ -166,7 +166,8 @@ typedef struct zbq_consumer_metadata {
     uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
-    uint8_t pad1_[60];           /**< zero */
+    uint32_t fenced;             /**< producer: the wants_fence that it has seen and heeds */
+    uint8_t pad1_[56];           /**< zero */
     zbq_parking parking[ZBQ_PARKING_PLACES]; /**< slot i uses i % ZBQ_PARKING_PLACES */
 } zbq_consumer_metadata;
 
@@ -227,6 +228,7 @@ ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, join_baseline, 16);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, eviction, 64);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, fenced, 68);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, parking, 128);
 ZBQ_ASSERT_AT(zbq_parking, wants_fence, 4);
 ZBQ_ASSERT_SIZE(zbq_parking, 64, 64);
@@ -282,6 +284,18 @@ typedef struct zbq_contiguous_run {
     uint64_t offset;    /**< logical offset of base: the producer's head */
 } zbq_contiguous_run;
 
+/** The fast part of a producer, from zbq_producer_window: for zbq_window_commit of
+ * zbq/inline.h, and to be written by nothing else. */
+typedef struct zbq_commit_window {
+    uint64_t head;               /**< all below it is committed */
+    uint64_t limit;              /**< of the run that may be committed; head: there is none */
+    uint64_t *shared_head;       /**< the control region's producer_head */
+    zbq_parking *const *parking; /**< of the push-mode consumers */
+    uint32_t parking_count;      /**< how many there are */
+    uint32_t unusual;            /**< not 0: a commit has more to do */
+    zbq_producer *producer;      /**< whose it is */
+} zbq_commit_window;
+
 /** A message, in place. The pointers stay valid until the consumer publishes a
  * tail past it, is evicted or is destroyed. An evicted reader's bytes may change
  * under it: see zbq_consumer_valid. Use payload_len from here, never again from
@@ -293,6 +307,14 @@ typedef struct zbq_msg_view {
     uint64_t logical_offset;      /**< of the header */
     uint64_t total_len;           /**< 16 + payload_len; publish rounds it up */
 } zbq_msg_view;
+
+/** Messages that lie one after the other, from zbq_consumer_readable; zbq_readable_next of
+ * zbq/inline.h walks them. Valid for as long as a view of the first of them would be. */
+typedef struct zbq_readable_run {
+    const void *base; /**< in the ring: the next message */
+    uint64_t bytes;   /**< from there up to the head; 0: all were walked */
+    uint64_t offset;  /**< logical offset of base */
+} zbq_readable_run;
 
 /** Of a ring, from zbq_producer_stats. */
 typedef struct zbq_producer_statistics {
@@ -392,6 +414,13 @@ ZBQ_API int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contigu
  * flags are ignored. Makes no system call unless a consumer is parked. */
 ZBQ_API bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes,
                                  zbq_commit_flags flags);
+
+/** For zbq_window_commit of zbq/inline.h, which commits without a call: valid until the producer is
+ * destroyed. NULL for NULL. */
+ZBQ_API zbq_commit_window *zbq_producer_window(zbq_producer *prod);
+
+/** What zbq_window_commit leaves to the library: wakes those who are parked. NULL is ignored. */
+ZBQ_API void zbq_producer_finish_commit(zbq_producer *prod);
 
 /** 1, 2, 3, …: the id that ties a message to the record of its descriptors. 0 for
  * NULL. */
@@ -509,13 +538,17 @@ ZBQ_API int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out);
  * at the tail. Walks a batch that a single zbq_consumer_publish then releases. */
 ZBQ_API int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out);
 
-/** As zbq_consumer_next, for all messages that are there, up to `most`: one call and
- * one look at the eviction mark for many messages.
+/** All that is there from `from` on: the logical offset where a message starts, at or
+ * past the tail and not past the head last acquired. For many messages with one call:
+ * zbq_readable_next of zbq/inline.h gives them. The first was checked as by zbq_consumer_peek.
+ * zbq_consumer_next goes on at `from` too.
  *
- * @return how many views were written, at least 1; or a zbq_error as zbq_consumer_next,
- *     also ZBQ_ERROR_INVALID for a `most` of 0
+ * @retval ZBQ_ERROR_INVALID cons or out is NULL, or `from` is out of range
+ * @retval ZBQ_ERROR_AGAIN as zbq_consumer_peek, and so are
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, and
+ * @retval ZBQ_ERROR_PROTOCOL malformed; in all these cases *out is as it was
  */
-ZBQ_API int zbq_consumer_next_batch(zbq_consumer *cons, zbq_msg_view *out, uint16_t most);
+ZBQ_API int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out);
 
 /** Whether the consumer still has its slot. Called after reading a message's
  * bytes, true means that they were whole: the producer marks an evicted consumer

@@ -4,22 +4,20 @@
 // named by what it does, with its order and the access it pairs with. Loads of words
 // that the other side can write give a local copy: check that, never the word again.
 //
-// docs/memory-order.md argues each pair; a model checker is to take the place of this
-// file, so nothing else touches a shared word.
+// Two accesses are in include/zbq/inline.h, because programs inline them: the store of the head
+// with the look at `parked` that follows it, and the load of a message's length.
+// docs/memory-order.md argues each pair; a model checker is to take the place of these two files,
+// so nothing else touches a shared word.
 #pragma once
 
-#include "zbq.h"
+#include "zbq/inline.h"
 
 namespace zbq::core {
 
 // ---- head: the producer's release of message bytes ----
 
-// Release: pairs with head_acquire. Carries the bytes of the messages below it.
-inline void head_publish(zbq_control_region *control, uint64_t head) {
-    __atomic_store_n(&control->producer_head, head, __ATOMIC_RELEASE);
-}
-
-// Acquire: pairs with head_publish.
+// Its store is in zbq_window_commit (include/zbq/inline.h), which programs inline. Acquire: pairs
+// with that; carries the bytes of the messages below the head.
 inline uint64_t head_acquire(const zbq_control_region *control) {
     return __atomic_load_n(&control->producer_head, __ATOMIC_ACQUIRE);
 }
@@ -81,37 +79,47 @@ inline constexpr uint32_t parked_on_futex = 1;
 inline constexpr uint32_t parked_on_event = 2;
 
 // Store, then a full fence: pairs with park_fence. Of the consumer's "I park" and the
-// producer's "I rang" at least one sees the other (store-load, on both sides).
+// producer's "I rang" at least one sees the other (store-load, on both sides). Release: pairs
+// with parked_seen; carries the wish for the fence.
 inline void park_announce(zbq_parking *place, uint32_t how) {
-    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
+    __atomic_store_n(&place->parked, how, __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-// The producer's half of that fence: after head_publish or bell_ring, before parked_seen.
+// The producer's half of that fence: after the head's store or bell_ring, before parked_seen.
 inline void park_fence() {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-// In its place after a commit, for consumers that nap (see wake.hpp): the processor's own
-// store buffer is all that may delay the head, and the nap outlasts that.
-inline void park_compiler_fence() {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
-// Relaxed: one of the fences orders it. The value is the consumer's word; at worst it costs a
-// wake-up call.
+// Acquire: pairs with park_announce. Against the head park_fence orders it. The value is the
+// consumer's word; at worst it costs a wake-up call.
 inline uint32_t parked_seen(const zbq_parking *place) {
-    return __atomic_load_n(&place->parked, __ATOMIC_RELAXED);
+    return __atomic_load_n(&place->parked, __ATOMIC_ACQUIRE);
 }
 
-// Relaxed on both sides: the consumer naps after it has asked, and before it first relies on it.
-inline void fence_ask(zbq_parking *place, bool wanted) {
-    __atomic_store_n(&place->wants_fence, wanted ? 1U : 0U, __ATOMIC_RELAXED);
+// ---- fence: a consumer's wish that the producer fence between a commit and its look ----
+
+// Relaxed: park_announce carries it, and the producer's answer is what counts. 0: no wish.
+inline void fence_ask(zbq_parking *place, uint32_t wish) {
+    __atomic_store_n(&place->wants_fence, wish, __ATOMIC_RELAXED);
 }
 
+// Relaxed: after parked_seen. The consumer's word, to be answered.
 inline uint32_t fence_asked(const zbq_parking *place) {
     return __atomic_load_n(&place->wants_fence, __ATOMIC_RELAXED);
 }
+
+// Release: pairs with fence_answer. Carries the heads of all commits made without the fence.
+inline void fence_grant(zbq_consumer_metadata *page, uint32_t wish) {
+    __atomic_store_n(&page->fenced, wish, __ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with fence_grant.
+inline uint32_t fence_answer(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->fenced, __ATOMIC_ACQUIRE);
+}
+
+// ---- parked, cleared ----
 
 // Relaxed: on the producer's side the release of the bell_ring that follows orders it
 // before the wake-up (see wake.hpp); on the consumer's side it only saves a wake-up.
@@ -164,13 +172,6 @@ inline void closed_publish(zbq_control_region *control) {
 // Acquire: pairs with closed_publish. A head loaded after it is the last one.
 inline bool closed_acquire(const zbq_control_region *control) {
     return __atomic_load_n(&control->closed, __ATOMIC_ACQUIRE) != 0;
-}
-
-// ---- message headers: in memory that a hostile producer can change at any time ----
-
-// Relaxed: one load, whose copy is checked and used; head_acquire has ordered it.
-inline uint32_t payload_length_once(const zbq_msg_header *header) {
-    return __atomic_load_n(&header->payload_len, __ATOMIC_RELAXED);
 }
 
 } // namespace zbq::core

@@ -95,7 +95,7 @@ bool await_room(zbq_producer *prod) {
     answer_some_rings(prod);
     ++prod->waits;
     prod->awaits_room = true;
-    awaited_tail_publish(prod->control, prod->head + prod->wanted - prod->capacity);
+    awaited_tail_publish(prod->control, prod->window.head + prod->wanted - prod->capacity);
     barrier(prod);
     refresh_tails(prod);
     evict_stalled(prod);

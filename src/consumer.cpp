@@ -84,7 +84,7 @@ int look_again_if_watched(zbq_consumer *cons, const Look &look) {
     rearm(cons);
     const int result = look();
     if (result != ZBQ_ERROR_AGAIN) {
-        parked_clear(cons->parking.place); // awake
+        unpark(&cons->parking);
     }
     return result;
 }
@@ -106,43 +106,25 @@ int view_at(zbq_consumer *cons, const place &at, zbq_msg_view *out) {
             return result;
         }
     }
-    const auto *header = reinterpret_cast<const zbq_msg_header *>(cons->ring + at.position);
-    const uint64_t payload_len = payload_length_once(header);
+    zbq_readable_run run = {cons->ring + at.position, cons->head - at.offset, at.offset};
+    const bool fits = zbq_readable_next(&run, out);
     if (is_evicted(cons)) { // then the length read may not be one
         return ZBQ_ERROR_NOENT;
     }
-    if (!message_fits(at.offset, payload_len, cons->head)) {
+    if (!fits) {
         cons->malformed = true;
         return ZBQ_ERROR_PROTOCOL;
     }
-    *out = {header, header + 1, payload_len, at.offset, header_size + payload_len};
     return ZBQ_OK;
 }
 
 int walk(zbq_consumer *cons, zbq_msg_view *out) {
     const int result = view_at(cons, cons->cursor, out);
     if (result == ZBQ_OK) {
-        cons->cursor.advance_to(round_up(out->logical_offset + out->total_len), cons->capacity);
+        const uint64_t next = round_up(out->logical_offset + out->total_len);
+        cons->cursor = cons->cursor.advanced_to(next, cons->capacity);
     }
     return result;
-}
-
-// As far as whole messages are known to be there. One that does not fit is for the next walk
-// to judge, which knows whether this consumer was evicted.
-uint16_t walk_known(zbq_consumer *cons, zbq_msg_view *out, uint16_t most) {
-    uint16_t count = 0;
-    place at = cons->cursor;
-    while (count < most && at.offset != cons->head) {
-        const auto *header = reinterpret_cast<const zbq_msg_header *>(cons->ring + at.position);
-        const uint64_t payload_len = payload_length_once(header);
-        if (!message_fits(at.offset, payload_len, cons->head)) {
-            break;
-        }
-        out[count++] = {header, header + 1, payload_len, at.offset, header_size + payload_len};
-        at.advance_to(at.offset + round_up(header_size + payload_len), cons->capacity);
-    }
-    cons->cursor = at;
-    return count;
 }
 
 // ---- descriptors ----
@@ -238,9 +220,10 @@ int make_watch(zbq_consumer *cons) {
     }
     if (result == 0) {
         cons->watch = static_cast<unique_fd &&>(watch);
-        cons->parking.polls = true; // a sleep that is not ours to interrupt
-        fence_ask(cons->parking.place, true);
-        futex_wait(&cons->control->broadcast_futex, bell_acquire(cons->control), nap_ns);
+        cons->parking.polls = true;
+        ask_for_fence(&cons->parking);
+        park_announce(cons->parking.place, parked_on_event);
+        sleep_ns(nap_ns); // then no commit can miss the mark
     }
     return result;
 }
@@ -297,16 +280,18 @@ int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out) {
     return walk(cons, out);
 }
 
-int zbq_consumer_next_batch(zbq_consumer *cons, zbq_msg_view *out, uint16_t most) {
-    if (cons == nullptr || out == nullptr || most == 0) {
+int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out) {
+    if (cons == nullptr || out == nullptr || !is_aligned(from) || from < cons->tail.offset ||
+        from > cons->head) {
         return ZBQ_ERROR_INVALID;
     }
-    const int first = walk(cons, out);
-    if (first != ZBQ_OK) {
-        return first;
+    cons->cursor = cons->tail.advanced_to(from, cons->capacity);
+    zbq_msg_view first = {};
+    const int result = view_at(cons, cons->cursor, &first);
+    if (result == ZBQ_OK) {
+        *out = {first.header, cons->head - from, from};
     }
-    const int count = 1 + walk_known(cons, out + 1, static_cast<uint16_t>(most - 1));
-    return is_evicted(cons) ? int{ZBQ_ERROR_NOENT} : count; // the lengths may not be any
+    return result;
 }
 
 bool zbq_consumer_valid(const zbq_consumer *cons) {
@@ -322,9 +307,10 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
         return;
     }
     const uint64_t tail_before = cons->tail.offset;
-    cons->tail.advance_to(tail, cons->capacity);
+    const place released = cons->tail.advanced_to(tail, cons->capacity);
+    cons->tail = released;
     if (cons->cursor.offset < tail) {
-        cons->cursor = cons->tail;
+        cons->cursor = released;
     }
     const uint64_t now = monotonic_coarse_ns();
     progress_publish(cons->page, now > cons->baseline ? now - cons->baseline : 0);

@@ -16,12 +16,10 @@ struct place {
     uint64_t offset = 0;
     uint64_t position = 0; // offset % capacity
 
-    void advance_to(uint64_t new_offset, uint64_t capacity) {
-        position += new_offset - offset; // by a capacity at most
-        if (position >= capacity) {
-            position -= capacity;
-        }
-        offset = new_offset;
+    // By a capacity at most.
+    [[nodiscard]] place advanced_to(uint64_t new_offset, uint64_t capacity) const {
+        const uint64_t further = position + (new_offset - offset);
+        return {new_offset, further >= capacity ? further - capacity : further};
     }
 };
 

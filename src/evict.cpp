@@ -19,12 +19,14 @@ void remove_from_list(zbq_producer *prod, uint32_t slot_index) {
     prod->active[i] = prod->active[--prod->active_count];
 }
 
-void remove_sleeper(zbq_producer *prod, const zbq_parking *place) {
+void remove_parking(zbq_producer *prod, uint32_t slot_index) {
     uint32_t i = 0;
-    while (prod->sleepers[i].place != place) {
+    while (prod->parking_slots[i] != slot_index) {
         ++i;
     }
-    prod->sleepers[i] = prod->sleepers[--prod->push_count];
+    const uint32_t last = --prod->window.parking_count;
+    prod->parking[i] = prod->parking[last];
+    prod->parking_slots[i] = prod->parking_slots[last];
 }
 
 } // namespace
@@ -34,7 +36,9 @@ void activate(zbq_producer *prod, slot *joined) {
     joined->join_number = ++prod->counters.joined;
     prod->active[prod->active_count++] = joined->index;
     if (joined->mode == ZBQ_WAKEUP_PUSH) {
-        prod->sleepers[prod->push_count++] = {joined->parking(), joined->event.get()};
+        const uint32_t last = prod->window.parking_count++;
+        prod->parking[last] = joined->parking();
+        prod->parking_slots[last] = joined->index;
     }
 }
 
@@ -43,7 +47,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     eviction_mark(gone->page(), reason);
     remove_from_list(prod, gone->index);
     if (gone->mode == ZBQ_WAKEUP_PUSH) {
-        remove_sleeper(prod, gone->parking());
+        remove_parking(prod, gone->index);
     }
     gone->last = describe(prod, gone, reason);
     // It may be parked. Unconditionally: its parked word is nothing to rely on.
@@ -61,11 +65,11 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
 }
 
 void refresh_tails(zbq_producer *prod) {
-    uint64_t slowest = prod->head;
+    uint64_t slowest = prod->window.head;
     for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
         slot *consumer = &prod->slots[prod->active[i]];
         const uint64_t tail = tail_acquire(consumer->page());
-        if (!tail_is_valid(tail, consumer->tail_seen, prod->head)) {
+        if (!tail_is_valid(tail, consumer->tail_seen, prod->window.head)) {
             evict(prod, consumer, ZBQ_EVICTION_PROTOCOL);
             continue;
         }
@@ -140,14 +144,14 @@ bool has_stalled(stall_clock *clock, bool behind, uint64_t position, uint64_t no
 }
 
 bool holds_back(const zbq_producer *prod, uint64_t tail) {
-    return free_bytes(prod->head, tail, prod->capacity) < prod->wanted;
+    return free_bytes(prod->window.head, tail, prod->capacity) < prod->wanted;
 }
 
 // While the producer waits for room, the clocks of all that have something to read run,
 // not just the slowest's: else several hung consumers would be waited for in turn. Only
 // those that are in the way are evicted.
 bool ring_stalled(const zbq_producer *prod, slot *consumer, bool waiting, uint64_t now) {
-    const bool behind = waiting && consumer->tail_seen != prod->head;
+    const bool behind = waiting && consumer->tail_seen != prod->window.head;
     return has_stalled(&consumer->ring_stall, behind, consumer->tail_seen, now,
                        prod->stall_timeout) &&
            holds_back(prod, consumer->tail_seen);

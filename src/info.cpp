@@ -7,7 +7,7 @@ namespace zbq::core {
 
 zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint32_t eviction) {
     zbq_consumer_info info = {};
-    info.lag = prod->head - consumer->tail_seen;
+    info.lag = prod->window.head - consumer->tail_seen;
     info.join_number = consumer->join_number;
     info.pid = consumer->pid;
     info.slot_index = consumer->index;
@@ -27,7 +27,7 @@ int zbq_producer_stats(zbq_producer *prod, zbq_producer_statistics *out) {
     }
     refresh_tails(prod);
     *out = prod->counters;
-    out->head = prod->head;
+    out->head = prod->window.head;
     out->slowest_tail = prod->slowest_tail;
     out->consumers = prod->active_count;
     out->max_consumers = prod->max_consumers;

@@ -86,15 +86,14 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
         return result;
     }
     fresh->mode = static_cast<uint32_t>(mode);
-    fresh->tail_seen = prod->head;
+    fresh->tail_seen = prod->window.head;
     fresh->newest_record = prod->newest_seq;
     fresh->waits_before = prod->waits;
     fresh->page_memory = static_cast<mapping &&>(page.memory);
     ends->page = static_cast<unique_fd &&>(page.fd);
     // Nobody else has the page yet: plain stores.
-    fresh->page()->tail_offset = prod->head;
+    fresh->page()->tail_offset = prod->window.head;
     fresh->page()->join_baseline = monotonic_coarse_ns();
-    fresh->parking()->wants_fence = 1; // until it says that it naps
     return 0;
 }
 
@@ -195,6 +194,7 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->control = static_cast<const zbq_control_region *>(cons->control_memory.get());
     cons->ring = static_cast<const char *>(cons->ring_memory.get());
     cons->page = static_cast<zbq_consumer_metadata *>(cons->page_memory.get());
+    cons->parking.page = cons->page;
     cons->parking.place = parking_of(cons->page, payload.slot_index);
     cons->capacity = payload.ring_capacity;
     cons->tail = {payload.initial_head, payload.initial_head % payload.ring_capacity};
@@ -206,7 +206,6 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->type = {payload.type_hash, payload.type_size, payload.type_align};
     // Without membarrier on both sides, a fence of our own at each release.
     cons->fences = cons->control->remote_barrier == 0 || !barrier_register();
-    fence_ask(cons->parking.place, false); // it naps before it sleeps
 }
 
 // A failure is no error: a producer that has ended the stream or evicted us since the

@@ -85,6 +85,12 @@ uint64_t monotonic_coarse_ns() {
     return clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
+void sleep_ns(uint64_t nanoseconds) {
+    timespec left = {0, static_cast<long>(nanoseconds)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
+    }
+}
+
 int memfd_sealable(const char *name) {
     // From 6.3 a memfd should say whether it may be executed, and vm.memfd_noexec=2 refuses
     // those that do not; older kernels answer EINVAL to the flag.

@@ -49,7 +49,8 @@ uint64_t page_size();
 uint64_t physical_memory();
 pid_t process_id();
 uint64_t monotonic_ns();
-uint64_t monotonic_coarse_ns(); // a few nanoseconds to read, exact to a clock tick
+void sleep_ns(uint64_t nanoseconds); // that long at least; under a second
+uint64_t monotonic_coarse_ns();      // a few nanoseconds to read, exact to a clock tick
 
 // ---- memory ----
 int memfd_sealable(const char *name);

@@ -21,7 +21,8 @@ void release(zbq_producer *prod) {
     }
     free(prod->slots);
     free(prod->active);
-    free(prod->sleepers);
+    free(prod->parking);
+    free(prod->parking_slots);
     prod->~zbq_producer();
     free(prod);
 }
@@ -32,9 +33,11 @@ bool allocate_slots(zbq_producer *prod, uint32_t count) {
         return false;
     }
     prod->active = static_cast<uint32_t *>(calloc(count, sizeof(uint32_t)));
-    prod->sleepers = static_cast<sleeper *>(calloc(count, sizeof(sleeper)));
+    prod->parking = static_cast<zbq_parking **>(calloc(count, sizeof(zbq_parking *)));
+    prod->parking_slots = static_cast<uint32_t *>(calloc(count, sizeof(uint32_t)));
     void *slots = calloc(count, sizeof(slot));
-    if (prod->active == nullptr || prod->sleepers == nullptr || slots == nullptr) {
+    if (prod->active == nullptr || prod->parking == nullptr || prod->parking_slots == nullptr ||
+        slots == nullptr) {
         free(slots);
         return false;
     }
@@ -65,6 +68,9 @@ int make_memory(zbq_producer *prod, uint64_t capacity) {
 void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->control = static_cast<zbq_control_region *>(prod->control_region.memory.get());
     prod->ring = static_cast<char *>(prod->ring_region.memory.get());
+    prod->window.shared_head = &prod->control->producer_head;
+    prod->window.parking = prod->parking;
+    prod->window.producer = prod;
     prod->capacity = params.ring_capacity;
     prod->clog_threshold = params.clog_threshold;
     prod->stall_timeout = params.stall_timeout_ns;
@@ -97,12 +103,20 @@ int create(zbq_producer *prod, const zbq_producer_params &params) {
 // ---- room ----
 
 uint64_t known_free(const zbq_producer *prod) {
-    return free_bytes(prod->head, prod->slowest_tail, prod->capacity);
+    return free_bytes(prod->window.head, prod->slowest_tail, prod->capacity);
+}
+
+// Where the head lies in the ring. Since the last run it has come a turn further at most.
+uint64_t head_position(zbq_producer *prod) {
+    if (prod->window.head - prod->turn_start >= prod->capacity) {
+        prod->turn_start += prod->capacity;
+    }
+    return prod->window.head - prod->turn_start;
 }
 
 // Up to the physical end. Where the cached tail is what limits it, the tails are read.
 uint64_t linear_room(zbq_producer *prod) {
-    const uint64_t to_end = prod->turn_start + prod->capacity - prod->head;
+    const uint64_t to_end = prod->capacity - head_position(prod);
     if (known_free(prod) < to_end) {
         refresh_tails(prod);
     }
@@ -138,17 +152,17 @@ void want_more_than(zbq_producer *prod, uint64_t room) {
 }
 
 zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
-    prod->run_end = prod->head + bytes;
-    void *base = bytes != 0 ? prod->ring + (prod->head - prod->turn_start) : nullptr;
-    return {base, bytes, prod->head};
+    prod->window.limit = prod->window.head + bytes;
+    void *base = bytes != 0 ? prod->ring + head_position(prod) : nullptr;
+    return {base, bytes, prod->window.head};
 }
 
 // Nobody holds the producer back.
 void end_wait_for_room(zbq_producer *prod) {
-    if (!prod->waited) {
+    if ((prod->window.unusual & waits_for_room) == 0) {
         return;
     }
-    prod->waited = false;
+    prod->window.unusual &= ~waits_for_room;
     prod->failures = 0;
     prod->wanted = ZBQ_MSG_ALIGN;
     if (prod->awaits_room) {
@@ -157,7 +171,7 @@ void end_wait_for_room(zbq_producer *prod) {
 }
 
 uint64_t queried_again(zbq_producer *prod, uint64_t room) {
-    prod->waited = true;
+    prod->window.unusual |= waits_for_room;
     want_more_than(prod, room);
     const bool scanned = count_failure(prod, &prod->failures);
     const bool awaited = await_room(prod);
@@ -166,42 +180,12 @@ uint64_t queried_again(zbq_producer *prod, uint64_t room) {
 
 // Whether there is room after all, once all was done that a failed attempt does.
 bool room_was_found(zbq_producer *prod, uint64_t bytes) {
-    prod->waited = true;
+    prod->window.unusual |= waits_for_room;
     prod->wanted = bytes;
     if (count_failure(prod, &prod->failures) && has_room_for(prod, bytes)) {
         return true;
     }
     return await_room(prod) && has_room_for(prod, bytes);
-}
-
-// ---- commit ----
-
-// A commit stores as little as it can: each store waits in the processor's buffer behind those
-// whose cache lines are still on their way from a reader, and a full buffer stops the producer.
-void advance_head(zbq_producer *prod, uint64_t bytes) {
-    const uint64_t head = prod->head + bytes;
-    prod->head = head;
-    if (head - prod->turn_start >= prod->capacity) {
-        prod->turn_start += prod->capacity;
-    }
-    head_publish(prod->control, head);
-    park_compiler_fence();
-}
-
-struct commit_rest {
-    bool wakes;
-    bool scans;
-};
-
-// What few commits have to do, behind a call that the others do not make.
-[[gnu::noinline, gnu::cold]] void finish_commit(zbq_producer *prod, commit_rest rest) {
-    if (rest.wakes) {
-        wake_parked(prod);
-    }
-    end_wait_for_room(prod);
-    if (rest.scans && is_owner(prod)) {
-        scan(prod);
-    }
 }
 
 // ---- descriptors ----
@@ -292,7 +276,7 @@ int broadcast_once(zbq_producer *prod, const record_to_send &record) {
     const send_tally tally = send_to_all(prod, record);
     if (tally.sent != 0) {
         bell_ring(prod->control); // consumers may sleep for a record as for a message
-        wake_parked(prod);
+        mind_sleepers(prod);
     }
     if (tally.refused) {
         prod->newest_seq = tally.sent != 0 ? record.seq_id : newest_before;
@@ -322,9 +306,46 @@ int broadcast(zbq_producer *prod, const record_to_send &record) {
 
 } // namespace
 
-void wake_parked(zbq_producer *prod) {
+namespace {
+
+// From the answer on, every commit makes the fence. After parked_seen: a mark that is taken off
+// shall not leave a wish without its answer.
+void answer_fence_wish(zbq_producer *prod, slot *consumer) {
+    const uint32_t wish = fence_asked(consumer->parking());
+    if (consumer->fence_wish != wish) {
+        consumer->fence_wish = wish;
+        fence_grant(consumer->page(), wish);
+    }
+    prod->window.unusual |= wish != 0 ? owes_fence : 0;
+}
+
+// Wakes who waits for its event socket, and tells whether it waits for the bell instead.
+bool takes_bell(zbq_producer *prod, const slot *consumer) {
+    const uint32_t parked = parked_seen(consumer->parking());
+    if (parked == 0) {
+        return false;
+    }
+    parked_clear(consumer->parking());
+    if (parked != parked_on_event) {
+        return true;
+    }
+    event_ring(consumer->event.get());
+    ++prod->counters.wakes;
+    return false;
+}
+
+} // namespace
+
+void mind_sleepers(zbq_producer *prod) {
     park_fence();
-    if (collect_parked(prod->sleepers, prod->push_count, &prod->counters.wakes)) {
+    prod->window.unusual &= ~owes_fence;
+    bool bell = false;
+    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
+        slot *consumer = &prod->slots[prod->parking_slots[i]];
+        bell |= takes_bell(prod, consumer);
+        answer_fence_wish(prod, consumer);
+    }
+    if (bell) {
         wake_all(prod->control);
         ++prod->counters.wakes;
     }
@@ -382,12 +403,13 @@ zbq_contiguous_run zbq_producer_query(zbq_producer *prod) {
         return {nullptr, 0, 0};
     }
     uint64_t room = linear_room(prod);
-    if (room == 0 || (prod->queried && room <= prod->queried_room)) {
+    const bool again = prod->queried_head == prod->window.head; // nothing was committed since
+    if (room == 0 || (again && room <= prod->queried_room)) {
         room = queried_again(prod, room);
     } else {
         end_wait_for_room(prod);
     }
-    prod->queried = true;
+    prod->queried_head = prod->window.head;
     prod->queried_room = room;
     return grant(prod, room);
 }
@@ -410,25 +432,32 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
 }
 
 bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes, zbq_commit_flags flags) {
-    if (prod == nullptr || prod->run_end == prod->head || !is_aligned(written_bytes) ||
-        written_bytes > prod->run_end - prod->head) {
+    if (prod == nullptr || prod->window.limit == prod->window.head) {
         return false;
     }
-    commit_rest rest = {false, (flags & ZBQ_COMMIT_FORCE_SCAN) != 0};
-    if (written_bytes != 0) {
-        advance_head(prod, written_bytes);
-        rest.wakes = anyone_to_mind(prod->sleepers, prod->push_count);
-        if (prod->queried) {
-            prod->queried = false;
-        }
+    if (written_bytes == 0) {
+        end_wait_for_room(prod);
+    } else if (!zbq_window_commit(&prod->window, written_bytes)) {
+        return false;
     }
     if ((flags & ZBQ_COMMIT_KEEP) == 0) {
-        prod->run_end = prod->head;
+        prod->window.limit = prod->window.head;
     }
-    if (rest.wakes || rest.scans || prod->waited) {
-        finish_commit(prod, rest);
+    if ((flags & ZBQ_COMMIT_FORCE_SCAN) != 0 && is_owner(prod)) {
+        scan(prod);
     }
     return true;
+}
+
+zbq_commit_window *zbq_producer_window(zbq_producer *prod) {
+    return prod == nullptr ? nullptr : &prod->window;
+}
+
+void zbq_producer_finish_commit(zbq_producer *prod) {
+    if (prod != nullptr) {
+        mind_sleepers(prod);
+        end_wait_for_room(prod);
+    }
 }
 
 int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type) {

@@ -31,6 +31,7 @@ struct slot {
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
     stall_clock ring_stall;
     stall_clock side_stall;
+    uint32_t fence_wish = 0;   // of its wishes for the fence, the one that was answered
     uint64_t rings = 0;        // bells that it rang,
     uint64_t waits_before = 0; // and the producer's waits before it joined
     unique_fd side;
@@ -50,24 +51,20 @@ struct slot {
 
 struct zbq_producer {
     // The fast path.
+    zbq_commit_window window = {};
     zbq_control_region *control = nullptr;
     char *ring = nullptr;
     uint64_t capacity = 0;
-    uint64_t head = 0;
-    uint64_t turn_start = 0;   // where the ring's physical start lies; head is less than a turn on
+    uint64_t turn_start = 0;   // where the ring's physical start lies, as of the last run
     uint64_t slowest_tail = 0; // a lower bound of all tails, refreshed when it limits
-    uint64_t run_end = 0;      // of the run that may be committed; the head when there is none
-    bool waited = false;       // attempts at room have failed since the last success
-    uint32_t push_count = 0;
-    zbq::core::sleeper *sleepers = nullptr; // the push-mode consumers, dense
 
     // Room.
-    uint64_t wanted = ZBQ_MSG_ALIGN; // bytes that the producer waits for
-    bool queried = false;            // since something was last committed,
-    uint64_t queried_room = 0;       // and what it got
-    uint64_t failures = 0;           // failed attempts at room in a row
-    uint64_t side_failures = 0;      // and at sending descriptors
-    bool awaits_room = false;        // the consumers were asked to ring
+    uint64_t wanted = ZBQ_MSG_ALIGN;    // bytes that the producer waits for
+    uint64_t queried_head = UINT64_MAX; // where it last queried,
+    uint64_t queried_room = 0;          // and what it got
+    uint64_t failures = 0;              // failed attempts at room in a row
+    uint64_t side_failures = 0;         // and at sending descriptors
+    bool awaits_room = false;           // the consumers were asked to ring
     bool awaits_fds = false;
     uint64_t waits = 0;         // how often they were asked
     zbq::core::unique_fd watch; // epoll of event sockets and timer, once asked for
@@ -82,6 +79,8 @@ struct zbq_producer {
     uint32_t max_consumers = 0;
     uint32_t *active = nullptr; // indices of the slots taken, dense
     uint32_t active_count = 0;
+    zbq_parking **parking = nullptr;   // of the push-mode ones, dense,
+    uint32_t *parking_slots = nullptr; // and whose they are
 
     // The rest.
     uint64_t clog_threshold = 0;
@@ -96,8 +95,12 @@ struct zbq_producer {
 
 namespace zbq::core {
 
-// Makes a system call only where someone is parked.
-void wake_parked(zbq_producer *prod);
+// Bits of the window's `unusual`.
+inline constexpr uint32_t waits_for_room = 1; // attempts have failed since the last success
+inline constexpr uint32_t owes_fence = 2;     // a consumer relies on it
+
+// Answers who asked for the fence, and wakes who is parked: a system call only for the latter.
+void mind_sleepers(zbq_producer *prod);
 
 // Reads every tail; evicts those that published one that cannot be.
 void refresh_tails(zbq_producer *prod);

@@ -46,9 +46,4 @@ constexpr bool head_is_valid(uint64_t head, uint64_t last_seen, uint64_t tail, u
     return is_aligned(head) && head >= last_seen && head - tail <= capacity;
 }
 
-// Whether a message of this payload fits between where it starts and the head.
-constexpr bool message_fits(uint64_t start, uint64_t payload_len, uint64_t head) {
-    return round_up(header_size + payload_len) <= head - start;
-}
-
 } // namespace zbq::core

@@ -27,10 +27,13 @@
 // nap, longer than any store stays in a buffer, after which it looks again. (Morrison and
 // Afek, "Temporally Bounding TSO for Fence-Free Asymmetric Synchronization", 2015.)
 //
-// Whoever asks for the producer's fence after a commit all the same needs no nap, once the
-// asking is a nap ago: a consumer that sleeps in a poll of its own, and one that sleeps again
-// and again, for which a nap each time costs more than the fences. It stops asking when it has
-// found messages many times without sleeping.
+// A consumer may ask for the producer's fence after each commit, by a number in `wants_fence`. The
+// producer sees that when it finds the consumer parked, and from then on makes the fence and
+// answers with the number in `fenced`. Who has the answer needs no nap. Each asking has a new
+// number, so that the answer to an old one is not taken for it. One that sleeps asks, since a nap
+// each time costs it more than the fences cost the producer; it stops asking when it has found
+// messages many times without sleeping. One that sleeps in a poll of its own, and so cannot nap,
+// asks for good, and leaves its mark until it has the answer.
 //
 // On the event socket it is the same with a record in the place of (4) and (5):
 //
@@ -48,42 +51,6 @@
 #include "event.hpp"
 
 namespace zbq::core {
-
-// A push-mode consumer, as the fast path sees it.
-struct sleeper {
-    zbq_parking *place;
-    int event; // the producer's end of its event socket
-};
-
-// Whether the producer has to look closer: someone is parked, or wants a fence before that can
-// be told. After head_publish and park_compiler_fence.
-inline bool anyone_to_mind(const sleeper *sleepers, uint32_t count) {
-    uint32_t any = 0;
-    for (uint32_t i = 0; i < count; ++i) {
-        any |= parked_seen(sleepers[i].place) | fence_asked(sleepers[i].place);
-    }
-    return any != 0;
-}
-
-// Wakes those that wait for their event socket, and tells whether any waits for the bell;
-// clears their marks. After park_fence.
-inline bool collect_parked(const sleeper *sleepers, uint32_t count, uint64_t *events_rung) {
-    bool any = false;
-    for (uint32_t i = 0; i < count; ++i) {
-        const uint32_t parked = parked_seen(sleepers[i].place);
-        if (parked == 0) {
-            continue;
-        }
-        parked_clear(sleepers[i].place);
-        if (parked == parked_on_event) {
-            event_ring(sleepers[i].event);
-            ++*events_rung;
-        } else {
-            any = true;
-        }
-    }
-    return any;
-}
 
 // Wakes all sleepers. An error is not possible for a mapped word, and a sleeper's slice
 // ends anyway.
@@ -117,22 +84,40 @@ inline int sleep_on_bell(const zbq_control_region *control, uint32_t token, uint
 
 // The consumer's side of its place.
 struct parking {
-    zbq_parking *place = nullptr;
-    bool polls = false;  // it sleeps in a poll of its own: the fence is asked for, for good
-    bool fenced = false; // the fence was asked for a nap ago or more
-    uint32_t finds = 0;  // looks that found something since the last sleep
+    const zbq_consumer_metadata *page = nullptr;
+    zbq_parking *place = nullptr; // in that page
+    uint32_t wish = 0;            // the number of the last asking for the fence,
+    bool asks = false;            // which still stands
+    bool polls = false;           // it sleeps in a poll of its own
+    uint32_t finds = 0;           // looks that found something since the last sleep
 };
 
-// Sleeps for as long as the producer may not know that it is to make its fence, and a nap is left.
-inline int nap(const zbq_control_region *control, parking *own, uint32_t token,
+inline bool is_fenced(const parking *own) {
+    return own->asks && fence_answer(own->page) == own->wish;
+}
+
+inline void ask_for_fence(parking *own) {
+    if (!own->asks) {
+        own->asks = true;
+        own->wish += own->wish != UINT32_MAX ? 1 : 2; // 0 is no wish
+        fence_ask(own->place, own->wish);
+    }
+}
+
+inline void unpark(parking *own) {
+    if (!own->polls || is_fenced(own)) {
+        parked_clear(own->place);
+    }
+}
+
+// Sleeps for as long as the head may be in the store buffer of a producer that makes no fence.
+inline int nap(const zbq_control_region *control, const parking *own, uint32_t token,
                uint64_t *timeout_ns) {
-    if (own->fenced || *timeout_ns <= nap_ns) {
+    if (*timeout_ns <= nap_ns || is_fenced(own)) {
         return -ETIMEDOUT;
     }
     *timeout_ns -= nap_ns;
-    const int result = sleep_on_bell(control, token, nap_ns);
-    own->fenced = result == -ETIMEDOUT; // a nap that was cut short proves nothing
-    return result;
+    return sleep_on_bell(control, token, nap_ns);
 }
 
 // The consumer's half: sleeps until something has happened since the token, or the time is up.
@@ -140,24 +125,22 @@ inline int nap(const zbq_control_region *control, parking *own, uint32_t token,
 inline int park(const zbq_control_region *control, parking *own, uint32_t token,
                 uint64_t timeout_ns) {
     own->finds = 0;
-    if (!own->fenced) {
-        fence_ask(own->place, true);
-    }
+    ask_for_fence(own);
     park_announce(own->place, parked_on_futex);
     int result = nap(control, own, token, &timeout_ns);
     if (result == -ETIMEDOUT) {
         result = sleep_on_bell(control, token, timeout_ns);
     }
-    parked_clear(own->place);
+    unpark(own);
     return result;
 }
 
 // For a look that found something without a sleep before it.
 inline void stay_awake(parking *own) {
     constexpr uint32_t enough = 64;
-    if (own->fenced && ++own->finds >= enough && !own->polls) {
-        own->fenced = false;
-        fence_ask(own->place, false);
+    if (own->asks && ++own->finds >= enough && !own->polls) {
+        own->asks = false;
+        fence_ask(own->place, 0);
     }
 }
 

@@ -65,4 +65,8 @@ std::unique_ptr<act> bare_ring_throughput(const link_options &options) {
     return std::make_unique<throughput<bare_ring>>(options);
 }
 
+std::unique_ptr<act> bare_ring_ping_pong(const link_options &options) {
+    return std::make_unique<ping_pong<bare_ring>>(options);
+}
+
 } // namespace bench

@@ -24,7 +24,8 @@ struct system_under_test {
 // zbq comes first; the others as far as they were found when this was built.
 std::vector<system_under_test> systems();
 
-// The least that a ring can be, as a floor: one receiver that spins.
+// The least that a ring can be, as a floor or to compare by: one receiver that spins.
 std::unique_ptr<act> bare_ring_throughput(const link_options &options);
+std::unique_ptr<act> bare_ring_ping_pong(const link_options &options);
 
 } // namespace bench

@@ -43,6 +43,10 @@ public:
         work.link.sleeping = sleeping;
         work.floor_name = sleeping ? "futex" : "cache line";
         work.floor = sleeping ? futex : cache_line;
+        if (!sleeping) {
+            const link_options link = work.link;
+            work.also = [link] { return bare_ring_ping_pong(link); };
+        }
         add(std::move(work), 30);
     }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "descriptors.hpp"
+#include "inline.h"
 #include "shared_state.hpp"
 #include "time.hpp"
 
@@ -30,35 +31,47 @@ struct consumer_state {
     std::uint64_t batch_bytes = 0; // a batch visits no message that starts further on
     unsigned held = 0;             // messages and batches that hold room of the ring
     bool push = false;
-    bool gathers = false; // messages come faster than looks at them
-    static constexpr std::uint16_t most_ahead = 16;
-    std::array<zbq_msg_view, most_ahead> ahead; // known to be there, not taken yet
-    std::uint16_t next_ahead = 0;
-    std::uint16_t end_ahead = 0;
-    std::uint64_t cursor = 0;      // all below it was taken
+    bool gathers = false;          // messages come faster than looks at them
+    zbq_readable_run known;        // messages that are there, not taken yet
+    std::uint64_t tail = 0;        // as published
     std::uint64_t released_to = 0; // of what was let go, the highest end
+    const zbq_control_region *control = nullptr;
+    const zbq_consumer_metadata *page = nullptr;
 
-    status look_ahead() noexcept {
-        if (has_ahead()) {
+    // All below it was taken.
+    std::uint64_t cursor() const noexcept { return known.offset; }
+
+    // Whether there is a message to take, as far as that shows without taking it.
+    status look() noexcept {
+        if (known.bytes != 0) {
             return status::ok;
         }
-        const int result = zbq_consumer_next_batch(handle, ahead.data(), most_ahead);
-        next_ahead = 0;
-        end_ahead = result > 0 ? static_cast<std::uint16_t>(result) : 0;
-        gathers = gathers || end_ahead > 1;
-        return result > 0 ? status::ok : static_cast<status>(result);
+        const int result = zbq_consumer_readable(handle, known.offset, &known);
+        gathers = gathers || knows_several();
+        return static_cast<status>(result);
     }
 
-    bool has_ahead() const noexcept { return next_ahead != end_ahead; }
+    bool knows_several() const noexcept {
+        zbq_readable_run rest = known;
+        zbq_msg_view first;
+        return zbq_readable_next(&rest, &first) && rest.bytes != 0;
+    }
 
-    // The last look found less than it could take.
-    bool knows_no_more() const noexcept { return !has_ahead() && end_ahead < most_ahead; }
+    status take(zbq_msg_view *view) noexcept {
+        return zbq_readable_next(&known, view) ? status::ok : look_and_take(view);
+    }
 
-    // After look_ahead found something.
-    const zbq_msg_view &take() noexcept {
-        const zbq_msg_view &view = ahead[next_ahead++];
-        cursor = end_of(view);
-        return view;
+    status look_and_take(zbq_msg_view *view) noexcept {
+        known.bytes = 0; // what is left of it was no message
+        const status found = look();
+        if (found != status::ok) {
+            return found;
+        }
+        if (!zbq_readable_next(&known, view)) { // changed since it was checked
+            known.bytes = 0;
+            return status::protocol;
+        }
+        return status::ok;
     }
 
     static std::uint64_t end_of(const zbq_msg_view &view) noexcept {
@@ -73,16 +86,24 @@ struct consumer_state {
     void let_go(std::uint64_t begin, std::uint64_t end) noexcept {
         released_to = end > released_to ? end : released_to;
         if (--held == 0) {
-            zbq_consumer_publish(handle, released_to);
-        } else if (begin == zbq_consumer_tail(handle)) {
-            zbq_consumer_publish(handle, end);
+            publish(released_to);
+        } else if (begin == tail) {
+            publish(end);
         }
     }
 
-    // Something that is not ours to take yet, or the end: a look without a system call.
+    void publish(std::uint64_t new_tail) noexcept {
+        if (new_tail != tail) {
+            zbq_consumer_publish(handle, new_tail);
+            tail = new_tail;
+        }
+    }
+
+    // A look without a call. The next message's first line travels together with the head's, not
+    // after it.
     bool seems_ready() const noexcept {
-        return zbq_consumer_acquire_head(handle) != cursor ||
-               zbq_consumer_ending(handle, nullptr) != ZBQ_ENDING_NONE;
+        __builtin_prefetch(known.base);
+        return zbq_seems_ready(control, page, cursor());
     }
 
     // In a dense stream each look takes the head's cache line from the producer, who then waits
@@ -93,16 +114,19 @@ struct consumer_state {
         while (clock::now() < gathered) {
             pause_processor();
         }
-        const status result = look_ahead();
-        gathers = end_ahead > 1;
-        return result;
+        gathers = false; // unless it finds several
+        return look();
+    }
+
+    status quick_look() noexcept {
+        return known.bytes != 0 || seems_ready() ? look() : status::again;
     }
 
     status spin_until(deadline end) noexcept {
         constexpr unsigned looks_between_clocks = 16;
         for (unsigned looks = 0;; ++looks) {
             if (seems_ready()) {
-                return look_ahead();
+                return look();
             }
             if (looks % looks_between_clocks == 0 && left_until(end) == 0) {
                 return status::again;
@@ -286,6 +310,7 @@ public:
     /// The first message, or where an earlier pass stopped.
     [[nodiscard]] iterator begin() noexcept {
         if (!started_) {
+            started_ = true;
             advance();
         }
         return iterator(this);
@@ -312,45 +337,35 @@ private:
         : state_(state), most_(most) {
         if (state_) {
             state_->hold();
-            begin_ = end_ = state_->cursor;
+            begin_ = end_ = state_->cursor();
         } else {
             why_ = status::invalid;
             most_ = 0;
         }
     }
 
+    // It ends with what one look found: each look at the head takes its cache line from the
+    // producer.
     void advance() noexcept {
-        started_ = true;
-        if (visited_ < most_ && end_ - begin_ < state_->batch_bytes && state_->has_ahead()) {
-            visit_next();
-        } else {
-            look_further();
+        const bool full = visited_ == most_ || end_ - begin_ >= state_->batch_bytes;
+        if (full || (visited_ != 0 && state_->known.bytes == 0)) {
+            done_ = true;
+            return;
         }
-    }
-
-    void visit_next() noexcept {
-        current_ = message_view(state_->take());
-        end_ = state_->cursor;
+        zbq_msg_view view;
+        const status result = state_->take(&view);
+        if (result != status::ok) {
+            end_with(result);
+            return;
+        }
+        current_ = message_view(view);
+        end_ = state_->cursor();
         ++visited_;
     }
 
-    void look_further() noexcept {
+    void end_with(status why) noexcept {
         done_ = true;
-        if (why_ != status::ok || visited_ == most_ || end_ - begin_ >= state_->batch_bytes) {
-            return;
-        }
-        // Not again for what has come meanwhile: each look at the head takes its cache line
-        // from the producer.
-        if (visited_ != 0 && state_->knows_no_more()) {
-            return;
-        }
-        why_ = state_->look_ahead();
-        if (why_ == status::ok) {
-            visit_next();
-            done_ = false;
-        } else if (why_ == status::again && visited_ != 0) {
-            why_ = status::ok;
-        }
+        why_ = why == status::again && visited_ != 0 ? status::ok : why;
     }
 
     detail::shared<detail::consumer_state> state_;
@@ -390,8 +405,9 @@ public:
         if (!state_) {
             return message(status::invalid);
         }
-        const status result = state_->look_ahead();
-        return result == status::ok ? message(state_, state_->take()) : message(result);
+        zbq_msg_view view;
+        const status result = state_->take(&view);
+        return result == status::ok ? message(state_, view) : message(result);
     }
 
     /// The messages that are there, at most so many, and no more than what takes a sixteenth of
@@ -460,8 +476,11 @@ private:
             zbq_consumer_join(socket, static_cast<zbq_wakeup_mode>(mode), &state->handle),
             "joining a producer");
         state->push = mode == wakeup::push;
-        state->cursor = zbq_consumer_tail(state->handle);
-        state->batch_bytes = zbq_consumer_ctrl(state->handle)->ring_capacity / 16;
+        state->tail = zbq_consumer_tail(state->handle);
+        state->known = {nullptr, 0, state->tail};
+        state->control = zbq_consumer_ctrl(state->handle);
+        state->page = zbq_consumer_meta(state->handle);
+        state->batch_bytes = state->control->ring_capacity / 16;
         return state;
     }
 
@@ -525,19 +544,19 @@ inline status consumer::wait(deadline end, std::chrono::nanoseconds spin) noexce
     if (!state_) {
         return status::invalid;
     }
-    status result = state_->look_ahead();
+    status result = state_->quick_look();
     if (result == status::again && spin.count() > 0) {
-        result = state_->spin(std::min(in(spin), end));
+        result = state_->spin(spin == spin.max() ? end : std::min(in(spin), end));
     }
     while (result == status::again) {
         const std::uint32_t token = zbq_consumer_get_futex_token(state_->handle);
-        result = state_->look_ahead();
+        result = state_->look();
         const std::uint64_t left = detail::left_until(end);
         if (result != status::again || left == 0) {
             break;
         }
         const status slept = detail::sleep_for_event(state_.get(), token, left);
-        result = slept == status::ok ? state_->look_ahead() : slept;
+        result = slept == status::ok ? state_->look() : slept;
     }
     return result;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "descriptors.hpp"
+#include "inline.h"
 #include "shared_state.hpp"
 #include "time.hpp"
 
@@ -67,8 +68,9 @@ struct producer_state {
         return static_cast<status>(result);
     }
 
+    // Of one message or more, that lie at `next`.
     status commit(std::uint64_t bytes) noexcept {
-        if (!zbq_producer_commit(handle, bytes, ZBQ_COMMIT_KEEP)) {
+        if (!zbq_window_commit(window, bytes)) {
             end = next;
             return status::invalid;
         }
@@ -76,7 +78,19 @@ struct producer_state {
         return status::ok;
     }
 
+    // Writes the header of a message, and asks for the cache lines of one that comes later: the
+    // writing of many small ones would else wait for one line after the other.
+    void begin_message(std::byte *at, std::size_t payload_size,
+                       std::uint64_t bytes) const noexcept {
+        constexpr std::uint64_t ahead = 1024;
+        if (static_cast<std::uint64_t>(end - at) > ahead + bytes) { // known to be free
+            zbq_prefetch_for_writing(at + ahead, bytes);
+        }
+        write_header(at, payload_size);
+    }
+
     zbq_producer *handle = nullptr; // null once the producer is destroyed
+    zbq_commit_window *window = nullptr;
     std::byte *next = nullptr;
     std::byte *end = nullptr;
     std::uint64_t reservations = 0; // the newest is the one that can be committed
@@ -117,12 +131,17 @@ public:
     std::byte *base() const noexcept { return base_; }
     status why() const noexcept { return why_; }
     zbq_producer *handle() const noexcept { return state_->handle; }
+    void begin_message(std::byte *at, std::size_t payload_size,
+                       std::uint64_t bytes) const noexcept {
+        state_->begin_message(at, payload_size, bytes);
+    }
 
+    // 0 bytes give it up.
     status commit(std::uint64_t bytes) noexcept {
         if (!is_open()) {
             return status::invalid;
         }
-        const status result = state_->commit(bytes);
+        const status result = bytes != 0 ? state_->commit(bytes) : status::ok;
         state_ = {};
         base_ = nullptr;
         why_ = status::invalid;
@@ -200,7 +219,7 @@ private:
     reservation(const detail::shared<detail::producer_state> &state, std::size_t size) noexcept
         : run_(make(state, size)), size_(size) {
         if (run_.why() == status::ok) {
-            detail::write_header(run_.base(), size);
+            run_.begin_message(run_.base(), size, detail::message_size(size));
         }
     }
 
@@ -249,29 +268,31 @@ public:
     /// or with a batch that is void, the span has no data() and the batch is as it was.
     [[nodiscard]] std::span<std::byte> add(std::size_t payload_size) noexcept {
         const std::uint64_t bytes = detail::message_size(payload_size);
-        if (!run_.is_open() || bytes == 0 || bytes > capacity_ - used_) {
+        if (bytes == 0 || bytes > static_cast<std::uint64_t>(end_ - next_) || !run_.is_open()) {
             return {};
         }
-        std::byte *at = run_.base() + used_;
-        detail::write_header(at, payload_size);
-        used_ += bytes;
+        std::byte *at = next_;
+        run_.begin_message(at, payload_size, bytes);
+        next_ += bytes;
         ++messages_;
         return {at + detail::header_size, payload_size};
     }
 
     /// Publishes all that was added; none is fine.
     /// @return ok, or invalid: the batch is void
-    status commit() noexcept { return run_.commit(used_); }
+    status commit() noexcept {
+        return run_.commit(static_cast<std::uint64_t>(next_ - run_.base()));
+    }
 
 private:
     friend class producer;
     batch(const detail::shared<detail::producer_state> &state, std::uint64_t bytes) noexcept
-        : run_(state ? detail::run(state, bytes) : detail::run(status::invalid)), capacity_(bytes) {
-    }
+        : run_(state ? detail::run(state, bytes) : detail::run(status::invalid)),
+          next_(run_.base()), end_(next_ != nullptr ? next_ + bytes : nullptr) {}
 
     detail::run run_;
-    std::uint64_t capacity_ = 0;
-    std::uint64_t used_ = 0;
+    std::byte *next_ = nullptr;
+    std::byte *end_ = nullptr;
     std::size_t messages_ = 0;
 };
 
@@ -335,7 +356,7 @@ public:
             return found;
         }
         std::byte *at = state_->next;
-        detail::write_header(at, payload_size);
+        state_->begin_message(at, payload_size, bytes);
         std::forward<Fill>(fill)(std::span(at + detail::header_size, payload_size));
         return state_->commit(bytes);
     }
@@ -452,6 +473,7 @@ private:
         detail::require(zbq_producer_create(&state->handle, &params),
                         "making a ring of " + std::to_string(options.capacity) + " bytes for " +
                             std::to_string(options.max_consumers) + " consumers");
+        state->window = zbq_producer_window(state->handle);
         return state;
     }
 

@@ -14,6 +14,8 @@ static int (*const handshake)(zbq_producer *, int, zbq_wakeup_mode,
 static zbq_contiguous_run (*const query)(zbq_producer *) = zbq_producer_query;
 static int (*const reserve)(zbq_producer *, uint64_t, zbq_contiguous_run *) = zbq_producer_reserve;
 static bool (*const commit)(zbq_producer *, uint64_t, zbq_commit_flags) = zbq_producer_commit;
+static zbq_commit_window *(*const window)(zbq_producer *) = zbq_producer_window;
+static void (*const finish_commit)(zbq_producer *) = zbq_producer_finish_commit;
 static uint64_t (*const next_seq_id)(zbq_producer *) = zbq_producer_next_seq_id;
 static int (*const broadcast_fds)(zbq_producer *, uint64_t, const int *,
                                   uint8_t) = zbq_producer_broadcast_fds;
@@ -31,7 +33,7 @@ static bool (*const is_alive)(zbq_consumer *) = zbq_consumer_is_producer_alive;
 static uint64_t (*const acquire_head)(const zbq_consumer *) = zbq_consumer_acquire_head;
 static int (*const peek)(zbq_consumer *, zbq_msg_view *) = zbq_consumer_peek;
 static int (*const next)(zbq_consumer *, zbq_msg_view *) = zbq_consumer_next;
-static int (*const next_batch)(zbq_consumer *, zbq_msg_view *, uint16_t) = zbq_consumer_next_batch;
+static int (*const readable)(zbq_consumer *, uint64_t, zbq_readable_run *) = zbq_consumer_readable;
 static bool (*const valid)(const zbq_consumer *) = zbq_consumer_valid;
 static int (*const recv_fds)(zbq_consumer *, uint64_t, int *, uint8_t *) = zbq_consumer_recv_fds;
 static void (*const publish)(zbq_consumer *, uint64_t) = zbq_consumer_publish;
@@ -74,17 +76,20 @@ static void call_producer(void) {
     CHECK(info(NULL, 0, NULL) == ZBQ_ERROR_INVALID);
     CHECK(set_type(NULL, NULL) == ZBQ_ERROR_INVALID);
     CHECK(producer_event_fd(NULL) == ZBQ_ERROR_INVALID);
+    CHECK(window(NULL) == NULL);
+    finish_commit(NULL);
 }
 
 static void call_consumer(void) {
     zbq_msg_view view;
+    zbq_readable_run run;
     CHECK(join(-1, ZBQ_WAKEUP_PUSH, NULL) == ZBQ_ERROR_INVALID);
     destroy_consumer(NULL);
     CHECK(!is_alive(NULL));
     CHECK(acquire_head(NULL) == 0);
     CHECK(peek(NULL, &view) == ZBQ_ERROR_INVALID);
     CHECK(next(NULL, &view) == ZBQ_ERROR_INVALID);
-    CHECK(next_batch(NULL, &view, 1) == ZBQ_ERROR_INVALID);
+    CHECK(readable(NULL, 0, &run) == ZBQ_ERROR_INVALID);
     CHECK(!valid(NULL));
     CHECK(recv_fds(NULL, 1, NULL, NULL) == ZBQ_ERROR_INVALID);
     publish(NULL, 16);

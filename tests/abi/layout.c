@@ -26,6 +26,7 @@ int main(void) {
     FIELD(zbq_consumer_metadata, progress_timestamp);
     FIELD(zbq_consumer_metadata, join_baseline);
     FIELD(zbq_consumer_metadata, eviction);
+    FIELD(zbq_consumer_metadata, fenced);
     FIELD(zbq_consumer_metadata, parking);
     TYPE(zbq_parking);
     FIELD(zbq_parking, parked);
@@ -61,6 +62,18 @@ int main(void) {
     FIELD(zbq_contiguous_run, base);
     FIELD(zbq_contiguous_run, max_bytes);
     FIELD(zbq_contiguous_run, offset);
+    TYPE(zbq_commit_window);
+    FIELD(zbq_commit_window, head);
+    FIELD(zbq_commit_window, limit);
+    FIELD(zbq_commit_window, shared_head);
+    FIELD(zbq_commit_window, parking);
+    FIELD(zbq_commit_window, parking_count);
+    FIELD(zbq_commit_window, unusual);
+    FIELD(zbq_commit_window, producer);
+    TYPE(zbq_readable_run);
+    FIELD(zbq_readable_run, base);
+    FIELD(zbq_readable_run, bytes);
+    FIELD(zbq_readable_run, offset);
     TYPE(zbq_msg_view);
     FIELD(zbq_msg_view, header);
     FIELD(zbq_msg_view, payload);

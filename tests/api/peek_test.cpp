@@ -2,9 +2,9 @@
 #include "support/pretender.hpp"
 #include "support/rig.hpp"
 
-#include <array>
 #include <cstdint>
 #include <gtest/gtest.h>
+#include <zbq/inline.h>
 
 namespace {
 
@@ -14,6 +14,7 @@ class Peek : public testing::Test {
 protected:
     int peek() { return zbq_consumer_peek(cons_, &view_); }
     int next() { return zbq_consumer_next(cons_, &view_); }
+    int readable(std::uint64_t from) { return zbq_consumer_readable(cons_, from, &run_); }
     [[nodiscard]] std::string payload() const {
         return {static_cast<const char *>(view_.payload), view_.payload_len};
     }
@@ -22,6 +23,7 @@ protected:
     test::joined joined_ = test::join(prod_.get());
     zbq_consumer *cons_ = joined_.consumer.get();
     zbq_msg_view view_ = {};
+    zbq_readable_run run_ = {};
 };
 
 TEST_F(Peek, RefusesNull) {
@@ -87,31 +89,56 @@ TEST_F(Peek, NextWalksABatchThatOnePublishReleases) {
     EXPECT_EQ(next(), ZBQ_ERROR_AGAIN);
 }
 
-TEST_F(Peek, NextBatchRefusesNothing) {
-    EXPECT_EQ(zbq_consumer_next_batch(nullptr, &view_, 1), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(zbq_consumer_next_batch(cons_, nullptr, 1), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(zbq_consumer_next_batch(cons_, &view_, 0), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(zbq_consumer_next_batch(cons_, &view_, 1), ZBQ_ERROR_AGAIN);
+TEST_F(Peek, ReadableRefusesWhatIsOutOfRange) {
+    ASSERT_TRUE(test::publish(prod_.get(), "one"));
+    ASSERT_TRUE(test::publish(prod_.get(), "two"));
+    EXPECT_EQ(readable(32), ZBQ_ERROR_INVALID); // not acquired yet
+    ASSERT_EQ(readable(0), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_readable(nullptr, 0, &run_), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_readable(cons_, 0, nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(readable(8), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(readable(80), ZBQ_ERROR_INVALID);
+    zbq_consumer_publish(cons_, 32);
+    EXPECT_EQ(readable(0), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(run_.bytes, 64U); // as it was
+    EXPECT_EQ(readable(64), ZBQ_ERROR_AGAIN);
 }
 
-TEST_F(Peek, NextBatchWalksAsMuchAsThereIsAndFits) {
-    for (const char *word : {"one", "two", "three", "four"}) {
+TEST_F(Peek, ReadableGivesAllThatIsThere) {
+    for (const char *word : {"one", "two", "three"}) {
         ASSERT_TRUE(test::publish(prod_.get(), word));
     }
-    std::array<zbq_msg_view, 5> views = {};
-    ASSERT_EQ(zbq_consumer_next_batch(cons_, views.data(), 3), 3);
-    view_ = views[2];
-    EXPECT_EQ(payload(), "three");
-    EXPECT_EQ(view_.logical_offset, 64U);
-    EXPECT_EQ(view_.total_len, 21U);
-    EXPECT_EQ(views[3].header, nullptr);
-    ASSERT_EQ(zbq_consumer_next_batch(cons_, views.data(), 5), 1);
-    view_ = views[0];
-    EXPECT_EQ(payload(), "four");
-    EXPECT_EQ(zbq_consumer_next_batch(cons_, views.data(), 5), ZBQ_ERROR_AGAIN);
+    ASSERT_EQ(readable(0), ZBQ_OK);
+    for (const char *word : {"one", "two", "three"}) {
+        ASSERT_TRUE(zbq_readable_next(&run_, &view_));
+        EXPECT_EQ(payload(), word);
+        EXPECT_EQ(view_.total_len, 16 + payload().size());
+        EXPECT_EQ(view_.logical_offset + 32, run_.offset);
+    }
+    EXPECT_FALSE(zbq_readable_next(&run_, &view_));
+    EXPECT_EQ(run_.bytes, 0U);
+    EXPECT_EQ(readable(run_.offset), ZBQ_ERROR_AGAIN);
     EXPECT_EQ(zbq_consumer_tail(cons_), 0U);
-    zbq_consumer_publish(cons_, 128);
-    EXPECT_EQ(zbq_consumer_tail(cons_), 128U);
+    ASSERT_EQ(readable(64), ZBQ_OK); // again from the middle, and next goes on there
+    EXPECT_EQ(run_.bytes, 32U);
+    ASSERT_EQ(next(), ZBQ_OK);
+    EXPECT_EQ(payload(), "three");
+}
+
+TEST_F(Peek, ReadableGoesAcrossTheEndOfTheRing) {
+    ASSERT_TRUE(test::publish(prod_.get(), std::string(page - 64, 'a')));
+    ASSERT_EQ(peek(), ZBQ_OK);
+    zbq_consumer_publish(cons_, page - 48);
+    ASSERT_TRUE(test::publish(prod_.get(), std::string(80, 'b')));
+    ASSERT_TRUE(test::publish(prod_.get(), "c"));
+    ASSERT_EQ(readable(page - 48), ZBQ_OK);
+    ASSERT_TRUE(zbq_readable_next(&run_, &view_));
+    EXPECT_EQ(payload(), std::string(80, 'b'));
+    ASSERT_TRUE(zbq_readable_next(&run_, &view_));
+    EXPECT_EQ(payload(), "c");
+    ASSERT_EQ(readable(page + 48), ZBQ_OK); // its place is computed anew
+    ASSERT_TRUE(zbq_readable_next(&run_, &view_));
+    EXPECT_EQ(payload(), "c");
 }
 
 TEST_F(Peek, NextFollowsATailThatPassesIt) {
@@ -143,7 +170,7 @@ TEST_F(Peek, EvictedIsToldAtOnceEvenWithUnreadMessages) {
     ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
     EXPECT_EQ(peek(), ZBQ_ERROR_NOENT);
     EXPECT_EQ(next(), ZBQ_ERROR_NOENT);
-    EXPECT_EQ(zbq_consumer_next_batch(cons_, &view_, 1), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(readable(0), ZBQ_ERROR_NOENT);
     EXPECT_FALSE(zbq_consumer_valid(cons_));
 }
 
@@ -185,13 +212,17 @@ TEST_F(Hostile, MalformedStaysMalformed) {
 }
 
 // What is right before it is given; the error comes with the next call.
-TEST_F(Hostile, LengthBeyondTheHeadInABatch) {
+TEST_F(Hostile, LengthBeyondTheHeadInARun) {
     pretender_.put_message(0, 0);
     message(16, 17, 48);
-    std::array<zbq_msg_view, 4> views = {};
-    EXPECT_EQ(zbq_consumer_next_batch(cons_.get(), views.data(), 4), 1);
-    EXPECT_EQ(views[0].payload_len, 0U);
-    EXPECT_EQ(zbq_consumer_next_batch(cons_.get(), views.data(), 4), ZBQ_ERROR_PROTOCOL);
+    zbq_readable_run run = {};
+    ASSERT_EQ(zbq_consumer_readable(cons_.get(), 0, &run), ZBQ_OK);
+    ASSERT_TRUE(zbq_readable_next(&run, &view_));
+    EXPECT_EQ(view_.payload_len, 0U);
+    EXPECT_FALSE(zbq_readable_next(&run, &view_));
+    EXPECT_EQ(run.offset, 16U);
+    EXPECT_EQ(run.bytes, 32U);
+    EXPECT_EQ(zbq_consumer_readable(cons_.get(), 16, &run), ZBQ_ERROR_PROTOCOL);
     EXPECT_EQ(zbq_consumer_ending(cons_.get(), nullptr), ZBQ_ENDING_MALFORMED);
 }
 

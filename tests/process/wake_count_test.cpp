@@ -126,16 +126,17 @@ TEST_F(WakeCount, OneRecordForAConsumerThatPolls) {
     EXPECT_EQ(counts.by_number, (std::map<long, int>{{SYS_sendmsg, rounds}}));
 }
 
-// The first sleep begins with a nap, which asks the producer for its fence; those that follow need
-// none. Who finds messages again and again without sleeping stops asking.
-TEST_F(WakeCount, OnlyTheFirstOfManySleepsNaps) {
+// A sleep begins with a nap until the producer has answered that it makes its fence. Who finds
+// messages again and again without sleeping stops asking.
+TEST_F(WakeCount, NoNapOnceTheProducerFences) {
     const auto counts = test::count_syscalls([] {
         const auto prod = test::make_producer({.capacity = test::page});
         const test::joined joined = test::join(prod.get());
         zbq_consumer *cons = joined.consumer.get();
-        const std::uint32_t &asks = zbq_consumer_meta(cons)->parking[joined.slot].wants_fence;
-        constexpr std::uint64_t millisecond = 1'000'000;
+        zbq_consumer_metadata *page = zbq_consumer_meta(cons);
+        zbq_parking &place = page->parking[joined.slot];
         const auto sleep = [cons] {
+            constexpr std::uint64_t millisecond = 1'000'000;
             const std::uint32_t token = zbq_consumer_get_futex_token(cons);
             return zbq_consumer_wait(cons, token, millisecond) == ZBQ_ERROR_AGAIN;
         };
@@ -143,29 +144,35 @@ TEST_F(WakeCount, OnlyTheFirstOfManySleepsNaps) {
             std::string payload;
             return test::publish(prod.get(), "x") && test::read_one(cons, &payload) == ZBQ_OK;
         };
-        CHILD_CHECK(asks == 0);
-        CHILD_CHECK(sleep()); // a nap and a sleep
+        CHILD_CHECK(place.wants_fence == 0 && page->fenced == 0);
         test::begin_counting();
         for (int i = 0; i < 10; ++i) {
-            CHILD_CHECK(sleep() && asks == 1);
+            CHILD_CHECK(sleep() && place.wants_fence == 1); // each with a nap
+        }
+        place.parked = 1; // as it is while it sleeps
+        CHILD_CHECK(read() && place.parked == 0 && page->fenced == 1);
+        for (int i = 0; i < 10; ++i) {
+            CHILD_CHECK(sleep());
         }
         test::end_counting();
         for (int i = 0; i < 63; ++i) {
-            CHILD_CHECK(read() && asks == 1);
+            CHILD_CHECK(read() && place.wants_fence == 1);
         }
         CHILD_CHECK(sleep()); // it counts from the last sleep
         for (int i = 0; i < 63; ++i) {
-            CHILD_CHECK(read() && asks == 1);
+            CHILD_CHECK(read() && place.wants_fence == 1);
         }
-        CHILD_CHECK(read() && asks == 0);
-        CHILD_CHECK(zbq_consumer_event_fd(cons) >= 0 && sleep());
+        CHILD_CHECK(read() && place.wants_fence == 0);
+        CHILD_CHECK(read() && page->fenced == 0);
+        CHILD_CHECK(zbq_consumer_event_fd(cons) >= 0 && place.wants_fence == 2);
         for (int i = 0; i < 65; ++i) { // its polls cannot nap
-            CHILD_CHECK(read() && asks == 1);
+            CHILD_CHECK(read() && place.wants_fence == 2 && page->fenced == 2);
         }
         return 0;
     });
     EXPECT_EQ(counts.exit_status, 0);
-    EXPECT_EQ(counts.by_number.at(SYS_futex), 10);
+    EXPECT_EQ(counts.futex_wakes, 1);
+    EXPECT_EQ(counts.by_number.at(SYS_futex), 20 + 1 + 10);
 }
 
 // The mark is cleared by the wake: what follows before the sleepers run wakes nobody again.

@@ -54,7 +54,7 @@ void pretender::put_message(std::uint64_t offset, std::uint32_t payload_len) con
 }
 
 void pretender::set_head(std::uint64_t head) const {
-    zbq::core::head_publish(control(), head);
+    __atomic_store_n(&control()->producer_head, head, __ATOMIC_RELEASE);
 }
 
 } // namespace test

@@ -2,6 +2,7 @@
 #include "ring.hpp"
 
 #include <gtest/gtest.h>
+#include <zbq/inline.h>
 
 namespace {
 
@@ -51,12 +52,21 @@ TEST(Ring, HeadIsCheckedOnEverySide) {
     EXPECT_FALSE(head_is_valid(UINT64_MAX - 15, 0, 0, 4096));
 }
 
+// A run of so many bytes, in which a message of this payload comes first.
+bool fits(uint32_t payload_len, uint64_t bytes) {
+    const zbq_msg_header header = {payload_len, 0, 0, 0, 0};
+    zbq_readable_run run = {&header, bytes, 0};
+    zbq_msg_view view = {};
+    return zbq_readable_next(&run, &view);
+}
+
 TEST(Ring, MessageFitsUpToTheHead) {
-    EXPECT_TRUE(message_fits(0, 0, 16));
-    EXPECT_FALSE(message_fits(0, 1, 16));
-    EXPECT_TRUE(message_fits(16, 16, 48));
-    EXPECT_FALSE(message_fits(16, 17, 48));
-    EXPECT_FALSE(message_fits(0, UINT32_MAX, 4096));
+    EXPECT_TRUE(fits(0, 16));
+    EXPECT_FALSE(fits(1, 16));
+    EXPECT_TRUE(fits(16, 32));
+    EXPECT_FALSE(fits(17, 32));
+    EXPECT_FALSE(fits(UINT32_MAX, 4096));
+    EXPECT_FALSE(fits(0, 0));
 }
 
 } // namespace

@@ -19,7 +19,7 @@ public:
     static constexpr const char *name = "zbq";
 
     explicit zbq_ring(const link_options &options)
-        : options_(options), ends_(options.receivers, SOCK_SEQPACKET) {}
+        : options_(options), spin_(spin_for(options)), ends_(options.receivers, SOCK_SEQPACKET) {}
 
     void become_sender() {
         zbq::producer_options producer;
@@ -46,37 +46,29 @@ public:
             }
             return;
         }
-        std::span<std::byte> place = batch_.add(size);
-        if (place.data() == nullptr) {
-            flush();
-            const std::uint64_t bytes = options_.batch * zbq::producer::size_of(size);
-            while (!(batch_ = producer_->try_batch(bytes))) {
-                wait_for_room();
-            }
-            place = batch_.add(size);
-        }
-        fill(place.data(), size, number);
+        const std::span<std::byte> place = batch_.add(size);
+        std::byte *to = place.data() != nullptr ? place.data() : add_to_next_batch(size);
+        fill(to, size, number);
     }
     void flush() { std::ignore = batch_.commit(); }
 
     template <typename Visit>
     void receive(const Visit &visit) {
-        if (options_.sleeping) {
-            const auto spin = std::chrono::microseconds(options_.streaming ? 20 : 0);
-            std::ignore = consumer_->wait(zbq::never, spin);
-        } else if (options_.streaming) {
-            std::ignore = consumer_->wait(zbq::never, std::chrono::nanoseconds::max());
-        }
-        zbq::message_batch batch = consumer_->take_batch();
-        for (const zbq::message_view &message : batch) {
+        std::ignore = consumer_->wait(zbq::never, spin_);
+        for (const zbq::message_view &message : consumer_->take_batch()) {
             visit(message.payload());
-        }
-        if (batch.visited() == 0) {
-            pause_processor();
         }
     }
 
 private:
+    [[gnu::noinline]] std::byte *add_to_next_batch(std::size_t size) {
+        flush();
+        const std::uint64_t bytes = options_.batch * zbq::producer::size_of(size);
+        while (!(batch_ = producer_->try_batch(bytes))) {
+            wait_for_room();
+        }
+        return batch_.add(size).data();
+    }
     void wait_for_room() {
         if (options_.oversubscribed) {
             std::ignore = producer_->wait_for_room(zbq::never);
@@ -85,7 +77,16 @@ private:
         }
     }
 
+    static std::chrono::nanoseconds spin_for(const link_options &options) {
+        constexpr std::chrono::microseconds a_while(20);
+        if (options.sleeping) {
+            return options.streaming ? a_while : std::chrono::nanoseconds(0);
+        }
+        return std::chrono::nanoseconds::max();
+    }
+
     link_options options_;
+    std::chrono::nanoseconds spin_;
     socket_pairs ends_;
     std::optional<zbq::producer> producer_;
     std::optional<zbq::consumer> consumer_;
