@@ -293,6 +293,8 @@ typedef struct zbq_commit_window {
     zbq_parking *const *parking; /**< of the push-mode consumers */
     uint32_t parking_count;      /**< how many there are */
     uint32_t unusual;            /**< not 0: a commit has more to do */
+    uint64_t looked_at;          /**< when that was last looked at, in ticks of the processor */
+    uint64_t look_interval;      /**< the longest from look to look; 0: each commit looks */
     zbq_producer *producer;      /**< whose it is */
 } zbq_commit_window;
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "os.hpp"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <climits>
 #include <csignal>
 #include <ctime>
@@ -83,6 +87,26 @@ uint64_t monotonic_ns() {
 
 uint64_t monotonic_coarse_ns() {
     return clock_ns(CLOCK_MONOTONIC_COARSE);
+}
+
+uint64_t processor_ticks(uint64_t nanoseconds) {
+#if defined(__x86_64__)
+    // The time stamp counter, where it runs at one rate through all states of all processors
+    // ("invariant TSC", AMD64 Architecture Programmer's Manual volume 3, CPUID Fn8000_0007). Its
+    // rate is not told; none is below 1 GHz.
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    const bool steady = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & (1U << 8U)) != 0;
+    return steady ? nanoseconds : 0;
+#elif defined(__aarch64__)
+    uint64_t frequency = 0;
+    asm("mrs %0, cntfrq_el0" : "=r"(frequency));
+    return nanoseconds * frequency / 1'000'000'000;
+#else
+    return 0 * nanoseconds;
+#endif
 }
 
 void sleep_ns(uint64_t nanoseconds) {

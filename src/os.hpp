@@ -49,8 +49,9 @@ uint64_t page_size();
 uint64_t physical_memory();
 pid_t process_id();
 uint64_t monotonic_ns();
-void sleep_ns(uint64_t nanoseconds); // that long at least; under a second
-uint64_t monotonic_coarse_ns();      // a few nanoseconds to read, exact to a clock tick
+uint64_t processor_ticks(uint64_t nanoseconds); // of zbq_ticks, so many or fewer; 0: none to use
+void sleep_ns(uint64_t nanoseconds);            // that long at least; under a second
+uint64_t monotonic_coarse_ns();                 // a few nanoseconds to read, exact to a clock tick
 
 // ---- memory ----
 int memfd_sealable(const char *name);

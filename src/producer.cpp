@@ -71,6 +71,7 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->window.shared_head = &prod->control->producer_head;
     prod->window.parking = prod->parking;
     prod->window.producer = prod;
+    prod->window.look_interval = processor_ticks(look_interval_ns);
     prod->capacity = params.ring_capacity;
     prod->clog_threshold = params.clog_threshold;
     prod->stall_timeout = params.stall_timeout_ns;

@@ -52,6 +52,11 @@
 
 namespace zbq::core {
 
+// A producer with many consumers does not look at each commit who is parked, but at one of those
+// that are so long apart. A nap is longer, with what a store may stay in a buffer: after a nap a
+// consumer's mark has been seen, or the next commit looks. Who has the fence is looked at always.
+inline constexpr uint64_t look_interval_ns = 10'000;
+
 // Wakes all sleepers. An error is not possible for a mapped word, and a sleeper's slice
 // ends anyway.
 inline void wake_all(zbq_control_region *control) {

@@ -16,6 +16,34 @@
 extern "C" {
 #endif
 
+/** A clock that is cheap to read and runs at one rate, on all processors; 0: there is none. */
+static inline uint64_t zbq_ticks(void) {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return 0;
+#endif
+}
+
+/** Whether this commit has to look who is parked: always with few consumers, with many only once
+ * in a while. */
+static inline bool zbq_window_looks(zbq_commit_window *window) {
+    const uint32_t few = 8; /* as many looks cost less than one at the clock */
+    if (window->parking_count <= few || window->look_interval == 0) {
+        return true;
+    }
+    const uint64_t now = zbq_ticks();
+    if (now - window->looked_at < window->look_interval) {
+        return false;
+    }
+    window->looked_at = now;
+    return true;
+}
+
 /** Publishes the first `bytes` of what the window's run has left: as zbq_producer_commit with
  * ZBQ_COMMIT_KEEP, without the call where nothing unusual is to be done. 0 bytes are not for it.
  *
@@ -32,7 +60,8 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
      * that may delay the head, and the nap outlasts that. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     uint32_t unusual = window->unusual;
-    for (uint32_t i = 0; i < window->parking_count; ++i) {
+    const uint32_t count = zbq_window_looks(window) ? window->parking_count : 0;
+    for (uint32_t i = 0; i < count; ++i) {
         /* Relaxed: whoever finds it set makes a fence before it relies on it. */
         unusual |= __atomic_load_n(&window->parking[i]->parked, __ATOMIC_RELAXED);
     }
@@ -47,11 +76,10 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
  * little ahead of the message being written, so long as it is known to be free: it takes the lines
  * from readers. */
 static inline void zbq_prefetch_for_writing(const void *place, uint64_t bytes) {
-    /* The longer ones fill the processor's queue of misses by themselves. */
-    const uint64_t most = 1024;
+    const uint64_t longest = 512; /* of those that do not fill the queue of misses by themselves */
     const uint64_t line = 64;
     const uintptr_t first = ((uintptr_t)place + line - 1) & ~(uintptr_t)(line - 1);
-    const uintptr_t end = (uintptr_t)place + (bytes < most ? bytes : most);
+    const uintptr_t end = (uintptr_t)place + (bytes <= longest ? bytes : 0);
     for (uintptr_t at = first; at < end; at += line) {
 #if defined(__x86_64__)
         /* What __builtin_prefetch gives with -mprfchw only. Every x86-64 processor takes it, if

@@ -69,6 +69,8 @@ int main(void) {
     FIELD(zbq_commit_window, parking);
     FIELD(zbq_commit_window, parking_count);
     FIELD(zbq_commit_window, unusual);
+    FIELD(zbq_commit_window, looked_at);
+    FIELD(zbq_commit_window, look_interval);
     FIELD(zbq_commit_window, producer);
     TYPE(zbq_readable_run);
     FIELD(zbq_readable_run, base);

@@ -31,7 +31,7 @@ void pause_for(random_source *random) {
 }
 
 // 0 when every message came, in order.
-int read_to_the_end(zbq_consumer *cons, unsigned seed) {
+int read_to_the_end(zbq_consumer *cons, unsigned seed, uint64_t total) {
     random_source random(seed);
     uint64_t expected = 0;
     while (true) {
@@ -46,7 +46,7 @@ int read_to_the_end(zbq_consumer *cons, unsigned seed) {
             continue;
         }
         if (result != ZBQ_ERROR_AGAIN) {
-            return result == ZBQ_ERROR_NOENT && expected == messages ? 0 : 2;
+            return result == ZBQ_ERROR_NOENT && expected == total ? 0 : 2;
         }
         if (random() % 4 == 0) {
             pause_for(&random);
@@ -63,9 +63,9 @@ void wait_until_all_is_read(zbq_producer *prod) {
     } while (now.slowest_tail != now.head);
 }
 
-void publish_all(zbq_producer *prod) {
+void publish_all(zbq_producer *prod, uint64_t total) {
     random_source random(1);
-    for (uint64_t number = 0; number < messages;) {
+    for (uint64_t number = 0; number < total;) {
         zbq_contiguous_run run = {};
         if (zbq_producer_reserve(prod, 32, &run) != ZBQ_OK) {
             sched_yield();
@@ -92,10 +92,11 @@ TEST(WakeStress, Threads) {
     std::vector<std::thread> threads;
     for (size_t i = 0; i < consumers.size(); ++i) {
         threads.emplace_back([&, i] {
-            results[i] = read_to_the_end(consumers[i].consumer.get(), static_cast<unsigned>(i) + 2);
+            results[i] = read_to_the_end(consumers[i].consumer.get(), static_cast<unsigned>(i) + 2,
+                                         messages);
         });
     }
-    publish_all(prod.get());
+    publish_all(prod.get(), messages);
     prod.reset();
     for (std::thread &thread : threads) {
         thread.join();
@@ -103,21 +104,30 @@ TEST(WakeStress, Threads) {
     EXPECT_EQ(results, std::vector<int>(consumers.size(), 0));
 }
 
-TEST(WakeStress, Processes) {
+void stress_processes(unsigned count, uint64_t total) {
     test::start_watchdog();
-    auto prod = test::make_producer({.capacity = 4 * test::page});
+    auto prod = test::make_producer({.capacity = 4 * test::page, .max_consumers = count});
     std::vector<std::unique_ptr<test::remote_consumer>> consumers;
-    for (unsigned seed = 2; seed < 4; ++seed) {
+    for (unsigned seed = 2; seed < 2 + count; ++seed) {
         consumers.push_back(std::make_unique<test::remote_consumer>(
             prod, ZBQ_WAKEUP_PUSH,
-            [seed](zbq_consumer *cons) { return read_to_the_end(cons, seed); }));
+            [seed, total](zbq_consumer *cons) { return read_to_the_end(cons, seed, total); }));
     }
-    publish_all(prod.get());
-    EXPECT_GT(test::stats(prod.get()).wakes, messages / 1000);
+    publish_all(prod.get(), total);
+    EXPECT_GT(test::stats(prod.get()).wakes, total / 1000);
     prod.reset();
     for (const auto &consumer : consumers) {
         EXPECT_EQ(consumer->process().wait(), 0);
     }
+}
+
+TEST(WakeStress, Processes) {
+    stress_processes(2, messages);
+}
+
+// So many that not every commit looks who is parked.
+TEST(WakeStress, ManyProcesses) {
+    stress_processes(12, messages / 10);
 }
 
 } // namespace

@@ -7,7 +7,6 @@
 #include "sockets.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <optional>
 #include <tuple>
 #include <zbq.hpp>
@@ -25,8 +24,9 @@ public:
         zbq::producer_options producer;
         // A megabyte for each receiver, up to four: the others have one for each.
         const std::size_t most = std::size_t{std::min(options_.receivers, 4U)} << 20U;
-        producer.capacity =
-            std::bit_ceil(std::max(most, 8 * zbq::producer::size_of(options_.size)));
+        constexpr std::size_t unit = 4096;
+        const std::size_t bytes = std::max(most, 8 * zbq::producer::size_of(options_.size));
+        producer.capacity = (bytes + unit - 1) / unit * unit;
         producer.stall_timeout = {};
         producer.max_consumers = options_.receivers;
         producer_.emplace(producer);
