@@ -2,6 +2,7 @@
 //
 // zbq-bench: zbq against the machine's own limits and against what people would use instead.
 #include "report.hpp"
+#include "targets.hpp"
 #include "workloads.hpp"
 
 #include <CLI/CLI.hpp>
@@ -9,6 +10,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
+
+namespace bench {
 
 namespace {
 
@@ -25,30 +28,39 @@ bool save(const std::string &path, const nlohmann::json &all) {
     return file.good();
 }
 
-int run(const settings &how) {
+int measure_all(const settings &how) {
     const std::regex wanted(how.only);
-    nlohmann::json all = {{"machine", bench::machine()}};
+    nlohmann::json all = {{"machine", machine()}};
     fmt::print("{}\n", all["machine"].dump());
+    if (busy_share() > 0.1) {
+        fmt::print("Others are at work on this machine: the figures are theirs too.\n");
+    }
     fmt::print("Medians of slices that alternate with the floor's. 'near' and 'far': how far the "
                "processors were apart.\n'?': the spread is too wide to conclude anything.\n");
+    call_costs costs;
     if (std::regex_search("calls", wanted)) {
-        const bench::call_costs costs = bench::measure_calls(how.effort);
-        bench::print(costs);
-        all["calls"] = bench::to_json(costs);
+        costs = measure_calls(how.effort);
+        print(costs);
+        all["calls"] = to_json(costs);
     }
     std::uint64_t errors = 0;
-    const std::vector<bench::workload> workloads = bench::all_workloads(how.effort);
-    for (const bench::workload &work : workloads) {
+    const std::vector<workload> workloads = all_workloads(how.effort);
+    std::vector<workload_result> results;
+    for (const workload &work : workloads) {
         if (!std::regex_search(work.key, wanted)) {
             continue;
         }
-        const bench::workload_result result = bench::run(work);
-        bench::print(result);
-        all["workloads"].push_back(bench::to_json(result));
-        for (const bench::summary &system : result.systems) {
+        results.push_back(run(work));
+        const workload_result &result = results.back();
+        print(result);
+        all["workloads"].push_back(to_json(result));
+        for (const summary &system : result.systems) {
             errors += system.errors;
         }
     }
+    const std::vector<verdict> verdicts = judge(results, costs);
+    print(verdicts);
+    all["targets"] = to_json(verdicts);
     if (!how.json.empty() && !save(how.json, all)) {
         fmt::print(stderr, "zbq-bench: cannot write {}\n", how.json);
         return 1;
@@ -58,20 +70,22 @@ int run(const settings &how) {
 
 } // namespace
 
+} // namespace bench
+
 int main(int argc, char **argv) {
     try {
-        settings how;
+        bench::settings how;
         CLI::App app("Measures zbq against the machine's limits and against other systems.",
                      "zbq-bench");
         app.add_flag_callback(
-            "--quick", [&how] { how.effort = 0.3; }, "about a minute");
+            "--quick", [&how] { how.effort = 0.12; }, "about a minute");
         app.add_option("--effort", how.effort, "of the slices of the full run, this share")
             ->check(CLI::Range(0.0, 10.0));
         app.add_option("--only", how.only,
                        "workloads whose key matches this regular expression; calls: one call each");
         app.add_option("--json", how.json, "write the results to this file");
         CLI11_PARSE(app, argc, argv);
-        return run(how);
+        return bench::measure_all(how);
     } catch (const std::exception &failure) {
         std::fprintf(stderr, "zbq-bench: %s\n", failure.what());
         return 1;

@@ -71,6 +71,20 @@ std::string processor_name() {
     return "unknown";
 }
 
+void print_percentiles(const workload_result &result) {
+    for (const summary &system : result.systems) {
+        std::vector<double> samples = system.samples;
+        if (samples.empty()) {
+            continue;
+        }
+        fmt::print("  {:20}", system.name);
+        for (const double share : percentiles) {
+            fmt::print("  p{:g} {}", share * 100, short_number(quantile(&samples, share)));
+        }
+        fmt::print("\n");
+    }
+}
+
 } // namespace
 
 void print(const workload_result &result) {
@@ -90,6 +104,7 @@ void print(const workload_result &result) {
                    short_number(system.receiver_cpu_ns),
                    system.errors != 0 ? fmt::format("  {} ERRORS", system.errors) : "");
     }
+    print_percentiles(result);
     std::fflush(stdout);
 }
 
@@ -114,6 +129,34 @@ nlohmann::json machine() {
             {"processors", processors().size()},
             {"kernel", std::string(kernel.sysname) + " " + kernel.release},
             {"compiler", __VERSION__}};
+}
+
+namespace {
+
+// Of all processors together, in ticks since the start: all, and those in which nothing ran.
+std::pair<double, double> ticks() {
+    std::ifstream stat("/proc/stat");
+    std::string cpu;
+    double all = 0;
+    double idle = 0;
+    stat >> cpu;
+    for (int column = 0; column < 8; ++column) {
+        double value = 0;
+        stat >> value;
+        all += value;
+        idle += column == 3 || column == 4 ? value : 0; // idle and iowait
+    }
+    return {all, idle};
+}
+
+} // namespace
+
+double busy_share() {
+    const auto before = ticks();
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    const auto after = ticks();
+    const double all = after.first - before.first;
+    return all > 0 ? 1 - (after.second - before.second) / all : 0;
 }
 
 nlohmann::json to_json(const workload_result &result) {

@@ -16,6 +16,9 @@ void print(const call_costs &costs);
 
 // What machine this is.
 nlohmann::json machine();
+
+// How much of the processors others use, measured for a moment: 0 to 1.
+double busy_share();
 nlohmann::json to_json(const workload_result &result);
 nlohmann::json to_json(const call_costs &costs);
 

@@ -47,7 +47,7 @@ public:
             const link_options link = work.link;
             work.also = [link] { return bare_ring_ping_pong(link); };
         }
-        add(std::move(work), 30);
+        add(std::move(work), 60);
     }
 
     void paced(std::size_t size) {
@@ -58,7 +58,7 @@ public:
         work.less_is_better = true;
         work.work = &system_under_test::paced;
         work.link.size = size;
-        add(std::move(work), 40);
+        add(std::move(work), 80);
     }
 
     void throughput(std::size_t size, unsigned batch) {
@@ -80,7 +80,7 @@ public:
         if (size >= page) {
             work.also = [size] { return std::make_unique<memory_copy>(size); };
         }
-        add(std::move(work), 30);
+        add(std::move(work), 60);
     }
 
     void descriptors(std::size_t count) {
@@ -92,7 +92,7 @@ public:
         work.own = [count] { return std::make_unique<zbq_descriptors>(count); };
         work.floor_name = "sendmsg with SCM_RIGHTS";
         work.floor = [count] { return std::make_unique<passed_descriptors>(count); };
-        add(std::move(work), 20);
+        add(std::move(work), 40);
     }
 
     void sleepers(unsigned receivers) {
@@ -110,7 +110,7 @@ public:
         work.stage.actors = receivers + 1;
         work.stage.pinned = false;
         work.stage.slice = std::chrono::milliseconds(100);
-        add(std::move(work), 6);
+        add(std::move(work), 12);
     }
 
     void fan_out(unsigned receivers) {
@@ -127,14 +127,15 @@ public:
         work.stage.actors = receivers + 1;
         work.stage.pinned = false;
         work.stage.slice = std::chrono::milliseconds(50);
-        add(std::move(work), receivers > 8 ? 6 : 10);
+        add(std::move(work), receivers > 8 ? 12 : 20);
     }
 
     std::vector<workload> take() { return std::move(all_); }
 
 private:
     void add(workload work, unsigned rounds) {
-        work.stage.rounds = std::max(5U, static_cast<unsigned>(effort_ * rounds));
+        constexpr unsigned fewest = 5; // slices; with less nothing is concluded
+        work.stage.rounds = std::max(fewest, static_cast<unsigned>(effort_ * rounds));
         all_.push_back(std::move(work));
     }
 
@@ -209,6 +210,9 @@ workload_result run(const workload &work) {
     std::move(unable.begin(), unable.end(), std::back_inserter(results));
     for (const act_result &result : results) {
         all.systems.push_back(summarise(result, all.threshold));
+    }
+    if (work.also) {
+        all.systems.at(acts.size() - 1).is_reference = true;
     }
     return all;
 }

@@ -27,7 +27,7 @@ struct workload {
 struct workload_result {
     const workload *work = nullptr;
     double threshold = 0;
-    std::vector<summary> systems;
+    std::vector<summary> systems; // zbq's comes first
 };
 
 // `effort` is 1 for the full suite, less for a quick look.

@@ -131,7 +131,7 @@ struct consumer_state {
             if (looks % looks_between_clocks == 0 && left_until(end) == 0) {
                 return status::again;
             }
-            pause_or_yield(looks);
+            pause_or_yield(looks, end);
         }
     }
 

@@ -55,9 +55,10 @@ inline void pause_processor() noexcept {
 }
 
 // Between two looks of one who spins: now and then somebody else may have this processor, who
-// may be the one that is to bring the next message.
-inline void pause_or_yield(unsigned looks) noexcept {
-    constexpr unsigned looks_between_yields = 32;
+// may be the one that is to bring the next message. Seldom, where spinning is all that is wanted:
+// what comes during a yield waits for half a microsecond.
+inline void pause_or_yield(unsigned looks, deadline end) noexcept {
+    const unsigned looks_between_yields = end == never ? 1024 : 32;
     if (looks % looks_between_yields != looks_between_yields - 1) {
         pause_processor();
     } else {

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+#include "targets.hpp"
+
+#include <algorithm>
+#include <fmt/core.h>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+namespace bench {
+
+namespace {
+
+using spell_of = spell_summary summary::*;
+constexpr spell_of spells[] = {&summary::near, &summary::far};
+
+// Of one spell of one workload.
+using measure = std::function<std::optional<double>(const workload_result &, spell_of)>;
+
+std::optional<double> figure(const summary &system, spell_of spell) {
+    const spell_summary &found = system.*spell;
+    const bool clear = found.slices != 0 && !found.is_vague();
+    return clear ? std::optional(found.figure.median) : std::nullopt;
+}
+
+std::optional<double> ratio_to_floor(const workload_result &result, spell_of spell) {
+    const spell_summary &found = result.systems.front().*spell;
+    const bool clear = found.slices != 0 && !found.is_vague() && found.ratio.median > 0;
+    return clear ? std::optional(found.ratio.median) : std::nullopt;
+}
+
+const summary *find(const workload_result &result, const std::string &name) {
+    const auto found = std::find_if(result.systems.begin(), result.systems.end(),
+                                    [&](const summary &system) { return system.name == name; });
+    return found != result.systems.end() ? &*found : nullptr;
+}
+
+// How many times the best peer zbq is; above 1 it is ahead.
+std::optional<double> lead(const workload_result &result, spell_of spell) {
+    const bool less = result.work->less_is_better;
+    const std::optional<double> own = figure(result.systems.front(), spell);
+    std::optional<double> best;
+    for (const summary &peer : result.systems) {
+        const bool counts = &peer != &result.systems.front() && !peer.is_reference;
+        const std::optional<double> its = counts ? figure(peer, spell) : std::nullopt;
+        if (its && (!best || (less ? *its < *best : *its > *best))) {
+            best = its;
+        }
+    }
+    if (!own || !best) {
+        return std::nullopt;
+    }
+    return less ? *best / *own : *own / *best;
+}
+
+// Processor time of a delivered message, both sides, against the best peer's.
+std::optional<double> cpu_lead(const workload_result &result, spell_of spell) {
+    if (spell != spells[0]) { // over all slices
+        return std::nullopt;
+    }
+    const auto cost = [](const summary &system) {
+        return system.sender_cpu_ns + system.receiver_cpu_ns;
+    };
+    double best = 0;
+    for (const summary &peer : result.systems) {
+        const bool counts = &peer != &result.systems.front() && !peer.is_reference;
+        if (counts && cost(peer) > 0 && (best == 0 || cost(peer) < best)) {
+            best = cost(peer);
+        }
+    }
+    const double own = cost(result.systems.front());
+    return own > 0 && best > 0 ? std::optional(best / own) : std::nullopt;
+}
+
+measure against(const std::string &name) {
+    return [name](const workload_result &result, spell_of spell) -> std::optional<double> {
+        const summary *other = find(result, name);
+        const std::optional<double> own = figure(result.systems.front(), spell);
+        const std::optional<double> its = other != nullptr ? figure(*other, spell) : std::nullopt;
+        return own && its ? std::optional(*own / *its) : std::nullopt;
+    };
+}
+
+measure delivered_to(unsigned receivers) {
+    return [receivers](const workload_result &result, spell_of spell) -> std::optional<double> {
+        const std::optional<double> sent = figure(result.systems.front(), spell);
+        return sent ? std::optional(*sent * receivers / 1e6) : std::nullopt;
+    };
+}
+
+class judgement {
+public:
+    explicit judgement(const std::vector<workload_result> &results) : results_(results) {}
+
+    void at_most(const std::string &key, const char *what, double wanted, const measure &of) {
+        add(key, what, true, wanted, of);
+    }
+    void at_least(const std::string &key, const char *what, double wanted, const measure &of) {
+        add(key, what, false, wanted, of);
+    }
+    void at_most(const char *what, double wanted, double measured) {
+        verdicts_.push_back({what, true, wanted, measured, std::nullopt});
+    }
+    void all_ahead() {
+        for (const workload_result &result : results_) {
+            if (result.systems.size() > 1) {
+                add(result.work->key, "times the best peer", false, 1, lead);
+            }
+        }
+    }
+    std::vector<verdict> take() { return std::move(verdicts_); }
+
+private:
+    void add(const std::string &key, const char *what, bool less, double wanted,
+             const measure &of) {
+        for (const workload_result &result : results_) {
+            if (result.work->key == key) {
+                verdicts_.push_back({key + ": " + what, less, wanted, of(result, spells[0]),
+                                     of(result, spells[1])});
+            }
+        }
+    }
+
+    const std::vector<workload_result> &results_;
+    std::vector<verdict> verdicts_;
+};
+
+double cost_of(const call_costs &costs, const std::string &call, unsigned consumers) {
+    for (const call_cost &cost : costs.fast) {
+        if (cost.call == call && cost.consumers == consumers) {
+            return cost.nanoseconds;
+        }
+    }
+    return 0;
+}
+
+void judge_calls(judgement *all, const call_costs &costs) {
+    const double reserve = cost_of(costs, "reserve", 1);
+    const double commit = cost_of(costs, "commit", 1);
+    all->at_most("commit, nobody parked: ns", 10, commit);
+    all->at_most("publish: ns", 15, cost_of(costs, "publish", 1));
+    all->at_most("reserve and commit for 64 consumers: times that for one", 1.3,
+                 (reserve + cost_of(costs, "commit", 64)) / (reserve + commit));
+    all->at_most("a consumer: bytes", 8192, costs.consumer_bytes);
+}
+
+std::string text_of(const std::optional<double> &value) {
+    return value ? fmt::format("{:.2f}", *value) : "-";
+}
+
+const char *word_of(const verdict &about) {
+    if (!about.is_known()) {
+        return "not known";
+    }
+    return about.is_met() ? "met" : "MISSED";
+}
+
+} // namespace
+
+bool verdict::is_met() const {
+    for (const std::optional<double> &value : {near, far}) {
+        if (value && (at_most ? *value > wanted : *value < wanted)) {
+            return false;
+        }
+    }
+    return is_known();
+}
+
+std::vector<verdict> judge(const std::vector<workload_result> &results, const call_costs &costs) {
+    judgement all(results);
+    all.at_most("ping-pong/48", "times the floor", 1.15, ratio_to_floor);
+    all.at_most("ping-pong/64", "times the floor", 1.3, ratio_to_floor);
+    for (const char *key : {"ping-pong/48", "ping-pong/64", "ping-pong/1024"}) {
+        all.at_most(key, "times the bare ring", 1, against("bare ring"));
+    }
+    all.at_most("ping-pong-sleeping/64", "times the floor", 1.1, ratio_to_floor);
+    for (const char *key : {"throughput/64/1", "throughput/64/8", "throughput/64/64"}) {
+        all.at_least(key, "of the floor", 0.9, ratio_to_floor);
+    }
+    all.at_least("throughput/64/1", "times the best peer", 3, lead);
+    for (const char *key : {"throughput/1024/1", "throughput/65536/1"}) {
+        all.at_least(key, "of the floor", 0.95, ratio_to_floor);
+    }
+    all.at_least("fan-out/4", "million messages a second, delivered", 10, delivered_to(4));
+    all.at_least("fan-out/4", "processor time of the best peer, times its own", 1, cpu_lead);
+    if (!costs.fast.empty()) {
+        judge_calls(&all, costs);
+    }
+    all.all_ahead();
+    return all.take();
+}
+
+void print(const std::vector<verdict> &verdicts) {
+    fmt::print("\nTargets  (in near and far spells)\n");
+    for (const verdict &about : verdicts) {
+        fmt::print("  {:62} {} {:<6g} {:>8} {:>8}  {}\n", about.what, about.at_most ? "<=" : ">=",
+                   about.wanted, text_of(about.near), text_of(about.far), word_of(about));
+    }
+}
+
+nlohmann::json to_json(const std::vector<verdict> &verdicts) {
+    nlohmann::json all = nlohmann::json::array();
+    for (const verdict &about : verdicts) {
+        nlohmann::json one = {{"what", about.what},
+                              {"at_most", about.at_most},
+                              {"wanted", about.wanted},
+                              {"verdict", word_of(about)}};
+        if (about.near) {
+            one["near"] = *about.near;
+        }
+        if (about.far) {
+            one["far"] = *about.far;
+        }
+        all.push_back(one);
+    }
+    return all;
+}
+
+} // namespace bench
