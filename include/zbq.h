@@ -148,9 +148,8 @@ typedef struct zbq_control_region {
 /** Where a consumer says that it sleeps. */
 typedef struct zbq_parking {
     ZBQ_ALIGNAS(64)
-    uint32_t parked;      /**< not 0 while it sleeps or is about to: 1 futex, 2 event socket */
-    uint32_t wants_fence; /**< a number, 0: none; the producer fences before it looks at `parked` */
-    uint8_t pad_[56];     /**< zero */
+    uint32_t parked;  /**< not 0 while it sleeps or is about to; 1: on the futex, 2: in a poll */
+    uint8_t pad_[60]; /**< zero */
 } zbq_parking;
 
 /** How many of them a page has. */
@@ -166,7 +165,7 @@ typedef struct zbq_consumer_metadata {
     uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
-    uint32_t fenced;             /**< producer: the wants_fence that it has seen and heeds */
+    uint32_t fenced;             /**< producer: 1 while it fences before it looks at `parked` */
     uint8_t pad1_[56];           /**< zero */
     zbq_parking parking[ZBQ_PARKING_PLACES]; /**< slot i uses i % ZBQ_PARKING_PLACES */
 } zbq_consumer_metadata;
@@ -230,7 +229,6 @@ ZBQ_ASSERT_AT(zbq_consumer_metadata, join_baseline, 16);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, eviction, 64);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, fenced, 68);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, parking, 128);
-ZBQ_ASSERT_AT(zbq_parking, wants_fence, 4);
 ZBQ_ASSERT_SIZE(zbq_parking, 64, 64);
 ZBQ_ASSERT_SIZE(zbq_msg_header, 16, 16);
 ZBQ_ASSERT_AT(zbq_msg_header, payload_len, 0);

@@ -75,14 +75,14 @@ inline uint32_t bell_acquire(const zbq_control_region *control) {
 
 // ---- parked: a consumer is asleep, or about to be ----
 
+// Bits of it.
 inline constexpr uint32_t parked_on_futex = 1;
 inline constexpr uint32_t parked_on_event = 2;
 
 // Store, then a full fence: pairs with park_fence. Of the consumer's "I park" and the
-// producer's "I rang" at least one sees the other (store-load, on both sides). Release: pairs
-// with parked_seen; carries the wish for the fence.
+// producer's "I rang" at least one sees the other (store-load, on both sides).
 inline void park_announce(zbq_parking *place, uint32_t how) {
-    __atomic_store_n(&place->parked, how, __ATOMIC_RELEASE);
+    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -91,32 +91,28 @@ inline void park_fence() {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-// Acquire: pairs with park_announce. Against the head park_fence orders it. The value is the
+// Relaxed: park_fence orders it. The value is the
 // consumer's word; at worst it costs a wake-up call.
 inline uint32_t parked_seen(const zbq_parking *place) {
-    return __atomic_load_n(&place->parked, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&place->parked, __ATOMIC_RELAXED);
 }
 
-// ---- fence: a consumer's wish that the producer fence between a commit and its look ----
+// ---- fenced: the producer makes a full fence between a commit and its look ----
 
-// Relaxed: park_announce carries it, and the producer's answer is what counts. 0: no wish.
-inline void fence_ask(zbq_parking *place, uint32_t wish) {
-    __atomic_store_n(&place->wants_fence, wish, __ATOMIC_RELAXED);
+// Release: pairs with is_fence_granted. Carries the heads of all commits made without the fence.
+inline void fence_grant(zbq_consumer_metadata *page) {
+    __atomic_store_n(&page->fenced, 1U, __ATOMIC_RELEASE);
 }
 
-// Relaxed: after parked_seen. The consumer's word, to be answered.
-inline uint32_t fence_asked(const zbq_parking *place) {
-    return __atomic_load_n(&place->wants_fence, __ATOMIC_RELAXED);
+// Relaxed: park_fence comes after it, and a look. Pairs with is_fence_granted, after park_announce:
+// of "no more fences" and "I park" at least one side sees the other's.
+inline void fence_revoke(zbq_consumer_metadata *page) {
+    __atomic_store_n(&page->fenced, 0U, __ATOMIC_RELAXED);
 }
 
-// Release: pairs with fence_answer. Carries the heads of all commits made without the fence.
-inline void fence_grant(zbq_consumer_metadata *page, uint32_t wish) {
-    __atomic_store_n(&page->fenced, wish, __ATOMIC_RELEASE);
-}
-
-// Acquire: pairs with fence_grant.
-inline uint32_t fence_answer(const zbq_consumer_metadata *page) {
-    return __atomic_load_n(&page->fenced, __ATOMIC_ACQUIRE);
+// Acquire: pairs with fence_grant, and fence_revoke.
+inline bool is_fence_granted(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->fenced, __ATOMIC_ACQUIRE) != 0;
 }
 
 // ---- parked, cleared ----

@@ -50,7 +50,6 @@ int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
         return ZBQ_ERROR_PROTOCOL;
     }
     if (cons->head != offset) {
-        stay_awake(&cons->parking);
         return ZBQ_OK;
     }
     prefetch_next(cons);
@@ -221,7 +220,6 @@ int make_watch(zbq_consumer *cons) {
     if (result == 0) {
         cons->watch = static_cast<unique_fd &&>(watch);
         cons->parking.polls = true;
-        ask_for_fence(&cons->parking);
         park_announce(cons->parking.place, parked_on_event);
         sleep_ns(nap_ns); // then no commit can miss the mark
     }

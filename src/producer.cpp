@@ -309,42 +309,46 @@ int broadcast(zbq_producer *prod, const record_to_send &record) {
 
 namespace {
 
-// From the answer on, every commit makes the fence. After parked_seen: a mark that is taken off
-// shall not leave a wish without its answer.
-void answer_fence_wish(zbq_producer *prod, slot *consumer) {
-    const uint32_t wish = fence_asked(consumer->parking());
-    if (consumer->fence_wish != wish) {
-        consumer->fence_wish = wish;
-        fence_grant(consumer->page(), wish);
+void revoke_fences(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
+        slot *consumer = &prod->slots[prod->parking_slots[i]];
+        if (consumer->fenced && !consumer->polls) {
+            consumer->fenced = false;
+            fence_revoke(consumer->page());
+        }
     }
-    prod->window.unusual |= wish != 0 ? owes_fence : 0;
 }
 
-// Wakes who waits for its event socket, and tells whether it waits for the bell instead.
-bool takes_bell(zbq_producer *prod, const slot *consumer) {
-    const uint32_t parked = parked_seen(consumer->parking());
-    if (parked == 0) {
-        return false;
-    }
+// Wakes it where it waits for its event socket, and tells whether it waits for the bell.
+bool wake_or_tell(zbq_producer *prod, slot *consumer, uint32_t parked) {
     parked_clear(consumer->parking());
-    if (parked != parked_on_event) {
-        return true;
+    prod->fences_left = fences_after_a_wake;
+    if ((parked & parked_on_event) != 0) {
+        consumer->polls = true;
+        event_ring(consumer->event.get());
+        ++prod->counters.wakes;
     }
-    event_ring(consumer->event.get());
-    ++prod->counters.wakes;
-    return false;
+    if (!consumer->fenced) {
+        consumer->fenced = true;
+        fence_grant(consumer->page());
+    }
+    return parked != parked_on_event;
 }
 
 } // namespace
 
 void mind_sleepers(zbq_producer *prod) {
+    if (prod->fences_left != 0 && --prod->fences_left == 0) {
+        revoke_fences(prod);
+    }
     park_fence();
     prod->window.unusual &= ~owes_fence;
     bool bell = false;
     for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
         slot *consumer = &prod->slots[prod->parking_slots[i]];
-        bell |= takes_bell(prod, consumer);
-        answer_fence_wish(prod, consumer);
+        const uint32_t parked = parked_seen(consumer->parking());
+        bell |= parked != 0 && wake_or_tell(prod, consumer, parked);
+        prod->window.unusual |= consumer->fenced ? owes_fence : 0;
     }
     if (bell) {
         wake_all(prod->control);

@@ -31,7 +31,8 @@ struct slot {
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
     stall_clock ring_stall;
     stall_clock side_stall;
-    uint32_t fence_wish = 0;   // of its wishes for the fence, the one that was answered
+    bool polls = false;        // it was found parked in a poll
+    bool fenced = false;       // as its page says
     uint64_t rings = 0;        // bells that it rang,
     uint64_t waits_before = 0; // and the producer's waits before it joined
     unique_fd side;
@@ -81,6 +82,7 @@ struct zbq_producer {
     uint32_t active_count = 0;
     zbq_parking **parking = nullptr;   // of the push-mode ones, dense,
     uint32_t *parking_slots = nullptr; // and whose they are
+    uint32_t fences_left = 0;          // to make, unless somebody is found parked
 
     // The rest.
     uint64_t clog_threshold = 0;
@@ -99,7 +101,7 @@ namespace zbq::core {
 inline constexpr uint32_t waits_for_room = 1; // attempts have failed since the last success
 inline constexpr uint32_t owes_fence = 2;     // a consumer relies on it
 
-// Answers who asked for the fence, and wakes who is parked: a system call only for the latter.
+// Wakes who is parked: a system call only for them.
 void mind_sleepers(zbq_producer *prod);
 
 // Reads every tail; evicts those that published one that cannot be.

@@ -27,13 +27,13 @@
 // nap, longer than any store stays in a buffer, after which it looks again. (Morrison and
 // Afek, "Temporally Bounding TSO for Fence-Free Asymmetric Synchronization", 2015.)
 //
-// A consumer may ask for the producer's fence after each commit, by a number in `wants_fence`. The
-// producer sees that when it finds the consumer parked, and from then on makes the fence and
-// answers with the number in `fenced`. Who has the answer needs no nap. Each asking has a new
-// number, so that the answer to an old one is not taken for it. One that sleeps asks, since a nap
-// each time costs it more than the fences cost the producer; it stops asking when it has found
-// messages many times without sleeping. One that sleeps in a poll of its own, and so cannot nap,
-// asks for good, and leaves its mark until it has the answer.
+// A nap costs a consumer that sleeps again and again more than the fence costs a producer with so
+// little to do. So a producer that has found somebody parked makes the fence at the next commits,
+// and says so in `fenced`: who sees that, after its own fence, needs no nap. When it has found
+// nobody for a while it takes that back: the store, the fence, and a look, so that either it sees a
+// consumer that still counted on it, or that one sees the 0. For one that sleeps in a poll of its
+// own, and so cannot nap, it makes the fence for good; that one leaves its mark until it is told
+// so.
 //
 // On the event socket it is the same with a record in the place of (4) and (5):
 //
@@ -87,30 +87,18 @@ inline int sleep_on_bell(const zbq_control_region *control, uint32_t token, uint
     return futex_wait(&control->broadcast_futex, bell, timeout_ns);
 }
 
+// Commits with the fence after one that found somebody parked.
+inline constexpr uint32_t fences_after_a_wake = 16;
+
 // The consumer's side of its place.
 struct parking {
     const zbq_consumer_metadata *page = nullptr;
     zbq_parking *place = nullptr; // in that page
-    uint32_t wish = 0;            // the number of the last asking for the fence,
-    bool asks = false;            // which still stands
     bool polls = false;           // it sleeps in a poll of its own
-    uint32_t finds = 0;           // looks that found something since the last sleep
 };
 
-inline bool is_fenced(const parking *own) {
-    return own->asks && fence_answer(own->page) == own->wish;
-}
-
-inline void ask_for_fence(parking *own) {
-    if (!own->asks) {
-        own->asks = true;
-        own->wish += own->wish != UINT32_MAX ? 1 : 2; // 0 is no wish
-        fence_ask(own->place, own->wish);
-    }
-}
-
-inline void unpark(parking *own) {
-    if (!own->polls || is_fenced(own)) {
+inline void unpark(const parking *own) {
+    if (!own->polls || is_fence_granted(own->page)) {
         parked_clear(own->place);
     }
 }
@@ -118,7 +106,7 @@ inline void unpark(parking *own) {
 // Sleeps for as long as the head may be in the store buffer of a producer that makes no fence.
 inline int nap(const zbq_control_region *control, const parking *own, uint32_t token,
                uint64_t *timeout_ns) {
-    if (*timeout_ns <= nap_ns || is_fenced(own)) {
+    if (*timeout_ns <= nap_ns || is_fence_granted(own->page)) {
         return -ETIMEDOUT;
     }
     *timeout_ns -= nap_ns;
@@ -127,26 +115,15 @@ inline int nap(const zbq_control_region *control, const parking *own, uint32_t t
 
 // The consumer's half: sleeps until something has happened since the token, or the time is up.
 // 0, or -errno of the wait: -EAGAIN (it has), -ETIMEDOUT, -EINTR.
-inline int park(const zbq_control_region *control, parking *own, uint32_t token,
+inline int park(const zbq_control_region *control, const parking *own, uint32_t token,
                 uint64_t timeout_ns) {
-    own->finds = 0;
-    ask_for_fence(own);
-    park_announce(own->place, parked_on_futex);
+    park_announce(own->place, parked_on_futex | (own->polls ? parked_on_event : 0));
     int result = nap(control, own, token, &timeout_ns);
     if (result == -ETIMEDOUT) {
         result = sleep_on_bell(control, token, timeout_ns);
     }
     unpark(own);
     return result;
-}
-
-// For a look that found something without a sleep before it.
-inline void stay_awake(parking *own) {
-    constexpr uint32_t enough = 64;
-    if (own->asks && ++own->finds >= enough && !own->polls) {
-        own->asks = false;
-        fence_ask(own->place, 0);
-    }
 }
 
 } // namespace zbq::core

@@ -35,7 +35,7 @@ struct summary {
     std::string name;
     std::string failure;
     bool is_reference = false; // no system that somebody would use
-    spell_summary near; // all slices, where the distance was not measured
+    spell_summary near;        // all slices, where the distance was not measured
     spell_summary far;
     std::uint64_t messages = 0; // sent
     std::uint64_t errors = 0;

@@ -192,8 +192,9 @@ std::vector<verdict> judge(const std::vector<workload_result> &results, const ca
 void print(const std::vector<verdict> &verdicts) {
     fmt::print("\nTargets  (in near and far spells)\n");
     for (const verdict &about : verdicts) {
-        fmt::print("  {:62} {} {:<6g} {:>8} {:>8}  {}\n", about.what, about.at_most ? "<=" : ">=",
-                   about.wanted, text_of(about.near), text_of(about.far), word_of(about));
+        fmt::print("  {:62} {} {:<6g} {:>8} {:>8}  {}\n", about.what,
+                   about.at_most ? "<=" : ">=", about.wanted, text_of(about.near),
+                   text_of(about.far), word_of(about));
     }
 }
 

@@ -30,7 +30,6 @@ int main(void) {
     FIELD(zbq_consumer_metadata, parking);
     TYPE(zbq_parking);
     FIELD(zbq_parking, parked);
-    FIELD(zbq_parking, wants_fence);
     TYPE(zbq_msg_header);
     FIELD(zbq_msg_header, payload_len);
     FIELD(zbq_msg_header, fd_count);

@@ -91,16 +91,32 @@ TEST_F(Event, ReadableForDescriptors) {
 }
 
 // Descriptors that nobody has collected yet do not keep it readable.
-// Nobody has told it yet that the producer fences: a mark that it took off could be missed.
+// A mark that was taken off before the producer knows that this one polls could be missed.
 TEST_F(Event, TheMarkStaysUntilItIsAnswered) {
     zbq_consumer_metadata *page = zbq_consumer_meta(cons_);
     EXPECT_EQ(page->parking[0].parked, 2U);
-    page->fenced = 0;
     zbq::core::unpark(&cons_->parking);
     EXPECT_EQ(page->parking[0].parked, 2U);
     ASSERT_TRUE(publish());
-    EXPECT_EQ(page->fenced, page->parking[0].wants_fence);
+    EXPECT_EQ(page->fenced, 1U);
     EXPECT_EQ(page->parking[0].parked, 0U);
+    for (unsigned i = 0; i < 2 * zbq::core::fences_after_a_wake; ++i) { // it cannot nap
+        ASSERT_TRUE(publish());
+        EXPECT_EQ(page->fenced, 1U);
+    }
+}
+
+// It waits on the bell for once.
+TEST_F(Event, WhoPollsIsKnownByAnyMark) {
+    zbq_consumer_metadata *page = zbq_consumer_meta(cons_);
+    const std::uint32_t token = zbq_consumer_get_futex_token(cons_);
+    EXPECT_EQ(zbq_consumer_wait(cons_, token, 1), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(page->parking[0].parked, 3U);
+    drain();
+    zbq::core::park_announce(page->parking, 3);
+    ASSERT_TRUE(publish());
+    EXPECT_TRUE(test::readable(fd_));
+    EXPECT_EQ(test::stats(prod_.get()).wakes, 2U); // on either way
 }
 
 TEST_F(Event, QuietWhileDescriptorsWait) {
@@ -259,7 +275,7 @@ TEST(EventJoin, AnAbandonedConsumerIsAtTheEnd) {
     ASSERT_GE(zbq_consumer_event_fd(cons.get()), 0);
     pretender.event().reset();
     zbq_consumer_metadata *page = zbq_consumer_meta(cons.get());
-    page->fenced = page->parking[0].wants_fence; // as a producer answers
+    page->fenced = 1; // as a producer answers
     std::string payload;
     while (test::read_one(cons.get(), &payload) ==
            ZBQ_ERROR_AGAIN) { // first the bell, then the end

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "consumer.hpp"
+#include "producer.hpp"
 #include "support/descriptors.hpp"
 #include "support/process.hpp"
 #include "support/rig.hpp"
@@ -47,22 +48,31 @@ TEST_F(Wait, EndsWithTheSliceWhenNothingHappens) {
     EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
 }
 
-// It asked for the fence, stopped, and asks again: the producer may be about to stop.
-TEST_F(Wait, AnAnswerIsForOneWishOnly) {
-    zbq::core::parking *own = &cons_->parking;
-    zbq::core::ask_for_fence(own);
-    EXPECT_FALSE(zbq::core::is_fenced(own));
-    zbq::core::park_announce(own->place, zbq::core::parked_on_futex);
+// The producer fences for who sleeps, and stops when it has found nobody asleep for a while.
+TEST_F(Wait, FencesFollowAWake) {
+    const zbq_consumer_metadata *page = zbq_consumer_meta(cons_);
     ASSERT_TRUE(test::publish(prod_.get(), "x"));
-    EXPECT_TRUE(zbq::core::is_fenced(own));
-    for (int i = 0; i < 64; ++i) {
-        zbq::core::stay_awake(own);
+    EXPECT_EQ(page->fenced, 0U);
+    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+    for (unsigned i = 0; i < zbq::core::fences_after_a_wake; ++i) {
+        ASSERT_TRUE(test::publish(prod_.get(), "x"));
+        EXPECT_EQ(page->fenced, 1U);
     }
-    EXPECT_FALSE(zbq::core::is_fenced(own));
-    zbq::core::ask_for_fence(own);
-    EXPECT_FALSE(zbq::core::is_fenced(own));
     ASSERT_TRUE(test::publish(prod_.get(), "x"));
-    EXPECT_TRUE(zbq::core::is_fenced(own));
+    EXPECT_EQ(page->fenced, 0U);
+    EXPECT_EQ(prod_->window.unusual, 0U);
+}
+
+// It looks once more after it has taken that back: a consumer may have counted on it.
+TEST_F(Wait, WhoParksAtTheLastFenceIsWoken) {
+    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+    for (unsigned i = 0; i < zbq::core::fences_after_a_wake; ++i) {
+        ASSERT_TRUE(test::publish(prod_.get(), "x"));
+    }
+    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+    ASSERT_TRUE(test::publish(prod_.get(), "x"));
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->fenced, 1U);
 }
 
 void ignore(int /*signal*/) {}
