@@ -125,6 +125,18 @@ def calls_table(calls):
     return "\n".join(rows)
 
 
+def targets_table(targets):
+    rows = ["<h2>Targets</h2><table>",
+            "<tr><th></th><th>wanted</th><th>near</th><th>far</th><th></th></tr>"]
+    for target in targets:
+        sign = "at most" if target["at_most"] else "at least"
+        values = "".join(f"<td>{target[spell]:.2f}</td>" if spell in target else "<td></td>"
+                         for spell in SPELLS)
+        rows.append(f"<tr><td>{html.escape(target['what'])}</td>"
+                    f"<td>{sign} {target['wanted']:g}</td>{values}<td>{target['verdict']}</td></tr>")
+    return "\n".join(rows + ["</table>"])
+
+
 def plots(workloads):
     sizes = [w for w in workloads if w["key"].startswith("throughput/") and w["batch"] == 1]
     fans = [w for w in workloads if w["key"].startswith("fan-out/")]
@@ -158,6 +170,7 @@ def main():
     parts += [f"<h2>{html.escape(title)}</h2>{drawing}" for title, drawing in plots(workloads)]
     if "calls" in results:
         parts.append(calls_table(results["calls"]))
+    parts.append(targets_table(results.get("targets", [])))
     parts += ["<h2>All figures</h2>"] + [table(workload) for workload in workloads]
     with open(sys.argv[2], "w", encoding="utf-8") as page:
         page.write("\n".join(parts))

@@ -108,6 +108,15 @@ TEST_F(Commit, ForcedScanRunsAfterwards) {
     EXPECT_EQ(test::stats(prod_.get()).consumers, 0U);
 }
 
+TEST_F(Commit, OfNothingWakesNobody) {
+    uint32_t &parked = zbq_consumer_meta(joined_.consumer.get())->parking[joined_.slot].parked;
+    parked = 1;
+    zbq_producer_query(prod_.get());
+    EXPECT_TRUE(commit(0));
+    EXPECT_EQ(parked, 1U);
+    EXPECT_EQ(test::stats(prod_.get()).wakes, 0U);
+}
+
 TEST_F(Commit, OfNothingWithAForcedScanScans) {
     zbq_producer_query(prod_.get());
     EXPECT_TRUE(commit(0, ZBQ_COMMIT_FORCE_SCAN));
