@@ -4,10 +4,10 @@
 // named by what it does, with its order and the access it pairs with. Loads of words
 // that the other side can write give a local copy: check that, never the word again.
 //
-// Two accesses are in include/zbq/inline.h, because programs inline them: the store of the head
-// with the look at `parked` that follows it, and the load of a message's length.
-// docs/memory-order.md argues each pair; a model checker is to take the place of these two files,
-// so nothing else touches a shared word.
+// Some accesses are in include/zbq/inline.h, because programs inline them: the store of the head
+// with the look at `parked` that follows it, the load of a message's length, and the looks of one
+// who spins. docs/memory-order.md argues each pair; a model checker is to take the place of these
+// two files, so nothing else touches a shared word.
 #pragma once
 
 #include "zbq/inline.h"
@@ -115,12 +115,18 @@ inline bool is_fence_granted(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->fenced, __ATOMIC_ACQUIRE) != 0;
 }
 
-// ---- parked, cleared ----
+// ---- parked, taken off ----
 
-// Relaxed: on the producer's side the release of the bell_ring that follows orders it
-// before the wake-up (see wake.hpp); on the consumer's side it only saves a wake-up.
-inline void parked_clear(zbq_parking *place) {
-    __atomic_store_n(&place->parked, 0U, __ATOMIC_RELAXED);
+// Relaxed: the release of the bell_ring that follows, or the kernel's lock of the event socket,
+// orders it before the wake-up (see wake.hpp). In one step, so that no mark of another kind is lost
+// between a load and a store.
+inline uint32_t parked_take(zbq_parking *place) {
+    return __atomic_exchange_n(&place->parked, 0U, __ATOMIC_RELAXED);
+}
+
+// The consumer's, when it is awake. Relaxed: it only saves a wake-up.
+inline void parked_leave(zbq_parking *place, uint32_t how) {
+    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
 }
 
 // ---- awaited: the producer sleeps until room is released ----

@@ -63,8 +63,16 @@ void look_for_producer(zbq_consumer *cons) {
 
 // ---- the event descriptor ----
 
+void set_nudge(zbq_consumer *cons, bool on) {
+    if (cons->nudged != on) {
+        cons->nudged = on;
+        timer_set(cons->nudge.get(), on ? 1 : 0); // a nanosecond after the clock's start: at once
+    }
+}
+
 // Clears it and asks to be rung: whoever finds nothing has to look again after this.
 void rearm(zbq_consumer *cons) {
+    set_nudge(cons, false);
     pollfd watched[] = {{cons->event.get(), POLLIN, 0}, {cons->producer.get(), POLLIN, 0}};
     if (poll_now(watched, 2) > 0) {
         cons->producer_gone |= watched[1].revents != 0;
@@ -74,26 +82,32 @@ void rearm(zbq_consumer *cons) {
     park_announce(cons->parking.place, parked_on_event);
 }
 
-// For a call that found nothing: looks once more, if someone polls for what it will find.
-template <typename Look>
-int look_again_if_watched(zbq_consumer *cons, const Look &look) {
-    if (!cons->watch) {
-        return ZBQ_ERROR_AGAIN;
+// The bell that a look for messages took off may have been that of a record which is awaited.
+void nudge_for_record(zbq_consumer *cons) {
+    pollfd side = {cons->side.get(), POLLIN, 0};
+    if (cons->awaited_record != 0 && poll_now(&side, 1) > 0) {
+        cons->awaited_record = 0; // it is told of once
+        set_nudge(cons, true);
     }
-    rearm(cons);
-    const int result = look();
-    if (result != ZBQ_ERROR_AGAIN) {
-        unpark(&cons->parking);
+}
+
+// And the other way round: that of messages which no look has seen.
+void nudge_for_messages(zbq_consumer *cons) {
+    const uint64_t head = head_acquire(cons->control);
+    if (head != cons->head && head != cons->nudged_head) {
+        cons->nudged_head = head;
+        set_nudge(cons, true);
     }
-    return result;
 }
 
 int look_and_rearm(zbq_consumer *cons, uint64_t offset) {
-    const int result = look_past_known_head(cons, offset);
-    if (result != ZBQ_ERROR_AGAIN) {
-        return result;
+    int result = look_past_known_head(cons, offset);
+    if (result == ZBQ_ERROR_AGAIN && cons->watch) {
+        rearm(cons);
+        result = look_past_known_head(cons, offset);
+        nudge_for_record(cons);
     }
-    return look_again_if_watched(cons, [&] { return look_past_known_head(cons, offset); });
+    return result;
 }
 
 // ---- messages ----
@@ -209,9 +223,12 @@ int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
 }
 
 int make_watch(zbq_consumer *cons) {
-    const int fds[] = {cons->event.get(), cons->producer.get()};
     unique_fd watch;
-    int result = epoll_make(&watch);
+    int result = timer_make(&cons->nudge);
+    const int fds[] = {cons->event.get(), cons->producer.get(), cons->nudge.get()};
+    if (result == 0) {
+        result = epoll_make(&watch);
+    }
     for (const int fd : fds) {
         if (result == 0) {
             result = epoll_add(watch.get(), fd, 0);
@@ -332,9 +349,11 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
         return ZBQ_ERROR_NOENT;
     }
     int result = advance_to_record(cons, expected_seq_id);
-    if (result == ZBQ_ERROR_AGAIN) {
-        result =
-            look_again_if_watched(cons, [&] { return advance_to_record(cons, expected_seq_id); });
+    if (result == ZBQ_ERROR_AGAIN && cons->watch) {
+        rearm(cons);
+        result = advance_to_record(cons, expected_seq_id);
+        cons->awaited_record = result == ZBQ_ERROR_AGAIN ? expected_seq_id : 0;
+        nudge_for_messages(cons);
     }
     if (result == ZBQ_OK) {
         *out_fd_count = static_cast<uint8_t>(cons->held.fds.size());

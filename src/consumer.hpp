@@ -59,7 +59,11 @@ struct zbq_consumer {
     zbq::core::unique_fd side;
     zbq::core::unique_fd event;
     zbq::core::unique_fd producer; // pidfd
-    zbq::core::unique_fd watch;    // epoll of event socket and pidfd, once asked for
+    zbq::core::unique_fd watch;    // epoll of event socket, pidfd and nudge, once asked for
+    zbq::core::unique_fd nudge;    // a timer: what one kind of look took off is news for another
+    bool nudged = false;
+    uint64_t nudged_head = 0;    // of the messages that this was done for last
+    uint64_t awaited_record = 0; // that a look did not find
     zbq::core::mapping control_memory;
     zbq::core::mapping ring_memory;
     zbq::core::mapping page_memory;

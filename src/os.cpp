@@ -161,8 +161,8 @@ bool is_memory_file(int fd) {
 }
 
 int map_shared(int fd, uint64_t size, int protection, void *at, void **out) {
-    // Populated: else each page's first access is a fault, here and in every other process, which costs
-    // several times as much and comes in the middle of the stream.
+    // Populated: else each page's first access is a fault, here and in every other process, which
+    // costs several times as much and comes in the middle of the stream.
     const int flags = MAP_SHARED | MAP_POPULATE | (at != nullptr ? MAP_FIXED : 0);
     void *base = mmap(at, size, protection, flags, fd, 0);
     if (base == MAP_FAILED) {

@@ -320,8 +320,11 @@ void revoke_fences(zbq_producer *prod) {
 }
 
 // Wakes it where it waits for its event socket, and tells whether it waits for the bell.
-bool wake_or_tell(zbq_producer *prod, slot *consumer, uint32_t parked) {
-    parked_clear(consumer->parking());
+bool wake_or_tell(zbq_producer *prod, slot *consumer) {
+    const uint32_t parked = parked_take(consumer->parking());
+    if (parked == 0) { // it woke by itself meanwhile
+        return false;
+    }
     prod->fences_left = fences_after_a_wake;
     if ((parked & parked_on_event) != 0) {
         consumer->polls = true;
@@ -346,8 +349,7 @@ void mind_sleepers(zbq_producer *prod) {
     bool bell = false;
     for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
         slot *consumer = &prod->slots[prod->parking_slots[i]];
-        const uint32_t parked = parked_seen(consumer->parking());
-        bell |= parked != 0 && wake_or_tell(prod, consumer, parked);
+        bell |= parked_seen(consumer->parking()) != 0 && wake_or_tell(prod, consumer);
         prod->window.unusual |= consumer->fenced ? owes_fence : 0;
     }
     if (bell) {

@@ -32,8 +32,8 @@
 // and says so in `fenced`: who sees that, after its own fence, needs no nap. When it has found
 // nobody for a while it takes that back: the store, the fence, and a look, so that either it sees a
 // consumer that still counted on it, or that one sees the 0. For one that sleeps in a poll of its
-// own, and so cannot nap, it makes the fence for good; that one leaves its mark until it is told
-// so.
+// own, and so cannot nap, it makes the fence for good from the first time on that it found its
+// mark, which that one never takes off itself.
 //
 // On the event socket it is the same with a record in the place of (4) and (5):
 //
@@ -97,10 +97,9 @@ struct parking {
     bool polls = false;           // it sleeps in a poll of its own
 };
 
+// One that polls never takes its mark off: that is for the producer, who then rings.
 inline void unpark(const parking *own) {
-    if (!own->polls || is_fence_granted(own->page)) {
-        parked_clear(own->place);
-    }
+    parked_leave(own->place, own->polls ? parked_on_event : 0);
 }
 
 // Sleeps for as long as the head may be in the store buffer of a producer that makes no fence.

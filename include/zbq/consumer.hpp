@@ -31,10 +31,12 @@ struct consumer_state {
     std::uint64_t batch_bytes = 0; // a batch visits no message that starts further on
     unsigned held = 0;             // messages and batches that hold room of the ring
     bool push = false;
-    bool gathers = false;          // messages come faster than looks at them
-    zbq_readable_run known;        // messages that are there, not taken yet
-    std::uint64_t tail = 0;        // as published
-    std::uint64_t released_to = 0; // of what was let go, the highest end
+    bool gathers = false;            // messages come faster than looks at them
+    zbq_readable_run known;          // messages that are there, not taken yet
+    std::uint64_t tail = 0;          // as published
+    std::uint64_t released_to = 0;   // of what was let go, the highest end
+    std::uint64_t waiting_begin = 0; // let go, but not what lies before; up to the tail: nothing
+    std::uint64_t waiting_end = 0;
     const zbq_control_region *control = nullptr;
     const zbq_consumer_metadata *page = nullptr;
 
@@ -81,14 +83,19 @@ struct consumer_state {
 
     void hold() noexcept { ++held; }
 
-    // Of [begin, end). The tail passes only what nobody holds any more: what is let go out of
-    // order is released once all is.
+    // Of [begin, end). The tail passes only what nobody holds any more. What is let go before
+    // something older waits for that, as far as it is one piece; the rest for all to be let go.
     void let_go(std::uint64_t begin, std::uint64_t end) noexcept {
         released_to = end > released_to ? end : released_to;
         if (--held == 0) {
             publish(released_to);
         } else if (begin == tail) {
-            publish(end);
+            publish(end == waiting_begin ? waiting_end : end);
+        } else if (begin == waiting_end) {
+            waiting_end = end;
+        } else if (waiting_begin <= tail && begin != end) { // nothing waits
+            waiting_begin = begin;
+            waiting_end = end;
         }
     }
 
@@ -124,12 +131,17 @@ struct consumer_state {
 
     status spin_until(deadline end) noexcept {
         constexpr unsigned looks_between_clocks = 16;
+        constexpr unsigned looks_between_deaths = 4096; // a system call, each 0.1 ms or so
         for (unsigned looks = 0;; ++looks) {
             if (seems_ready()) {
                 return look();
             }
             if (looks % looks_between_clocks == 0 && left_until(end) == 0) {
                 return status::again;
+            }
+            if (looks % looks_between_deaths == looks_between_deaths - 1 &&
+                !zbq_consumer_is_producer_alive(handle)) {
+                return look();
             }
             pause_or_yield(looks, end);
         }
@@ -303,6 +315,7 @@ public:
     message_batch &operator=(const message_batch &) = delete;
     ~message_batch() {
         if (state_) {
+            state_->released_to = std::max(state_->released_to, visited_end_);
             state_->let_go(begin_, end_);
         }
     }
@@ -337,7 +350,7 @@ private:
         : state_(state), most_(most) {
         if (state_) {
             state_->hold();
-            begin_ = end_ = state_->cursor();
+            begin_ = end_ = visited_end_ = state_->cursor();
         } else {
             why_ = status::invalid;
             most_ = 0;
@@ -347,7 +360,8 @@ private:
     // It ends with what one look found: each look at the head takes its cache line from the
     // producer.
     void advance() noexcept {
-        const bool full = visited_ == most_ || end_ - begin_ >= state_->batch_bytes;
+        const bool full =
+            visited_ == most_ || (visited_ != 0 && visited_end_ - begin_ >= state_->batch_bytes);
         if (full || (visited_ != 0 && state_->known.bytes == 0)) {
             done_ = true;
             return;
@@ -359,7 +373,14 @@ private:
             return;
         }
         current_ = message_view(view);
-        end_ = state_->cursor();
+        visited_end_ = state_->cursor();
+        if (visited_ == 0) {
+            begin_ = end_ = view.logical_offset;
+        }
+        if (view.logical_offset ==
+            end_) { // else one before it was taken by another, who may hold it
+            end_ = visited_end_;
+        }
         ++visited_;
     }
 
@@ -371,7 +392,8 @@ private:
     detail::shared<detail::consumer_state> state_;
     message_view current_;
     std::uint64_t begin_ = 0;
-    std::uint64_t end_ = 0;
+    std::uint64_t end_ = 0;         // of what it visited in one piece from there,
+    std::uint64_t visited_end_ = 0; // and of all
     std::size_t most_ = 0;
     std::size_t visited_ = 0;
     status why_ = status::ok;
@@ -514,9 +536,10 @@ inline descriptors take_descriptors(consumer_state *state, std::uint64_t seq_id,
         if (got.why() != status::again || left == 0) {
             break;
         }
-        // The end of the stream shows in what collecting gives, unless the producer was killed
-        // and a forked child of it keeps the socket.
-        if (zbq_consumer_wait(state->handle, token, left) == ZBQ_ERROR_NOENT) {
+        // The end of the stream shows in what collecting gives, unless a forked child of the
+        // producer keeps the socket.
+        zbq_consumer_wait(state->handle, token, left);
+        if (zbq_consumer_ending(state->handle, nullptr) != ZBQ_ENDING_NONE) {
             got = descriptors::collect(state->handle, seq_id);
             break;
         }

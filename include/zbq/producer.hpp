@@ -125,8 +125,7 @@ public:
 
     // Whether it can still be committed.
     bool is_open() const noexcept {
-        return state_ && state_->handle != nullptr && state_->next == base_ &&
-               state_->reservations == number_;
+        return state_ && state_->handle != nullptr && state_->reservations == number_;
     }
     std::byte *base() const noexcept { return base_; }
     status why() const noexcept { return why_; }
@@ -341,8 +340,8 @@ public:
     }
 
     /// Publishes a message with a payload of this size that `fill` writes in place, given the
-    /// span; as try_reserve and commit, and cheaper than the two. Published, it makes an older
-    /// reservation void. Nothing is published when `fill` throws. Never waits.
+    /// span; as try_reserve and commit, and cheaper than the two. With room for it, it makes an
+    /// older reservation void. Nothing is published when `fill` throws. Never waits.
     /// @return ok, again (no room now), too_large (never), invalid (moved from)
     template <std::invocable<std::span<std::byte>> Fill>
     status try_fill(std::size_t payload_size,
@@ -355,6 +354,7 @@ public:
         if (found != status::ok) {
             return found;
         }
+        ++state_->reservations; // what an open one has written is written over
         std::byte *at = state_->next;
         state_->begin_message(at, payload_size, bytes);
         std::forward<Fill>(fill)(std::span(at + detail::header_size, payload_size));

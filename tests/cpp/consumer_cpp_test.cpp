@@ -213,6 +213,39 @@ TEST_F(Consumer, ABatchBesideAMessage) {
     EXPECT_EQ(slowest(), 64U);
 }
 
+TEST_F(Consumer, ABatchReleasesNothingThatAnotherHolds) {
+    for (const char *text : {"1", "2", "3"}) {
+        publish(text);
+    }
+    zbq::message held;
+    {
+        zbq::message_batch batch = reader_.take_batch();
+        auto at = batch.begin();
+        held = reader_.try_next();
+        ++at;
+        EXPECT_EQ(text_of(at->payload()), "3");
+    }
+    EXPECT_EQ(slowest(), 32U);
+    EXPECT_EQ(text_of(held.payload()), "2");
+    held.release();
+    EXPECT_EQ(slowest(), 96U);
+}
+
+// Two at a time, each let go after the next was: something is always held.
+TEST_F(Consumer, AWindowOfTwoGivesBackRoom) {
+    publish("0");
+    zbq::message older = reader_.try_next();
+    for (std::uint64_t i = 1; i < 20; ++i) {
+        publish("x");
+        publish("x");
+        zbq::message newer = reader_.try_next();
+        zbq::message newest = reader_.try_next();
+        newer.release();
+        older = std::move(newest);
+        EXPECT_EQ(slowest(), 64 * i);
+    }
+}
+
 // ---- descriptors ----
 
 TEST_F(Consumer, WhatIsNotTakenIsClosed) {
@@ -292,7 +325,34 @@ TEST_F(Consumer, WaitsForDescriptors) {
     EXPECT_EQ(message.take_descriptors(zbq::never).why(), status::none);
 }
 
+// A forked child of the producer keeps the side socket from telling.
+TEST_F(Consumer, WaitsForDescriptorsNoLongerThanTheStream) {
+    test::start_watchdog();
+    ASSERT_TRUE(test::publish(ring_.get(), "x", 1, 1));
+    test::child child([] { return pause(); });
+    zbq::message message = reader_.try_next();
+    ring_ = zbq::producer();
+    EXPECT_FALSE(message.take_descriptors(zbq::never));
+    child.kill();
+}
+
 // ---- waiting ----
+
+TEST(ConsumerOfAKilledProducer, SpinsNoLonger) {
+    test::start_watchdog();
+    test::socket_pair sockets = test::make_sockets();
+    const test::step_pipe ready;
+    test::child producer([&] {
+        zbq::producer ring;
+        ring.admit(sockets.producer_end.get());
+        ready.send(1);
+        return pause();
+    });
+    zbq::consumer reader(sockets.consumer_end.get());
+    ready.receive();
+    producer.kill();
+    EXPECT_EQ(reader.wait(zbq::never, std::chrono::nanoseconds::max()), status::none);
+}
 
 TEST_F(Consumer, WaitGivesUpAtTheDeadline) {
     EXPECT_EQ(reader_.wait(zbq::now), status::again);

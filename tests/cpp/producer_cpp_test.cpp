@@ -146,6 +146,23 @@ TEST_F(Producer, ANewerReservationMakesAnOlderVoid) {
     EXPECT_EQ(text_of(reader_.try_next().payload()), "newer");
 }
 
+TEST_F(Producer, FillingMakesAReservationVoid) {
+    zbq::reservation room = ring_.try_reserve(100);
+    const auto fails = [](std::span<std::byte>) { throw std::runtime_error("no"); };
+    EXPECT_THROW(std::ignore = ring_.try_fill(10, fails), std::runtime_error);
+    EXPECT_FALSE(room);
+    EXPECT_EQ(room.commit(), status::invalid);
+}
+
+TEST_F(Producer, AReservationStaysVoidAfterATurnOfTheRing) {
+    zbq::reservation room = ring_.try_reserve(16);
+    for (std::uint64_t written = 0; written < reader_.capacity(); written += 32) {
+        ASSERT_EQ(ring_.try_publish(bytes("sixteen bytes ..")), status::ok);
+        ASSERT_TRUE(reader_.try_next());
+    }
+    EXPECT_FALSE(room);
+}
+
 TEST_F(Producer, AReservationMoves) {
     zbq::reservation first = ring_.try_reserve(5);
     test::write_text(first.payload(), "moved");
