@@ -148,7 +148,7 @@ typedef struct zbq_control_region {
 /** Where a consumer says that it sleeps. */
 typedef struct zbq_parking {
     ZBQ_ALIGNAS(64)
-    uint32_t parked;  /**< not 0 while it sleeps or is about to; 1: on the futex, 2: in a poll */
+    uint32_t parked;  /**< set when it goes to sleep; bit 0: on the futex, bit 1: it polls */
     uint8_t pad_[60]; /**< zero */
 } zbq_parking;
 
@@ -615,8 +615,9 @@ ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeo
  * _recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the producer to ring; then
  * wait. It is readable from the start. At the end of the stream it stays readable.
  *
- * From the first call on, a call that gives ZBQ_ERROR_AGAIN makes one or two system
+ * From the first call on, a call that gives ZBQ_ERROR_AGAIN makes a few system
  * calls. The producer makes one for a consumer that waits so, and none for one that reads.
+ * The first call BLOCKS for 50 microseconds.
  *
  * @return the descriptor, or:
  * @retval ZBQ_ERROR_INVALID cons is NULL or in pull mode

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The join: both ends of one message. The producer prepares a slot and sends the payload
-// with five descriptors; the consumer checks them as a stranger's and answers with an
+// with six descriptors; the consumer checks them as a stranger's and answers with an
 // announcement on its new side socket.
 #include "consumer.hpp"
 #include "producer.hpp"
