@@ -569,7 +569,8 @@ inline status consumer::wait(deadline end, std::chrono::nanoseconds spin) noexce
     }
     status result = state_->quick_look();
     if (result == status::again && spin.count() > 0) {
-        result = state_->spin(spin == spin.max() ? end : std::min(in(spin), end));
+        result =
+            state_->spin(spin == std::chrono::nanoseconds::max() ? end : std::min(in(spin), end));
     }
     while (result == status::again) {
         const std::uint32_t token = zbq_consumer_get_futex_token(state_->handle);

@@ -78,15 +78,15 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
 static inline void zbq_prefetch_for_writing(const void *place, uint64_t bytes) {
     const uint64_t longest = 512; /* of those that do not fill the queue of misses by themselves */
     const uint64_t line = 64;
-    const uintptr_t first = ((uintptr_t)place + line - 1) & ~(uintptr_t)(line - 1);
-    const uintptr_t end = (uintptr_t)place + (bytes <= longest ? bytes : 0);
-    for (uintptr_t at = first; at < end; at += line) {
+    const char *at = (const char *)place + (line - (uintptr_t)place % line) % line;
+    const char *end = (const char *)place + (bytes <= longest ? bytes : 0);
+    for (; at < end; at += line) {
 #if defined(__x86_64__)
         /* What __builtin_prefetch gives with -mprfchw only. Every x86-64 processor takes it, if
          * only to do nothing. */
-        __asm__ volatile("prefetchw %0" : : "m"(*(const char *)at));
+        __asm__ volatile("prefetchw %0" : : "m"(*at));
 #else
-        __builtin_prefetch((const void *)at, 1);
+        __builtin_prefetch(at, 1);
 #endif
     }
 }
