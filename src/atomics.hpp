@@ -91,8 +91,8 @@ inline void park_fence() {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-// Relaxed: park_fence orders it. The value is the
-// consumer's word; at worst it costs a wake-up call.
+// Relaxed: park_fence orders it. The value is the consumer's word; at worst it costs a wake-up
+// call.
 inline uint32_t parked_seen(const zbq_parking *place) {
     return __atomic_load_n(&place->parked, __ATOMIC_RELAXED);
 }

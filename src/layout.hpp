@@ -27,7 +27,6 @@
 
 namespace zbq::core {
 
-inline constexpr uint64_t header_size = sizeof(zbq_msg_header);
 inline constexpr uint64_t control_size = sizeof(zbq_control_region);
 inline constexpr uint64_t metadata_size = sizeof(zbq_consumer_metadata);
 

@@ -89,7 +89,7 @@ uint64_t monotonic_coarse_ns() {
     return clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
-uint64_t processor_ticks(uint64_t nanoseconds) {
+uint64_t processor_ticks([[maybe_unused]] uint64_t nanoseconds) {
 #if defined(__x86_64__)
     // The time stamp counter, where it runs at one rate through all states of all processors
     // ("invariant TSC", AMD64 Architecture Programmer's Manual volume 3, CPUID Fn8000_0007). Its
@@ -105,7 +105,7 @@ uint64_t processor_ticks(uint64_t nanoseconds) {
     asm("mrs %0, cntfrq_el0" : "=r"(frequency));
     return nanoseconds * frequency / 1'000'000'000;
 #else
-    return 0 * nanoseconds;
+    return 0;
 #endif
 }
 

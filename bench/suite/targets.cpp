@@ -34,14 +34,19 @@ const summary *find(const workload_result &result, const std::string &name) {
     return found != result.systems.end() ? &*found : nullptr;
 }
 
+// What zbq is compared with: what somebody would use instead.
+bool is_peer(const workload_result &result, const summary &system) {
+    return &system != &result.systems.front() && !system.is_reference;
+}
+
 // How many times the best peer zbq is; above 1 it is ahead.
 std::optional<double> lead(const workload_result &result, spell_of spell) {
     const bool less = result.work->less_is_better;
     const std::optional<double> own = figure(result.systems.front(), spell);
     std::optional<double> best;
     for (const summary &peer : result.systems) {
-        const bool counts = &peer != &result.systems.front() && !peer.is_reference;
-        const std::optional<double> its = counts ? figure(peer, spell) : std::nullopt;
+        const std::optional<double> its =
+            is_peer(result, peer) ? figure(peer, spell) : std::nullopt;
         if (its && (!best || (less ? *its < *best : *its > *best))) {
             best = its;
         }
@@ -62,8 +67,7 @@ std::optional<double> cpu_lead(const workload_result &result, spell_of spell) {
     };
     double best = 0;
     for (const summary &peer : result.systems) {
-        const bool counts = &peer != &result.systems.front() && !peer.is_reference;
-        if (counts && cost(peer) > 0 && (best == 0 || cost(peer) < best)) {
+        if (is_peer(result, peer) && cost(peer) > 0 && (best == 0 || cost(peer) < best)) {
             best = cost(peer);
         }
     }

@@ -8,7 +8,6 @@
 #include "shared_state.hpp"
 #include "time.hpp"
 
-#include <array>
 #include <cstddef>
 #include <ctime>
 #include <iterator>
@@ -74,11 +73,6 @@ struct consumer_state {
             return status::protocol;
         }
         return status::ok;
-    }
-
-    static std::uint64_t end_of(const zbq_msg_view &view) noexcept {
-        constexpr std::uint64_t mask = ZBQ_MSG_ALIGN - 1;
-        return (view.logical_offset + view.total_len + mask) & ~mask;
     }
 
     void hold() noexcept { ++held; }

@@ -43,7 +43,7 @@ inline std::string user_text() {
     return std::to_string(::geteuid());
 }
 
-// What the session says, checked.
+// What XDG_RUNTIME_DIR says, checked.
 inline std::string session_directory(const std::string &runtime) {
     if (runtime.front() != '/') {
         throw error(status::refused, "XDG_RUNTIME_DIR is '" + runtime + "', not an absolute path");
