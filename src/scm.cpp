@@ -12,37 +12,6 @@
 
 namespace zbq::core {
 
-void fd_list::add(int fd) {
-    if (count_ == ZBQ_MAX_FD_PER_MSG) {
-        unique_fd(fd).reset();
-        return;
-    }
-    fds_[count_++] = fd;
-}
-
-unique_fd fd_list::take(unsigned index) {
-    unique_fd taken(fds_[index]);
-    fds_[index] = -1;
-    return taken;
-}
-
-void fd_list::move_to(int *fds) {
-    memcpy(fds, fds_, count_ * sizeof fds_[0]);
-    count_ = 0;
-}
-
-void fd_list::take_all(fd_list &other) {
-    close_all();
-    count_ = other.count_;
-    other.move_to(fds_);
-}
-
-void fd_list::close_all() {
-    while (count_ != 0) {
-        unique_fd(fds_[--count_]).reset();
-    }
-}
-
 namespace {
 
 constexpr size_t rights_size = ZBQ_MAX_FD_PER_MSG * sizeof(int);

@@ -4,30 +4,9 @@
 // join and the side sockets both use it. Never blocks on sending.
 #pragma once
 
-#include "os.hpp"
+#include "fd_list.hpp"
 
 namespace zbq::core {
-
-// Descriptors received, owned until they are taken out.
-class fd_list {
-public:
-    fd_list() = default;
-    fd_list(const fd_list &) = delete;
-    fd_list &operator=(const fd_list &) = delete;
-    ~fd_list() { close_all(); }
-
-    [[nodiscard]] unsigned size() const { return count_; }
-    [[nodiscard]] int at(unsigned index) const { return fds_[index]; }
-    void add(int fd); // closes it when the list is full
-    unique_fd take(unsigned index);
-    void move_to(int *fds); // hands over all
-    void take_all(fd_list &other);
-    void close_all();
-
-private:
-    unsigned count_ = 0;
-    int fds_[ZBQ_MAX_FD_PER_MSG] = {};
-};
 
 // What came with a record beside its bytes.
 struct ancillary {

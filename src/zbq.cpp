@@ -12,6 +12,7 @@
 
 #include "os.cpp"       // the door to the kernel
 #include "region.cpp"   // shared memory: made and sealed, checked and mapped
+#include "fd_list.hpp"  // descriptors received
 #include "scm.cpp"      // records with descriptors
 #include "side.cpp"     // the side channel
 
