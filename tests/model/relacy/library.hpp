@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+//
+// The shipped library, between the model's atomics below it and the model's machine in the place
+// of the kernel: src/zbq.cpp without os.cpp, region.cpp and scm.cpp.
+#pragma once
+
+// clang-format off
+// NOLINTBEGIN(bugprone-suspicious-include): the parts of one translation unit
+#include "seam.hpp"
+
+#include "layout.hpp"
+#include "atomics.hpp"
+#include "ring.hpp"
+#include "machine.hpp"
+
+#include "side.cpp"
+#include "event.cpp"
+#include "wake.hpp"
+#include "producer.cpp"
+#include "join.cpp"
+#include "consumer.cpp"
+#include "evict.cpp"
+#include "await.cpp"
+#include "info.cpp"
+// NOLINTEND(bugprone-suspicious-include)
+// clang-format on
