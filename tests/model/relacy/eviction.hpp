@@ -67,6 +67,27 @@ struct hung_beside_live : scenario {
     }
 };
 
+// Evicted while they sleep, on the futex and in a poll: they wake, and are told.
+struct evicted_sleepers : scenario {
+    evicted_sleepers() : scenario({.joined_before = 2, .mode = ZBQ_WAKEUP_PUSH}) {}
+
+    void run(int thread) override {
+        if (thread == 0) {
+            evict(0);
+            evict(1);
+            return;
+        }
+        const int result =
+            thread == 1 ? read_waiting(consumers_[1], 0) : read_polling(consumers_[2], 0);
+        RL_ASSERT(result == ZBQ_ERROR_NOENT);
+        RL_ASSERT(zbq_consumer_ending(consumers_[thread], nullptr) == ZBQ_ENDING_EVICTED);
+    }
+
+    void evict(unsigned slot) {
+        zbq::core::evict(producer_, &producer_->slots[slot], ZBQ_EVICTION_PROTOCOL);
+    }
+};
+
 // One dies after as many messages as it likes, asleep or awake; the other reads all.
 struct dead_beside_live : scenario {
     dead_beside_live() : scenario({.joined_before = 2, .mode = ZBQ_WAKEUP_PUSH}) {}

@@ -18,6 +18,7 @@ struct settings {
     std::string scenarios = ".";
     rl::iteration_t schedules = 20'000;
     std::string weaken;
+    bool list_orders = false;
 };
 
 // Tries every schedule in which threads that can run are interrupted so often at most; so many of
@@ -114,6 +115,7 @@ const std::vector<named_scenario> &all_scenarios() {
         {"torn_look", every_schedule<torn_look>},
         {"hung_reader", many_schedules<hung_reader, 2>},
         {"hung_beside_live", many_schedules<hung_beside_live, 3>},
+        {"evicted_sleepers", many_schedules<evicted_sleepers, 3>},
         {"dead_beside_live", many_schedules<dead_beside_live, 3>},
         {"parking_one", many_schedules<parking_one, 2>},
         {"parking_two", many_schedules<parking_two, 3>},
@@ -153,6 +155,11 @@ int run_all(const settings &wanted) {
             wrong += check(scenario, wanted) ? 0 : 1;
         }
     }
+    for (const char *function : model::orderings) {
+        if (wanted.list_orders) {
+            fmt::print("orders: {}\n", function);
+        }
+    }
     return tried != 0 && wrong == 0 ? 0 : 1;
 }
 
@@ -167,6 +174,7 @@ int main(int argc, char **argv) {
                    "how many of them, where they are not all tried");
     app.add_option("--weaken", wanted.weaken,
                    "take the orders away from this function of the library");
+    app.add_flag("--list-orders", wanted.list_orders, "print which functions ordered anything");
     CLI11_PARSE(app, argc, argv);
     return run_all(wanted);
 }

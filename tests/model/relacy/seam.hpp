@@ -38,17 +38,39 @@ namespace model {
 // The function whose orders are taken away, to see the model find it out. None: nullptr.
 inline const char *weakened = nullptr;
 
+// The functions that have ordered anything. No container: Relacy counts what a thread allocates.
+class ordering_functions {
+public:
+    void add(const char *function) {
+        for (unsigned i = 0; i < count_; ++i) {
+            if (names_[i] == function || strcmp(names_[i], function) == 0) {
+                return;
+            }
+        }
+        RL_VERIFY(count_ < most);
+        names_[count_++] = function;
+    }
+    [[nodiscard]] const char *const *begin() const { return names_; }
+    [[nodiscard]] const char *const *end() const { return names_ + count_; }
+
+private:
+    static constexpr unsigned most = 64;
+    const char *names_[most] = {};
+    unsigned count_ = 0;
+};
+inline ordering_functions orderings;
+
+// An order stronger than relaxed.
 inline bool is_weakened(const rl::debug_info &where) {
+    orderings.add(where.func_);
     return weakened != nullptr && strcmp(weakened, where.func_) == 0;
 }
 
 inline rl::memory_order order_of(int order, const rl::debug_info &where) {
-    if (is_weakened(where)) {
+    if (order == __ATOMIC_RELAXED || is_weakened(where)) {
         return rl::mo_relaxed;
     }
     switch (order) {
-    case __ATOMIC_RELAXED:
-        return rl::mo_relaxed;
     case __ATOMIC_ACQUIRE:
         return rl::mo_acquire;
     case __ATOMIC_RELEASE:
