@@ -6,7 +6,7 @@
 //
 // Some accesses are in include/zbq/inline.h, because programs inline them: the store of the head
 // with the look at `parked` that follows it, the load of a message's length, and the looks of one
-// who spins. docs/memory-order.md argues each pair; a model checker is to take the place of these
+// who spins. docs/memory-order.md argues each pair; a model checker takes the place of these
 // two files, so nothing else touches a shared word.
 #pragma once
 
