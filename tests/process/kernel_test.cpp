@@ -124,6 +124,10 @@ INSTANTIATE_TEST_SUITE_P(
         failing_call{"NoDontFork", {SYS_madvise, 2, all_bits, MADV_DONTFORK}, EINVAL, ZBQ_ERROR_IO},
         failing_call{"NoSeals", {SYS_fcntl, 1, all_bits, F_ADD_SEALS}, EPERM, ZBQ_ERROR_IO},
         failing_call{"SealsNotEnforced", {SYS_fcntl, 1, all_bits, F_ADD_SEALS}, 0, ZBQ_ERROR_IO},
+        failing_call{"SealsNotProven", // the one mapping that is not put into a place
+                     {SYS_mmap, 3, MAP_SHARED | MAP_FIXED, MAP_SHARED},
+                     ENOMEM,
+                     ZBQ_ERROR_NOMEM},
         failing_call{"NoPidfd", {SYS_pidfd_open, 0, 0, 0}, EPERM, ZBQ_ERROR_IO}),
     [](const auto &failing) { return failing.param.name; });
 
@@ -190,8 +194,12 @@ INSTANTIATE_TEST_SUITE_P(
         failing_call{"NoReceive", {SYS_recvmsg, 0, 0, 0}, ENOBUFS, ZBQ_ERROR_IO},
         failing_call{
             "NoMemoryToMap", {SYS_mmap, 3, MAP_SHARED, MAP_SHARED}, ENOMEM, ZBQ_ERROR_NOMEM},
+        failing_call{"NoDontFork", {SYS_madvise, 2, all_bits, MADV_DONTFORK}, EINVAL, ZBQ_ERROR_IO},
+        // What is this side's own trouble is not the producer's fault.
         failing_call{
-            "NoDontFork", {SYS_madvise, 2, all_bits, MADV_DONTFORK}, EINVAL, ZBQ_ERROR_IO}),
+            "DontForkForbidden", {SYS_madvise, 2, all_bits, MADV_DONTFORK}, EPERM, ZBQ_ERROR_IO},
+        failing_call{"SealsNotTold", {SYS_fcntl, 1, all_bits, F_GET_SEALS}, EPERM, ZBQ_ERROR_IO},
+        failing_call{"FileSystemNotTold", {SYS_fstatfs, 0, 0, 0}, ENOMEM, ZBQ_ERROR_NOMEM}),
     [](const auto &failing) { return failing.param.name; });
 
 // A filter that forbids the signal leaves the check of the pidfd to what can be known.
