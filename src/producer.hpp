@@ -33,6 +33,7 @@ struct slot {
     stall_clock side_stall;
     bool polls = false;        // it was found parked in a poll
     bool fenced = false;       // as its page says
+    uint32_t untold = 0;       // of `parked`: a bell for which there was no memory
     uint64_t rings = 0;        // bells that it rang,
     uint64_t waits_before = 0; // and the producer's waits before it joined
     unique_fd side;

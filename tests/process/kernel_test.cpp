@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -222,6 +223,56 @@ TEST(Kernel, FutexForbiddenIsTold) {
                   return zbq_consumer_wait_broadcast(joined.consumer.get(), token);
               }),
               static_cast<uint8_t>(ZBQ_ERROR_IO));
+}
+
+// A receive for which there is no memory tells nothing of the other side.
+TEST(Kernel, ConsumersFailedReceiveIsNoEnd) {
+    EXPECT_EQ(in_child([] {
+                  const auto prod = test::make_producer();
+                  const test::joined joined = test::join(prod.get());
+                  CHILD_CHECK(zbq_consumer_event_fd(joined.consumer.get()) >= 0);
+                  test::answer_with({SYS_recvmsg, 0, 0, 0}, ENOMEM);
+                  std::string payload;
+                  CHILD_CHECK(test::read_one(joined.consumer.get(), &payload) == ZBQ_ERROR_AGAIN);
+                  CHILD_CHECK(zbq_consumer_ending(joined.consumer.get(), nullptr) ==
+                              ZBQ_ENDING_NONE);
+                  return 0;
+              }),
+              0);
+}
+
+TEST(Kernel, ProducersFailedReceiveEvictsNobody) {
+    EXPECT_EQ(in_child([] {
+                  const auto prod = test::make_producer();
+                  const test::joined joined = test::join(prod.get());
+                  CHILD_CHECK(zbq_producer_event_fd(prod.get()) >= 0);
+                  CHILD_CHECK(test::fill(prod.get()) != 0);                // asks to be rung,
+                  CHILD_CHECK(test::skip_all(joined.consumer.get()) != 0); // and is
+                  test::answer_with({SYS_recvmsg, 0, 0, 0}, ENOMEM);
+                  CHILD_CHECK(zbq_producer_scan(prod.get()) == ZBQ_OK);
+                  CHILD_CHECK(zbq_consumer_valid(joined.consumer.get()));
+                  return 0;
+              }),
+              0);
+}
+
+// At the cap the producer asks how much was collected. Not told, it waits, and evicts nobody.
+TEST(Kernel, QueueLengthForbiddenHoldsRecordsBack) {
+    EXPECT_EQ(in_child([] {
+                  const auto prod = test::make_producer();
+                  const test::joined joined = test::join(prod.get());
+                  const std::vector<int> fds(ZBQ_MAX_FD_PER_MSG, STDIN_FILENO);
+                  for (const std::uint64_t seq_id : {1, 2}) {
+                      CHILD_CHECK(zbq_producer_broadcast_fds(prod.get(), seq_id, fds.data(),
+                                                             ZBQ_MAX_FD_PER_MSG) == ZBQ_OK);
+                  }
+                  test::answer_with({SYS_ioctl, 1, all_bits, SIOCOUTQ}, EPERM);
+                  CHILD_CHECK(zbq_producer_broadcast_fds(prod.get(), 3, fds.data(),
+                                                         ZBQ_MAX_FD_PER_MSG) == ZBQ_ERROR_AGAIN);
+                  CHILD_CHECK(zbq_consumer_valid(joined.consumer.get()));
+                  return 0;
+              }),
+              0);
 }
 
 } // namespace
