@@ -361,6 +361,16 @@ void mind_sleepers(zbq_producer *prod) {
     }
 }
 
+void tell_untold(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
+        slot *consumer = &prod->slots[prod->parking_slots[i]];
+        if (consumer->untold != 0) {
+            mind_sleepers(prod);
+            return;
+        }
+    }
+}
+
 } // namespace zbq::core
 
 using namespace zbq::core;

@@ -104,6 +104,7 @@ inline constexpr uint32_t owes_fence = 2;     // a consumer relies on it
 
 // Wakes who is parked: a system call only for them.
 void mind_sleepers(zbq_producer *prod);
+void tell_untold(zbq_producer *prod); // those whose bell could not be sent
 
 // Reads every tail; evicts those that published one that cannot be.
 void refresh_tails(zbq_producer *prod);

@@ -10,9 +10,9 @@ if [ -n "$sanitize" ]; then
 fi
 # clock_gettime and getpid cannot fail as they are used; sysconf asks for constants; the others
 # make no system call.
-exempt='clock_gettime getpid sysconf __errno_location memcpy memset memmove'
+exempt=(clock_gettime getpid sysconf __errno_location memcpy memset memmove)
 called=$(nm -u "$static" | awk '/ [Uw] / && $2 !~ /^_GLOBAL_OFFSET_TABLE_$/ { print $2 }' | sort -u)
-unknown=$(comm -23 <(echo "$called") <(printf '%s\n' "$@" $exempt | sort -u))
+unknown=$(comm -23 <(echo "$called") <(printf '%s\n' "$@" "${exempt[@]}" | sort -u))
 unused=$(comm -13 <(echo "$called") <(printf '%s\n' "$@" | sort -u))
 [ -z "$unknown" ] || { echo "called, and never made to fail: $unknown"; exit 1; }
 [ -z "$unused" ] || { echo "made to fail, and never called: $unused"; exit 1; }

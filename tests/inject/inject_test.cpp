@@ -9,9 +9,12 @@
 #include "table.hpp"
 
 #include <cerrno>
+#include <cstdlib>
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 #include <sstream>
+#include <stdexcept>
+#include <unistd.h>
 
 namespace inject {
 
@@ -190,6 +193,109 @@ std::vector<const operation *> all_operations() {
 
 INSTANTIATE_TEST_SUITE_P(Of, Inject, testing::ValuesIn(all_operations()),
                          [](const auto &what) { return what.param->name; });
+
+// ---- the harness can fail ----
+
+const operation &named(const std::string &name) {
+    for (const operation &what : operations()) {
+        if (what.name == name) {
+            return what;
+        }
+    }
+    throw std::runtime_error("no operation " + name);
+}
+
+operation_rows rows_of(const std::string &name) {
+    return the_table().operations.at(name);
+}
+
+TEST(InjectItself, SeesACallThatTheTableDoesNotKnow) {
+    static operation_rows rows = rows_of("is_producer_alive");
+    rows.rows.clear();
+    EXPECT_NONFATAL_FAILURE(check_operation(named("is_producer_alive"), rows),
+                            "does not know the call poll #1");
+}
+
+TEST(InjectItself, SeesACallThatIsNotMade) {
+    static operation_rows rows = rows_of("is_producer_alive");
+    rows.rows["poll#2"] = {};
+    EXPECT_NONFATAL_FAILURE(check_operation(named("is_producer_alive"), rows),
+                            "a call that is not made: poll#2");
+}
+
+TEST(InjectItself, SeesAnotherResult) {
+    static operation_rows rows = rows_of("is_producer_alive");
+    rows.rows["poll"].results[EINVAL] = "false";
+    EXPECT_NONFATAL_FAILURE(check_operation(named("is_producer_alive"), rows), "false");
+}
+
+TEST(InjectItself, SeesALeakedDescriptor) {
+    static int leaked = -1;
+    static operation what = named("is_producer_alive");
+    what.after = [](scene & /*unused*/, const std::string & /*unused*/) {
+        leaked = dup(STDIN_FILENO);
+        return "";
+    };
+    EXPECT_NONFATAL_FAILURE(
+        check_failure(what, rows_of("is_producer_alive"), "poll", 1, EINVAL, "true"),
+        "descriptors");
+    close(leaked);
+}
+
+TEST(InjectItself, SeesALeakedAllocation) {
+    static void *leaked = nullptr;
+    static operation what = named("is_producer_alive");
+    what.after = [](scene & /*unused*/, const std::string & /*unused*/) {
+        leaked = std::calloc(1, 1);
+        return "";
+    };
+    EXPECT_NONFATAL_FAILURE(
+        check_failure(what, rows_of("is_producer_alive"), "poll", 1, EINVAL, "true"),
+        "allocations");
+    std::free(leaked);
+}
+
+TEST(InjectItself, SeesASecondClose) {
+    static operation what = named("is_producer_alive");
+    what.after = [](scene & /*unused*/, const std::string & /*unused*/) {
+        const int fd = dup(STDIN_FILENO);
+        close(fd);
+        close(fd);
+        return "";
+    };
+    EXPECT_NONFATAL_FAILURE(
+        check_failure(what, rows_of("is_producer_alive"), "poll", 1, EINVAL, "true"),
+        "closed or unmapped");
+}
+
+table read_text(const std::string &text) {
+    std::istringstream stream(text);
+    return read_table(stream);
+}
+
+TEST(InjectItself, ReadsATable) {
+    const table read = read_text("failures poll EINTR EINVAL\n"
+                                 "operation look OK\n"
+                                 "poll#2 EINTR:OK *:IO | made again\n"
+                                 "?poll *:IO\n");
+    const operation_rows &rows = read.operations.at("look");
+    EXPECT_EQ(find_row(rows, "poll", 2)->results.at(EINTR), "OK");
+    EXPECT_EQ(find_row(rows, "poll", 2)->results.at(EINVAL), "IO");
+    EXPECT_EQ(find_row(rows, "poll", 1)->results.at(EINTR), "IO");
+    EXPECT_TRUE(find_row(rows, "poll", 1)->optional);
+    EXPECT_EQ(find_row(rows, "close", 1), nullptr);
+}
+
+TEST(InjectItself, RefusesATableThatIsNotWhole) {
+    const std::string start = "failures poll EINTR EINVAL\noperation look OK\n";
+    EXPECT_NO_THROW(read_text(start + "poll *:IO\n"));
+    EXPECT_THROW(read_text(start + "poll EINTR:IO\n"), std::runtime_error); // EINVAL is left out
+    EXPECT_THROW(read_text(start + "poll EIO:IO *:IO\n"), std::runtime_error);
+    EXPECT_THROW(read_text(start + "poll EWHAT:IO *:IO\n"), std::runtime_error);
+    EXPECT_THROW(read_text(start + "poll *:OK\n"), std::runtime_error); // without a reason
+    EXPECT_THROW(read_text(start + "close *:IO\n"), std::runtime_error);
+    EXPECT_THROW(read_text(start + "poll *:IO\npoll *:IO\n"), std::runtime_error);
+}
 
 } // namespace
 

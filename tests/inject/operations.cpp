@@ -303,6 +303,11 @@ std::string is_told_by_the_next_commit(scene &at, const std::string &result) {
     return is_told(at, result);
 }
 
+std::string is_told_by_the_next_scan(scene &at, const std::string &result) {
+    EXPECT_EQ(zbq_producer_scan(at.ring()), ZBQ_OK);
+    return is_told(at, result);
+}
+
 std::string is_told_of_a_record(scene &at, const std::string &result) {
     send_record(at, 1);
     return is_told(at, result);
@@ -354,6 +359,13 @@ const std::vector<operation> &operations() {
          watch_and_read_all,
          commit,
          is_told_by_the_next_commit,
+         one_page(),
+         false,
+         {}},
+        {"commit_for_one_who_polls_and_a_scan",
+         watch_and_read_all,
+         commit,
+         is_told_by_the_next_scan,
          one_page(),
          false,
          {}},

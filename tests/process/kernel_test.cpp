@@ -2,7 +2,9 @@
 //
 // Other kernels: each fallback forced, and each call of creation and join that can fail made
 // to fail.
+#include "consumer.hpp"
 #include "producer.hpp"
+#include "support/descriptors.hpp"
 #include "support/kernel.hpp"
 #include "support/leaks.hpp"
 #include "support/remote.hpp"
@@ -12,6 +14,7 @@
 #include <fcntl.h>
 #include <functional>
 #include <gtest/gtest.h>
+#include <linux/membarrier.h>
 #include <linux/sockios.h>
 #include <string>
 #include <sys/ioctl.h>
@@ -223,6 +226,28 @@ TEST(Kernel, FutexForbiddenIsTold) {
                   return zbq_consumer_wait_broadcast(joined.consumer.get(), token);
               }),
               static_cast<uint8_t>(ZBQ_ERROR_IO));
+}
+
+// Without membarrier on either side, a consumer makes the fence of the pair itself, and rings.
+int fences_without(int membarrier_command) {
+    test::answer_with({SYS_membarrier, 0, all_bits, static_cast<uint32_t>(membarrier_command)},
+                      EPERM);
+    const auto prod = test::make_producer();
+    const test::joined joined = test::join(prod.get());
+    CHILD_CHECK(joined.consumer->fences);
+    CHILD_CHECK(zbq_producer_event_fd(prod.get()) >= 0);
+    CHILD_CHECK(test::fill(prod.get()) != 0);
+    CHILD_CHECK(test::skip_all(joined.consumer.get()) != 0);
+    CHILD_CHECK(test::readable(prod->slots[joined.slot].event.get()));
+    return 0;
+}
+
+TEST(Kernel, WithoutMembarrierHereTheConsumerFences) {
+    EXPECT_EQ(in_child([] { return fences_without(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED); }), 0);
+}
+
+TEST(Kernel, WithoutMembarrierThereTheConsumerFences) {
+    EXPECT_EQ(in_child([] { return fences_without(MEMBARRIER_CMD_QUERY); }), 0);
 }
 
 // A receive for which there is no memory tells nothing of the other side.
