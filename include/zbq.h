@@ -578,6 +578,7 @@ ZBQ_API void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail);
  *     record went out before this consumer joined, the consumer is
  *     in pull mode, or the stream ended
  * @retval ZBQ_ERROR_PROTOCOL a truncated or malformed record; all of it was closed
+ * @retval ZBQ_ERROR_NOMEM no memory for the call; the record is still there
  * @retval ZBQ_ERROR_IO another system call failed
  */
 ZBQ_API int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out_fds,

@@ -163,20 +163,22 @@ namespace {
 
 int make_watch(zbq_producer *prod) {
     unique_fd watch;
+    unique_fd timer;
     int result = epoll_make(&watch);
     if (result == 0) {
-        result = timer_make(&prod->timer);
+        result = timer_make(&timer);
     }
     if (result == 0) {
-        result = epoll_add(watch.get(), prod->timer.get(), UINT32_MAX);
+        result = epoll_add(watch.get(), timer.get(), UINT32_MAX);
     }
     for (uint32_t i = 0; result == 0 && i < prod->active_count; ++i) {
         const slot &consumer = prod->slots[prod->active[i]];
         result = epoll_add(watch.get(), consumer.event.get(), consumer.index);
     }
     if (result == 0) {
-        timer_set(prod->timer.get(), monotonic_ns()); // what was refused before asked nobody
+        timer_set(timer.get(), monotonic_ns()); // what was refused before asked nobody
         prod->watch = static_cast<unique_fd &&>(watch);
+        prod->timer = static_cast<unique_fd &&>(timer);
     }
     return result;
 }

@@ -85,8 +85,8 @@ void rearm(zbq_consumer *cons) {
 // The bell that a look for messages took off may have been that of a record which is awaited.
 void nudge_for_record(zbq_consumer *cons) {
     pollfd side = {cons->side.get(), POLLIN, 0};
-    if (cons->awaited_record != 0 && poll_now(&side, 1) > 0) {
-        cons->awaited_record = 0; // it is told of once
+    if (cons->awaited_record != 0 && poll_now(&side, 1) != 0) { // failed: one look too many
+        cons->awaited_record = 0;                               // it is told of once
         set_nudge(cons, true);
     }
 }
@@ -224,8 +224,9 @@ int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
 
 int make_watch(zbq_consumer *cons) {
     unique_fd watch;
-    int result = timer_make(&cons->nudge);
-    const int fds[] = {cons->event.get(), cons->producer.get(), cons->nudge.get()};
+    unique_fd nudge;
+    int result = timer_make(&nudge);
+    const int fds[] = {cons->event.get(), cons->producer.get(), nudge.get()};
     if (result == 0) {
         result = epoll_make(&watch);
     }
@@ -236,6 +237,7 @@ int make_watch(zbq_consumer *cons) {
     }
     if (result == 0) {
         cons->watch = static_cast<unique_fd &&>(watch);
+        cons->nudge = static_cast<unique_fd &&>(nudge);
         cons->parking.polls = true;
         park_announce(cons->parking.place, parked_on_event);
         sleep_ns(nap_ns); // then no commit can miss the mark

@@ -12,16 +12,17 @@
 namespace zbq::core {
 
 enum class event_state {
-    quiet,
+    quiet, // or it cannot be told
     rung,  // one bell was taken off; there may be more
-    closed // by the other side, or broken
+    closed // by the other side
 };
 
 // A pair of which the consumer's end has a bell already: it is told to look first of all.
 int event_make(unique_fd *producer_end, unique_fd *consumer_end);
 
-// Failures are no matter: full, the other side has bells enough; closed, it is gone.
-void event_ring(int end);
+// 0, or -errno of the send. Most failures are no matter: full, the other side has bells enough;
+// closed, it is gone. Where memory was short, nobody is told.
+int event_ring(int end);
 
 // Takes off one bell.
 event_state event_take(int end);

@@ -187,6 +187,7 @@ void scan(zbq_producer *prod) {
     refresh_tails(prod);
     evict_stalled(prod);
     refresh_tails(prod);
+    tell_untold(prod);
 }
 
 } // namespace zbq::core

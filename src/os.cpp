@@ -155,9 +155,12 @@ int file_size(int fd, uint64_t *size, uint64_t *allocated) {
     return 0;
 }
 
-bool is_memory_file(int fd) {
+int is_memory_file(int fd) {
     struct statfs status = {};
-    return fstatfs(fd, &status) == 0 && status.f_type == TMPFS_MAGIC;
+    if (fstatfs(fd, &status) < 0) {
+        return -errno;
+    }
+    return status.f_type == TMPFS_MAGIC ? 1 : 0;
 }
 
 int map_shared(int fd, uint64_t size, int protection, void *at, void **out) {

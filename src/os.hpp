@@ -59,7 +59,7 @@ int reserve_memory(int fd, uint64_t size); // sets the size and allocates every 
 int add_seals(int fd, int seals);
 int get_seals(int fd);
 int file_size(int fd, uint64_t *size, uint64_t *allocated);
-bool is_memory_file(int fd); // tmpfs, and not hugetlb
+int is_memory_file(int fd); // 1: tmpfs, and not hugetlb; 0: another
 int map_shared(int fd, uint64_t size, int protection, void *at, void **out); // at: or NULL
 int map_reserve(uint64_t size, void **out); // address space without access
 int unmap(void *base, uint64_t size);

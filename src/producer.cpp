@@ -321,14 +321,16 @@ void revoke_fences(zbq_producer *prod) {
 
 // Wakes it where it waits for its event socket, and tells whether it waits for the bell.
 bool wake_or_tell(zbq_producer *prod, slot *consumer) {
-    const uint32_t parked = parked_take(consumer->parking());
+    const uint32_t parked = parked_take(consumer->parking()) | consumer->untold;
     if (parked == 0) { // it woke by itself meanwhile
         return false;
     }
     prod->fences_left = fences_after_a_wake;
     if ((parked & parked_on_event) != 0) {
         consumer->polls = true;
-        event_ring(consumer->event.get());
+        const int rung = event_ring(consumer->event.get());
+        // It took off its mark: nobody but us remembers that it waits.
+        consumer->untold = rung == -ENOBUFS || rung == -ENOMEM ? parked_on_event : 0;
         ++prod->counters.wakes;
     }
     if (!consumer->fenced) {
@@ -349,12 +351,23 @@ void mind_sleepers(zbq_producer *prod) {
     bool bell = false;
     for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
         slot *consumer = &prod->slots[prod->parking_slots[i]];
-        bell |= parked_seen(consumer->parking()) != 0 && wake_or_tell(prod, consumer);
+        const uint32_t waits = parked_seen(consumer->parking()) | consumer->untold;
+        bell |= waits != 0 && wake_or_tell(prod, consumer);
         prod->window.unusual |= consumer->fenced ? owes_fence : 0;
     }
     if (bell) {
         wake_all(prod->control);
         ++prod->counters.wakes;
+    }
+}
+
+void tell_untold(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
+        slot *consumer = &prod->slots[prod->parking_slots[i]];
+        if (consumer->untold != 0) {
+            mind_sleepers(prod);
+            return;
+        }
     }
 }
 

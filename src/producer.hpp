@@ -33,6 +33,7 @@ struct slot {
     stall_clock side_stall;
     bool polls = false;        // it was found parked in a poll
     bool fenced = false;       // as its page says
+    uint32_t untold = 0;       // of `parked`: a bell for which there was no memory
     uint64_t rings = 0;        // bells that it rang,
     uint64_t waits_before = 0; // and the producer's waits before it joined
     unique_fd side;
@@ -103,6 +104,7 @@ inline constexpr uint32_t owes_fence = 2;     // a consumer relies on it
 
 // Wakes who is parked: a system call only for them.
 void mind_sleepers(zbq_producer *prod);
+void tell_untold(zbq_producer *prod); // those whose bell could not be sent
 
 // Reads every tail; evicts those that published one that cannot be.
 void refresh_tails(zbq_producer *prod);

@@ -32,67 +32,83 @@ int seals_for(sharing how) {
     return how == sharing::read_only ? size_seals | F_SEAL_FUTURE_WRITE : size_seals;
 }
 
-int map_once(int fd, uint64_t size, int protection, mapping *out) {
+// Address space for the file, twice where it is mirrored, so that a span across its end is linear.
+// It is taken first: nothing else can come to lie in between.
+int reserve(uint64_t size, bool mirrored, mapping *out) {
+    const uint64_t length = mirrored ? 2 * size : size;
     void *base = nullptr;
-    const int result = map_shared(fd, size, protection, nullptr, &base);
-    if (result < 0) {
-        return result;
+    const int result = map_reserve(length, &base);
+    if (result == 0) {
+        *out = mapping(base, length);
     }
-    *out = mapping(base, size);
-    return hide_from_children(base, size);
+    return result;
 }
 
-// The file twice in a row, so that a span across its end is linear. The address range is
-// reserved first: nothing else can come to lie in between.
-int map_mirrored(int fd, uint64_t size, int protection, mapping *out) {
-    void *base = nullptr;
-    int result = map_reserve(2 * size, &base);
-    if (result < 0) {
-        return result;
-    }
-    *out = mapping(base, 2 * size);
-    char *halves[] = {static_cast<char *>(base), static_cast<char *>(base) + size};
-    for (char *half : halves) {
+// The file, as often as it fits.
+int map_into(const mapping &space, int fd, uint64_t size, int protection) {
+    for (uint64_t at = 0; at < space.size(); at += size) {
         void *mapped = nullptr;
-        result = map_shared(fd, size, protection, half, &mapped);
+        const int result =
+            map_shared(fd, size, protection, static_cast<char *>(space.get()) + at, &mapped);
         if (result < 0) {
             return result;
         }
     }
-    return hide_from_children(base, 2 * size);
+    return 0;
 }
 
-int map(int fd, uint64_t size, bool mirrored, int protection, mapping *out) {
-    return mirrored ? map_mirrored(fd, size, protection, out) : map_once(fd, size, protection, out);
+int map(int fd, uint64_t size, bool mirrored, mapping *out) {
+    int result = reserve(size, mirrored, out);
+    if (result == 0) {
+        result = map_into(*out, fd, size, PROT_READ | PROT_WRITE);
+    }
+    return result == 0 ? hide_from_children(out->get(), out->size()) : result;
 }
 
 // Some kernels accept the seal for files whose mappings they do not check (hugetlb before
-// 5.13): only a refused mapping proves it.
+// 5.13): only a mapping that is refused for it proves it.
 int prove_read_only(int fd, uint64_t size) {
     void *base = nullptr;
-    if (map_shared(fd, size, PROT_READ | PROT_WRITE, nullptr, &base) < 0) {
-        return 0;
+    const int result = map_shared(fd, size, PROT_READ | PROT_WRITE, nullptr, &base);
+    if (result < 0) {
+        return result == -EPERM ? 0 : result;
     }
     unmap(base, size);
     return -ENOTSUP;
 }
 
-bool has_seals(int fd, sharing how) {
-    const int seals = get_seals(fd); // -EINVAL for anything that is no memfd
+// The checks of an object: -EPROTO where it is not what it should be; another error tells nothing
+// of it.
+
+int check_seals(int fd, sharing how) {
+    const int seals = get_seals(fd);
+    if (seals == -EINVAL || seals == -EBADF) { // no memfd, or opened as a path
+        return -EPROTO;
+    }
     const int wanted = seals_for(how);
-    return seals >= 0 && (seals & wanted) == wanted;
+    return seals < 0 || (seals & wanted) == wanted ? seals : -EPROTO;
 }
 
 // Of the size wanted, all of it allocated: an access to a hole would have to find memory.
 // After F_SEAL_FUTURE_WRITE no hole can be punched.
-bool is_reserved(int fd, uint64_t size) {
+int check_reserved(int fd, uint64_t size) {
     uint64_t actual = 0;
     uint64_t allocated = 0;
-    return file_size(fd, &actual, &allocated) == 0 && actual == size && allocated >= size;
+    const int result = file_size(fd, &actual, &allocated);
+    return result < 0 || (actual == size && allocated >= size) ? result : -EPROTO;
+}
+
+int check_memory(int fd) {
+    const int result = is_memory_file(fd);
+    return result == 0 ? -EPROTO : result;
 }
 
 int check_object(int fd, uint64_t size, sharing how) {
-    return has_seals(fd, how) && is_memory_file(fd) && is_reserved(fd, size) ? 0 : -EPROTO;
+    int result = check_seals(fd, how);
+    if (result >= 0) {
+        result = check_memory(fd);
+    }
+    return result < 0 ? result : check_reserved(fd, size);
 }
 
 } // namespace
@@ -108,7 +124,7 @@ int region_create(const char *name, uint64_t size, bool mirrored, sharing how, r
     if (result < 0) {
         return result;
     }
-    result = map(fd, size, mirrored, PROT_READ | PROT_WRITE, &made.memory);
+    result = map(fd, size, mirrored, &made.memory);
     if (result < 0) {
         return result;
     }
@@ -128,19 +144,27 @@ int region_create(const char *name, uint64_t size, bool mirrored, sharing how, r
 }
 
 int region_open(int fd, uint64_t size, bool mirrored, sharing how, mapping *out) {
-    const int result = check_object(fd, size, how);
+    int result = check_object(fd, size, how);
+    if (result < 0) {
+        return result;
+    }
+    mapping opened;
+    result = reserve(size, mirrored, &opened);
     if (result < 0) {
         return result;
     }
     const int protection = how == sharing::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    mapping opened;
-    const int mapped = map(fd, size, mirrored, protection, &opened);
-    if (mapped < 0) {
-        // Not a shortage: the descriptor was opened, or sealed, against this mapping.
-        return mapped == -EACCES || mapped == -EPERM ? -EPROTO : mapped;
+    result = map_into(opened, fd, size, protection);
+    if (result == -EACCES || result == -EPERM) { // opened, or sealed, against this mapping
+        return -EPROTO;
     }
-    *out = static_cast<mapping &&>(opened);
-    return 0;
+    if (result == 0) {
+        result = hide_from_children(opened.get(), opened.size());
+    }
+    if (result == 0) {
+        *out = static_cast<mapping &&>(opened);
+    }
+    return result;
 }
 
 } // namespace zbq::core

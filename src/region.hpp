@@ -28,6 +28,7 @@ public:
     ~mapping() { reset(); }
 
     [[nodiscard]] void *get() const { return base_; }
+    [[nodiscard]] uint64_t size() const { return size_; }
     void reset();
     void forget() { base_ = nullptr; } // in a forked child: nothing is mapped there
 
@@ -46,8 +47,8 @@ struct region {
 // All give 0 or -errno.
 int region_create(const char *name, uint64_t size, bool mirrored, sharing how, region *out);
 
-// The consumer's half: -EPROTO where the object is not what the protocol says. Keeps the
-// mapping alone.
+// The consumer's half: -EPROTO where the object is not what the protocol says, and only there.
+// Keeps the mapping alone.
 int region_open(int fd, uint64_t size, bool mirrored, sharing how, mapping *out);
 
 } // namespace zbq::core

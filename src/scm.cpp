@@ -78,7 +78,10 @@ ssize_t receive_record(int socket, void *bytes, size_t size, int flags, ancillar
     message.msg_iovlen = 1;
     message.msg_control = control;
     message.msg_controllen = sizeof control;
-    const ssize_t received = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+    ssize_t received = 0;
+    do { // a call that may block tells its caller of a signal
+        received = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+    } while (received < 0 && errno == EINTR && (flags & MSG_DONTWAIT) != 0);
     if (received < 0) {
         return -errno;
     }

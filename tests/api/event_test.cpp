@@ -273,6 +273,11 @@ TEST(EventJoin, OutOfDescriptorsLeavesNothingBehind) {
         const test::descriptor_shortage shortage(0);
         EXPECT_EQ(zbq_consumer_event_fd(joined.consumer.get()), ZBQ_ERROR_IO);
     }
+    { // also of the first of two
+        const test::leak_check leaks;
+        const test::descriptor_shortage shortage(1);
+        EXPECT_EQ(zbq_consumer_event_fd(joined.consumer.get()), ZBQ_ERROR_IO);
+    }
     EXPECT_GE(zbq_consumer_event_fd(joined.consumer.get()), 0);
 }
 

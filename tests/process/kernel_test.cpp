@@ -2,7 +2,9 @@
 //
 // Other kernels: each fallback forced, and each call of creation and join that can fail made
 // to fail.
+#include "consumer.hpp"
 #include "producer.hpp"
+#include "support/descriptors.hpp"
 #include "support/kernel.hpp"
 #include "support/leaks.hpp"
 #include "support/remote.hpp"
@@ -12,6 +14,7 @@
 #include <fcntl.h>
 #include <functional>
 #include <gtest/gtest.h>
+#include <linux/membarrier.h>
 #include <linux/sockios.h>
 #include <string>
 #include <sys/ioctl.h>
@@ -19,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -124,6 +128,10 @@ INSTANTIATE_TEST_SUITE_P(
         failing_call{"NoDontFork", {SYS_madvise, 2, all_bits, MADV_DONTFORK}, EINVAL, ZBQ_ERROR_IO},
         failing_call{"NoSeals", {SYS_fcntl, 1, all_bits, F_ADD_SEALS}, EPERM, ZBQ_ERROR_IO},
         failing_call{"SealsNotEnforced", {SYS_fcntl, 1, all_bits, F_ADD_SEALS}, 0, ZBQ_ERROR_IO},
+        failing_call{"SealsNotProven", // the one mapping that is not put into a place
+                     {SYS_mmap, 3, MAP_SHARED | MAP_FIXED, MAP_SHARED},
+                     ENOMEM,
+                     ZBQ_ERROR_NOMEM},
         failing_call{"NoPidfd", {SYS_pidfd_open, 0, 0, 0}, EPERM, ZBQ_ERROR_IO}),
     [](const auto &failing) { return failing.param.name; });
 
@@ -190,8 +198,12 @@ INSTANTIATE_TEST_SUITE_P(
         failing_call{"NoReceive", {SYS_recvmsg, 0, 0, 0}, ENOBUFS, ZBQ_ERROR_IO},
         failing_call{
             "NoMemoryToMap", {SYS_mmap, 3, MAP_SHARED, MAP_SHARED}, ENOMEM, ZBQ_ERROR_NOMEM},
+        failing_call{"NoDontFork", {SYS_madvise, 2, all_bits, MADV_DONTFORK}, EINVAL, ZBQ_ERROR_IO},
+        // What is this side's own trouble is not the producer's fault.
         failing_call{
-            "NoDontFork", {SYS_madvise, 2, all_bits, MADV_DONTFORK}, EINVAL, ZBQ_ERROR_IO}),
+            "DontForkForbidden", {SYS_madvise, 2, all_bits, MADV_DONTFORK}, EPERM, ZBQ_ERROR_IO},
+        failing_call{"SealsNotTold", {SYS_fcntl, 1, all_bits, F_GET_SEALS}, EPERM, ZBQ_ERROR_IO},
+        failing_call{"FileSystemNotTold", {SYS_fstatfs, 0, 0, 0}, ENOMEM, ZBQ_ERROR_NOMEM}),
     [](const auto &failing) { return failing.param.name; });
 
 // A filter that forbids the signal leaves the check of the pidfd to what can be known.
@@ -214,6 +226,78 @@ TEST(Kernel, FutexForbiddenIsTold) {
                   return zbq_consumer_wait_broadcast(joined.consumer.get(), token);
               }),
               static_cast<uint8_t>(ZBQ_ERROR_IO));
+}
+
+// Without membarrier on either side, a consumer makes the fence of the pair itself, and rings.
+int fences_without(int membarrier_command) {
+    test::answer_with({SYS_membarrier, 0, all_bits, static_cast<uint32_t>(membarrier_command)},
+                      EPERM);
+    const auto prod = test::make_producer();
+    const test::joined joined = test::join(prod.get());
+    CHILD_CHECK(joined.consumer->fences);
+    CHILD_CHECK(zbq_producer_event_fd(prod.get()) >= 0);
+    CHILD_CHECK(test::fill(prod.get()) != 0);
+    CHILD_CHECK(test::skip_all(joined.consumer.get()) != 0);
+    CHILD_CHECK(test::readable(prod->slots[joined.slot].event.get()));
+    return 0;
+}
+
+TEST(Kernel, WithoutMembarrierHereTheConsumerFences) {
+    EXPECT_EQ(in_child([] { return fences_without(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED); }), 0);
+}
+
+TEST(Kernel, WithoutMembarrierThereTheConsumerFences) {
+    EXPECT_EQ(in_child([] { return fences_without(MEMBARRIER_CMD_QUERY); }), 0);
+}
+
+// A receive for which there is no memory tells nothing of the other side.
+TEST(Kernel, ConsumersFailedReceiveIsNoEnd) {
+    EXPECT_EQ(in_child([] {
+                  const auto prod = test::make_producer();
+                  const test::joined joined = test::join(prod.get());
+                  CHILD_CHECK(zbq_consumer_event_fd(joined.consumer.get()) >= 0);
+                  test::answer_with({SYS_recvmsg, 0, 0, 0}, ENOMEM);
+                  std::string payload;
+                  CHILD_CHECK(test::read_one(joined.consumer.get(), &payload) == ZBQ_ERROR_AGAIN);
+                  CHILD_CHECK(zbq_consumer_ending(joined.consumer.get(), nullptr) ==
+                              ZBQ_ENDING_NONE);
+                  return 0;
+              }),
+              0);
+}
+
+TEST(Kernel, ProducersFailedReceiveEvictsNobody) {
+    EXPECT_EQ(in_child([] {
+                  const auto prod = test::make_producer();
+                  const test::joined joined = test::join(prod.get());
+                  CHILD_CHECK(zbq_producer_event_fd(prod.get()) >= 0);
+                  CHILD_CHECK(test::fill(prod.get()) != 0);                // asks to be rung,
+                  CHILD_CHECK(test::skip_all(joined.consumer.get()) != 0); // and is
+                  test::answer_with({SYS_recvmsg, 0, 0, 0}, ENOMEM);
+                  CHILD_CHECK(zbq_producer_scan(prod.get()) == ZBQ_OK);
+                  CHILD_CHECK(zbq_consumer_valid(joined.consumer.get()));
+                  return 0;
+              }),
+              0);
+}
+
+// At the cap the producer asks how much was collected. Not told, it waits, and evicts nobody.
+TEST(Kernel, QueueLengthForbiddenHoldsRecordsBack) {
+    EXPECT_EQ(in_child([] {
+                  const auto prod = test::make_producer();
+                  const test::joined joined = test::join(prod.get());
+                  const std::vector<int> fds(ZBQ_MAX_FD_PER_MSG, STDIN_FILENO);
+                  for (const std::uint64_t seq_id : {1, 2}) {
+                      CHILD_CHECK(zbq_producer_broadcast_fds(prod.get(), seq_id, fds.data(),
+                                                             ZBQ_MAX_FD_PER_MSG) == ZBQ_OK);
+                  }
+                  test::answer_with({SYS_ioctl, 1, all_bits, SIOCOUTQ}, EPERM);
+                  CHILD_CHECK(zbq_producer_broadcast_fds(prod.get(), 3, fds.data(),
+                                                         ZBQ_MAX_FD_PER_MSG) == ZBQ_ERROR_AGAIN);
+                  CHILD_CHECK(zbq_consumer_valid(joined.consumer.get()));
+                  return 0;
+              }),
+              0);
 }
 
 } // namespace
