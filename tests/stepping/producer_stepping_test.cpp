@@ -151,6 +151,10 @@ public:
     }
     [[nodiscard]] bool rang() const { return control().broadcast_futex != before.broadcast_futex; }
     [[nodiscard]] bool committed() const { return control().producer_head != before.producer_head; }
+    // Once it is done, and so many more are committed.
+    [[nodiscard]] std::uint64_t head_after(std::uint64_t more = 0) const {
+        return test::offset_of(*test::number_at(before.producer_head) + what_.commits + more);
+    }
     // How many it has lost or won, by its own account.
     [[nodiscard]] int admitted() const {
         return static_cast<int>(active_consumers()) - static_cast<int>(active_before_);
@@ -407,16 +411,11 @@ void read_to_the_end(const scene &now, reader &who, std::uint64_t head, zbq_endi
     }
 }
 
-// Whole, or never: but for a producer that was killed, those have it who are to be sent any.
-void collect_record(const scene &now, const reader &who, bool certain) {
-    const bool wanted = now.what().sends && who.mode == ZBQ_WAKEUP_PUSH;
+// The one that was sent, or none: it never comes.
+void collect_record(const reader &who, bool sent) {
     const test::collected got = test::collect(who.consumer.get(), 1);
-    if (wanted && (certain || got.result == ZBQ_OK)) {
-        EXPECT_EQ(got.result, ZBQ_OK);
-        EXPECT_EQ(got.numbers, std::vector<uint64_t>{1});
-    } else {
-        EXPECT_EQ(got.result, ZBQ_ERROR_NOENT);
-    }
+    EXPECT_EQ(got.result, sent ? ZBQ_OK : ZBQ_ERROR_NOENT);
+    EXPECT_EQ(got.numbers, sent ? std::vector<uint64_t>{1} : std::vector<uint64_t>{});
 }
 
 class ProducerStepping : public testing::TestWithParam<operation> {
@@ -451,36 +450,43 @@ TEST_P(ProducerStepping, EveryInstructionKeepsWhatConsumersRelyOn) {
         ASSERT_NO_FATAL_FAILURE(join_if_asked(now, all));
     } while (now.producer().step());
     RecordProperty("instructions", std::to_string(now.producer().instructions()));
-    const std::uint64_t commits = test::number_at(now.control().producer_head).value() -
-                                  test::number_at(now.before.producer_head).value();
-    EXPECT_EQ(commits, now.what().commits);
+    EXPECT_EQ(now.control().producer_head, now.head_after());
     EXPECT_EQ(now.page_of(slow).eviction, now.what().evicts);
     EXPECT_EQ(now.has_joined(joining), now.what().admits);
     EXPECT_EQ(now.control().closed != 0, now.what().ends);
 }
 
-void kill_at(const operation &what, std::uint64_t instant) {
-    scene now(what);
-    now.producer().kill_at(instant);
-    const std::uint64_t head = now.control().producer_head;
-    EXPECT_TRUE(head == now.before.producer_head ||
-                *test::number_at(head) ==
-                    *test::number_at(now.before.producer_head) + what.commits);
+// What was sent before it died comes.
+void read_what_is_left(const scene &now, reader &who, bool record_sent) {
     const zbq_ending ending =
         now.control().closed != 0 ? ZBQ_ENDING_CLOSED : ZBQ_ENDING_PRODUCER_DIED;
-    if (what.admits) {
-        const int joined = test::try_join(now.readers[joining]);
-        EXPECT_TRUE(joined == ZBQ_OK || joined == ZBQ_ERROR_IO) << joined;
+    EXPECT_FALSE(zbq_consumer_is_producer_alive(who.consumer.get()));
+    read_to_the_end(now, who, now.control().producer_head, ending);
+    const uint32_t token = zbq_consumer_get_futex_token(who.consumer.get());
+    EXPECT_EQ(zbq_consumer_wait_broadcast(who.consumer.get(), token),
+              who.mode == ZBQ_WAKEUP_PUSH ? ZBQ_ERROR_NOENT : ZBQ_ERROR_INVALID);
+    collect_record(who, record_sent);
+}
+
+bool has_record(const scene &now, const reader &who) {
+    return now.what().sends && test::readable(who.consumer->side.get());
+}
+
+void kill_at(const operation &what, std::uint64_t instant) {
+    scene now(what);
+    now.producer().stop_at(instant);
+    const bool asked = what.admits && test::readable(now.readers[joining].rendezvous.get());
+    const bool sent[] = {has_record(now, now.readers[quick]), has_record(now, now.readers[slow]),
+                         has_record(now, now.readers[polling])};
+    now.producer().kill();
+    const std::uint64_t head = now.control().producer_head;
+    EXPECT_TRUE(head == now.before.producer_head || head == now.head_after());
+    for (const std::size_t who : {quick, slow, polling}) {
+        read_what_is_left(now, now.readers[who], sent[who]);
     }
-    for (reader &who : now.readers) {
-        if (who.consumer != nullptr) {
-            EXPECT_FALSE(zbq_consumer_is_producer_alive(who.consumer.get()));
-            read_to_the_end(now, who, head, ending);
-            const uint32_t token = zbq_consumer_get_futex_token(who.consumer.get());
-            EXPECT_EQ(zbq_consumer_wait_broadcast(who.consumer.get(), token),
-                      who.mode == ZBQ_WAKEUP_PUSH ? ZBQ_ERROR_NOENT : ZBQ_ERROR_INVALID);
-            collect_record(now, who, false);
-        }
+    EXPECT_EQ(test::try_join(now.readers[joining]), asked ? ZBQ_OK : ZBQ_ERROR_IO);
+    if (asked) {
+        read_what_is_left(now, now.readers[joining], false);
     }
 }
 
@@ -517,13 +523,12 @@ void stop_at(const operation &what, std::uint64_t instant) {
     if (what.admits && !now.has_joined(joining)) {
         EXPECT_EQ(test::try_join(now.readers[joining]), ZBQ_OK);
     }
-    const std::uint64_t head = now.control().producer_head;
-    EXPECT_EQ(*test::number_at(head), *test::number_at(now.before.producer_head) + what.commits +
-                                          (what.ends ? 0 : messages_after));
+    const std::uint64_t head = now.head_after(what.ends ? 0 : messages_after);
+    EXPECT_EQ(now.control().producer_head, head);
     for (reader &who : now.readers) {
         if (who.consumer != nullptr) {
             read_to_the_end(now, who, head, ZBQ_ENDING_CLOSED);
-            collect_record(now, who, true);
+            collect_record(who, what.sends && who.mode == ZBQ_WAKEUP_PUSH);
         }
     }
     EXPECT_EQ(now.page_of(slow).eviction, what.evicts);
