@@ -107,6 +107,7 @@ public:
         others.push_back(admit(ZBQ_WAKEUP_PULL));
         EXPECT_TRUE(consumer_.run_to_mark());
         what.arrange(*this);
+        EXPECT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK); // who they are
         EXPECT_TRUE(consumer_.run_to_mark());
     }
 
@@ -214,9 +215,18 @@ void publish(consuming &side) {
     zbq_consumer_publish(side.cons, side.view.logical_offset + side.view.total_len);
 }
 
+// Marks itself, finds nothing, and gives up at once.
+void wait_in_vain(consuming &side) {
+    const uint32_t token = zbq_consumer_get_futex_token(side.cons);
+    side.result = zbq_consumer_wait(side.cons, token, 1);
+}
+
+void put_none(scene & /*unused*/) {}
+
 const operation operations[] = {
     {"join", nothing, join, nothing, put_some, disorder_of_join, 0, true},
     {"peek", nothing, peek, judge, put_some, no_order},
+    {"wait", nothing, wait_in_vain, nothing, put_none, no_order},
     {"publish", read_one, publish, nothing, put_some, no_order, 1},
     {"publish_of_several", read_several, publish, nothing, put_some, no_order, several},
     {"publish_that_rings", read_several, publish, nothing, await_room, disorder_of_ring, several},
@@ -285,14 +295,31 @@ TEST_P(ConsumerStepping, EveryInstructionKeepsWhatTheProducerReliesOn) {
     } while (now.consumer().step());
     RecordProperty("instructions", std::to_string(now.consumer().instructions()));
     EXPECT_EQ(test::number_at(now.tail()), first + now.what().releases);
+    EXPECT_EQ(now.of_it().parking()->parked, 0U);
     EXPECT_EQ(now.consumer().finish(), 0);
     now.others_read();
 }
 
+// What this process has without what the producer holds for that consumer.
+struct holdings {
+    std::size_t descriptors = test::open_descriptors();
+    std::size_t mappings = test::zbq_mappings();
+
+    explicit holdings(const scene &now) {
+        if (now.of_it().taken) {
+            descriptors -= now.of_it().process ? 3 : 2; // and the two sockets
+            mappings -= 1;                              // its page
+        }
+    }
+    bool operator==(const holdings &) const = default;
+};
+
 void kill_at(const operation &what, std::uint64_t instant) {
     scene now(what);
+    const holdings without(now);
     now.consumer().kill_at(instant);
     EXPECT_EQ(test::scan_until_evicted(now.prod.get(), now.slot), uint32_t{ZBQ_EVICTION_DEAD});
+    EXPECT_TRUE(holdings(now) == without);
     go_on_without_it(now);
 }
 
@@ -318,8 +345,10 @@ void publish_until_evicted(scene &now) {
 
 void stop_at(const operation &what, std::uint64_t instant) {
     scene now(what);
+    const holdings without(now);
     now.consumer().stop_at(instant);
     publish_until_evicted(now);
+    EXPECT_TRUE(holdings(now) == without);
     go_on_without_it(now);
     EXPECT_EQ(now.consumer().finish(), evicted + ZBQ_EVICTION_STALLED); // it learns why
     now.others_read();
