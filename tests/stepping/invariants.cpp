@@ -47,7 +47,7 @@ bool constants_differ(const zbq_control_region &one, const zbq_control_region &o
 } // namespace
 
 invariants::invariants(const zbq_control_region *control, const char *ring)
-    : control_(control), ring_(ring), before_(*control) {}
+    : before_(*control), control_(control), ring_(ring) {}
 
 void invariants::add(const zbq_consumer_metadata *shared, std::uint32_t slot, bool honest) {
     pages_.push_back({shared, slot % ZBQ_PARKING_PLACES, honest, *shared});

@@ -34,9 +34,9 @@ private:
     [[nodiscard]] std::string broken_page(const watched &one) const;
     [[nodiscard]] std::string broken_tail(const watched &one) const;
 
+    zbq_control_region before_;
     const zbq_control_region *control_;
     const char *ring_;
-    zbq_control_region before_;
     std::vector<watched> pages_;
 };
 
