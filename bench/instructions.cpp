@@ -5,19 +5,18 @@
 // counts, fails when a call has become dearer.
 //
 //   zbq-instructions [EXPECTED]
+#include "support/stepper.hpp"
+
 #include <array>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fmt/core.h>
 #include <fstream>
 #include <functional>
 #include <map>
+#include <stdexcept>
 #include <string>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <vector>
 #include <zbq.hpp>
 
@@ -39,13 +38,6 @@ constexpr int batch_size = 16;
 [[noreturn]] void fail(const char *what) {
     std::perror(what);
     std::exit(1);
-}
-
-// The tracer counts from one of these to the next.
-void mark() {
-#if defined(__x86_64__)
-    asm volatile("int3" ::: "memory");
-#endif
 }
 
 struct call {
@@ -138,8 +130,6 @@ private:
 
 // Each call between two marks, `repetitions` times.
 int traced() {
-    ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-    raise(SIGSTOP);
     for (std::size_t i = 0; i < rig().calls().size(); ++i) {
         for (int repetition = 0; repetition < repetitions; ++repetition) {
             rig fresh; // C++ and C calls keep different books
@@ -148,50 +138,31 @@ int traced() {
             one.run();
             fresh.drain();
             one.prepare();
-            mark();
+            test::mark();
             one.run();
-            mark();
+            test::mark();
         }
     }
     return 0;
 }
 
-bool stopped_at_mark(pid_t pid) {
-    siginfo_t info = {};
-    return ptrace(PTRACE_GETSIGINFO, pid, nullptr, &info) == 0 && info.si_code == SI_KERNEL;
-}
-
-// False once it has ended.
-bool resume(pid_t pid, bool step) {
-    int status = 0;
-    if (ptrace(step ? PTRACE_SINGLESTEP : PTRACE_CONT, pid, nullptr, nullptr) != 0 ||
-        waitpid(pid, &status, 0) != pid) {
-        fail("ptrace");
-    }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        return false;
-    }
-    if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP) {
-        fmt::print(stderr, "the traced process ended badly: status {:#x}\n", status);
-        std::exit(1);
-    }
-    return true;
-}
-
 // The least of the repetitions, call by call.
-std::vector<long> count_steps(pid_t pid) {
+std::vector<long> count_steps() {
+    test::stepper process(traced);
     std::vector<long> counts;
-    for (int window = 0; resume(pid, false); ++window) {
-        long steps = 0;
-        while (resume(pid, true) && !stopped_at_mark(pid)) {
-            ++steps;
+    for (int window = 0; process.run_to_mark(); ++window) {
+        while (process.step()) {
         }
+        const auto steps = static_cast<long>(process.instructions());
         const bool first = window % repetitions == 0;
         if (first) {
             counts.push_back(steps);
         } else {
             counts.back() = std::min(counts.back(), steps);
         }
+    }
+    if (process.finish() != 0) {
+        throw std::runtime_error("the traced process ended badly");
     }
     return counts;
 }
@@ -235,16 +206,11 @@ int run(const char *expected) {
         fmt::print("skipped: the expected counts are those of g++ 12 on x86-64, optimized\n");
         return skipped;
     }
-    const pid_t pid = fork();
-    if (pid == 0) {
-        _exit(traced());
-    }
-    int status = 0;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) {
+    if (!test::can_trace()) {
         fmt::print("skipped: no process can be traced here\n");
         return skipped;
     }
-    return compare(count_steps(pid), expected != nullptr ? expected : "/dev/null");
+    return compare(count_steps(), expected != nullptr ? expected : "/dev/null");
 }
 
 } // namespace

@@ -3,12 +3,16 @@
 // The tests' own tools can fail, and tell.
 #include "support/leaks.hpp"
 #include "support/process.hpp"
+#include "support/sanitizer.hpp"
+#include "support/stepper.hpp"
 #include "support/syscalls.hpp"
 
 #include <csignal>
 #include <fcntl.h>
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
+#include <stdexcept>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -59,6 +63,74 @@ TEST(Support, SyscallCounterCountsBetweenTheMarkers) {
     EXPECT_EQ(counts.total(), 2);
     EXPECT_EQ(counts.by_number.at(SYS_getppid), 2);
     EXPECT_EQ(counts.exit_status, 3);
+}
+
+// A process that counts to a hundred where its tracer can see it.
+class Stepper : public testing::Test {
+protected:
+    static constexpr int last = 100;
+
+    void SetUp() override {
+        if (test::sanitized || !test::can_trace()) {
+            GTEST_SKIP() << "no process can be stepped through here";
+        }
+        void *shared = mmap(nullptr, sizeof *count_, PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        ASSERT_NE(shared, MAP_FAILED);
+        count_ = static_cast<volatile int *>(shared);
+    }
+    int count_up() const {
+        test::mark();
+        for (int i = 1; i <= last; ++i) {
+            *count_ = i;
+        }
+        test::mark();
+        return 5;
+    }
+
+    volatile int *count_ = nullptr;
+};
+
+TEST_F(Stepper, StopsAfterEachInstruction) {
+    test::stepper process([this] { return count_up(); });
+    ASSERT_TRUE(process.run_to_mark());
+    EXPECT_EQ(*count_, 0);
+    for (int before = 0; process.step(); before = *count_) {
+        ASSERT_LE(*count_, before + 1);
+    }
+    EXPECT_EQ(*count_, last);
+    EXPECT_GE(process.instructions(), std::uint64_t{last});
+    EXPECT_FALSE(process.run_to_mark());
+    EXPECT_EQ(process.finish(), 5);
+}
+
+TEST_F(Stepper, KillsWhereItIsTold) {
+    test::stepper process([this] { return count_up(); });
+    ASSERT_TRUE(process.run_to_mark());
+    process.kill_at(last / 2);
+    EXPECT_LT(*count_, last);
+    EXPECT_EQ(process.finish(), 128 + SIGKILL);
+}
+
+TEST_F(Stepper, ReadsTheProcess) {
+    static std::uint64_t word = 1;
+    test::stepper process([] {
+        word = 2;
+        test::mark();
+        return 0;
+    });
+    ASSERT_TRUE(process.run_to_mark());
+    EXPECT_EQ(process.peek(reinterpret_cast<std::uintptr_t>(&word)), 2U);
+    EXPECT_EQ(word, 1U);
+}
+
+TEST_F(Stepper, AnOperationWithoutAnEndIsTold) {
+    test::stepper process([] {
+        test::mark();
+        return 0;
+    });
+    ASSERT_TRUE(process.run_to_mark());
+    EXPECT_THROW(process.stop_at(UINT64_MAX), std::runtime_error);
 }
 
 } // namespace
