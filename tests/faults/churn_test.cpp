@@ -21,7 +21,7 @@ namespace {
 
 using namespace faults;
 
-constexpr std::uint64_t short_form = test::sanitized ? 12 : 40;
+constexpr std::uint64_t short_form = test::sanitized ? 8 : 24;
 constexpr std::uint64_t rounds_per_ring = 16;
 constexpr std::uint64_t no_round = UINT64_MAX;
 constexpr std::uint64_t hung_ns = 60'000 * test::ms;  // only a hang takes this long

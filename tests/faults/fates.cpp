@@ -53,7 +53,7 @@ plan draw_any(dice *from) {
     drawn.spare_descriptors = static_cast<unsigned>(below(from, 3));
     drawn.closes = static_cast<victim>(below(from, victims));
     if (drawn.what == fate::stopped) { // so that the stop hits it in the middle of a message
-        drawn.habits.passes = 1 + below(from, 100);
+        drawn.habits.lingers_ns = below(from, test::ms / 2);
     }
     if (drawn.what == fate::hoarder || drawn.what == fate::starved) { // in pull mode they get none
         drawn.habits.waits = static_cast<waiting>(below(from, 2));

@@ -128,10 +128,11 @@ void reader::release(std::uint64_t end) {
 }
 
 bool reader::is_whole(const zbq_msg_view &view) const {
+    const std::uint64_t since = now_ns();
     bool whole = true;
-    for (std::uint64_t pass = 0; pass < habits_.passes; ++pass) {
-        whole &= stream_.is_message(next_, view);
-    }
+    do {
+        whole = whole && stream_.is_message(next_, view);
+    } while (habits_.lingers_ns != 0 && now_ns() - since < habits_.lingers_ns);
     return whole;
 }
 
@@ -276,7 +277,7 @@ void reader::finish() {
         own_->end = ending::producer_died;
         break;
     default:
-        CHILD_CHECK(!"an end for no reason");
+        CHILD_CHECK(false); // an end for no reason
     }
 }
 

@@ -17,8 +17,8 @@ enum class walking : std::uint8_t { peek, next, run };
 struct reading_habits {
     waiting waits = waiting::sleeps;
     walking walks = walking::peek;
-    std::uint64_t batch = 1;  // messages that are released together
-    std::uint64_t passes = 1; // over each message, all of which have to find it whole
+    std::uint64_t batch = 1;      // messages that are released together
+    std::uint64_t lingers_ns = 0; // over each message, looking at it again and again
 };
 
 class reader {
