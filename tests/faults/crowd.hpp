@@ -65,7 +65,7 @@ private:
 
     [[nodiscard]] account &account_of(const person &who) const;
     void advance(person *who);
-    void start(person *who);
+    static void start(person *who);
     void act(person *who);
     void stop(person *who);
     void kill(person *who);

@@ -210,7 +210,7 @@ int after_exec(int argc, char **argv) {
     CHILD_CHECK(surviving_descriptors() == expected);
     CHILD_CHECK(test::open_descriptors() == expected);
     CHILD_CHECK(test::zbq_mappings() == 0);
-    board *shared = map_board(std::atoi(argv[3]));
+    board *shared = map_board(static_cast<int>(std::strtol(argv[3], nullptr, 10)));
     CHILD_CHECK(shared != nullptr);
     account *own = &shared->accounts[std::strtoul(argv[4], nullptr, 10)];
     own->gone_at = now_ns();

@@ -72,6 +72,6 @@ private:
 };
 
 // Memory that a process may have gained without a leak: the heap's pieces, pages first used.
-inline constexpr std::size_t memory_noise = 1024 * 1024;
+inline constexpr std::size_t memory_noise = std::size_t{1024} * 1024;
 
 } // namespace faults
