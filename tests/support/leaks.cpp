@@ -24,6 +24,19 @@ std::size_t zbq_mappings() {
     return count;
 }
 
+std::size_t resident_bytes() {
+    std::ifstream status("/proc/self/status");
+    std::size_t kilobytes = 0;
+    for (std::string name; status >> name;) {
+        if (name == "RssAnon:" || name == "RssShmem:") {
+            std::size_t part = 0;
+            status >> part;
+            kilobytes += part;
+        }
+    }
+    return kilobytes * 1024;
+}
+
 leak_check::leak_check() : descriptors_(open_descriptors()), mappings_(zbq_mappings()) {}
 
 leak_check::~leak_check() {

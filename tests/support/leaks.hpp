@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What a process holds, counted by the kernel: descriptors and mappings.
+// What a process holds, counted by the kernel: descriptors, mappings, memory.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,8 @@
 namespace test {
 
 std::size_t open_descriptors();
-std::size_t zbq_mappings(); // of memfds that the library makes
+std::size_t zbq_mappings();   // of memfds that the library makes
+std::size_t resident_bytes(); // anonymous and shared memory, without that of files
 
 // Fails the test when it goes out of scope with more, or fewer, than at its start.
 class leak_check {

@@ -68,12 +68,28 @@ void child::signal(int number) const {
     ::kill(pid_, number);
 }
 
-void child::stop() const {
-    signal(SIGSTOP);
-    int status = 0;
-    while (waitpid(pid_, &status, WUNTRACED) < 0 && errno == EINTR) {
+bool child::reap(int options) {
+    pid_t changed = 0;
+    while ((changed = waitpid(pid_, &status_, options)) < 0 && errno == EINTR) {
     }
-    EXPECT_TRUE(WIFSTOPPED(status));
+    if (changed != pid_ || WIFSTOPPED(status_)) {
+        return false;
+    }
+    pid_ = -1;
+    return true;
+}
+
+void child::stop() {
+    EXPECT_TRUE(stop_unless_ended());
+}
+
+bool child::stop_unless_ended() {
+    signal(SIGSTOP);
+    return !reap(WUNTRACED);
+}
+
+bool child::has_ended() {
+    return pid_ < 0 || reap(WNOHANG);
 }
 
 void child::kill() {
@@ -83,9 +99,7 @@ void child::kill() {
 
 int child::wait() {
     if (pid_ > 0) {
-        while (waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
-        }
-        pid_ = -1;
+        reap(0);
     }
     return WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
 }
