@@ -39,6 +39,10 @@ void consumer_pair::step(FuzzedDataProvider &input) {
         join(input);
         return;
     }
+    if (model_->tail_seen > model_->tail) { // it cheated itself: what it reads may be overwritten
+        leave();
+        return;
+    }
     switch (input.ConsumeIntegralInRange(0, 3)) {
     case 0:
     case 1:
