@@ -186,11 +186,13 @@ private:
 
     void commit() {
         const std::uint64_t room = model_.limit - model_.head;
-        const std::uint64_t sizes[] = {
-            std::min<std::uint64_t>(room, 64), std::min<std::uint64_t>(room, 16),
-            room / 32 * 16,                    room / 16 * 16,
-            room + 16,                         8,
-            0};
+        const std::uint64_t sizes[] = {std::min<std::uint64_t>(room, 64),
+                                       std::min<std::uint64_t>(room, 16),
+                                       room / 32 * 16,
+                                       room / 16 * 16,
+                                       room + 16,
+                                       8,
+                                       0};
         const std::uint64_t size = one_of(input_, sizes);
         const std::vector<std::uint8_t> bytes = some_bytes(size);
         if (size <= room && size % 16 == 0 && size != 0) {
@@ -237,8 +239,8 @@ private:
         if (gone) {
             sockets.consumer_end.reset();
         }
-        const auto mode = input_.ConsumeIntegralInRange(0, 3) == 3 ? ZBQ_WAKEUP_PULL
-                                                                   : ZBQ_WAKEUP_PUSH;
+        const auto mode =
+            input_.ConsumeIntegralInRange(0, 3) == 3 ? ZBQ_WAKEUP_PULL : ZBQ_WAKEUP_PUSH;
         std::uint32_t slot = 0;
         const int result =
             zbq_producer_handshake(producer_.get(), sockets.producer_end.get(), mode, &slot);

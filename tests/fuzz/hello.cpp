@@ -114,11 +114,10 @@ private:
     }
 
     connection *any() {
-        return connections_.empty()
-                   ? nullptr
-                   : connections_[input_.ConsumeIntegralInRange<std::size_t>(
-                                      0, connections_.size() - 1)]
-                         .get();
+        return connections_.empty() ? nullptr
+                                    : connections_[input_.ConsumeIntegralInRange<std::size_t>(
+                                                       0, connections_.size() - 1)]
+                                          .get();
     }
 
     void connect() {
@@ -140,8 +139,8 @@ private:
         }
         // Zeros change nothing.
         std::vector<unsigned char> packet = {'z', 'b', 'q', 1, 0, 0, 0, 0};
-        const auto changes = input_.ConsumeBytes<unsigned char>(
-            input_.ConsumeBool() ? packet.size() : 0);
+        const auto changes =
+            input_.ConsumeBytes<unsigned char>(input_.ConsumeBool() ? packet.size() : 0);
         for (std::size_t i = 0; i < changes.size(); ++i) {
             packet[i] ^= changes[i];
         }
@@ -149,8 +148,8 @@ private:
         packet.resize(fuzz::one_of(input_, sizes));
         const int fds[] = {house_.to_send.get(), house_.to_send.get()};
         const unsigned count = input_.ConsumeIntegralInRange(0, 7) == 7 ? 2 : 0;
-        const ssize_t sent = zbq::core::send_record(who->socket.get(), packet.data(),
-                                                    packet.size(), fds, count);
+        const ssize_t sent =
+            zbq::core::send_record(who->socket.get(), packet.data(), packet.size(), fds, count);
         if (sent >= 0 && !who->said) {
             who->said = packet;
         }

@@ -117,8 +117,8 @@ void consumer_pair::looked(int result) {
 
 void consumer_pair::check_view(const zbq_msg_view &view, const model_view &expected) const {
     const std::uint64_t capacity = ring_.params.ring_capacity;
-    const auto place = static_cast<std::uint64_t>(reinterpret_cast<const char *>(view.header) -
-                                                  handle_->ring);
+    const auto place =
+        static_cast<std::uint64_t>(reinterpret_cast<const char *>(view.header) - handle_->ring);
     MUST(view.logical_offset == expected.offset);
     MUST(view.payload_len == expected.payload_len);
     MUST(view.total_len == expected.payload_len + sizeof(zbq_msg_header));
@@ -201,8 +201,9 @@ void consumer_pair::cheat(FuzzedDataProvider &input) {
 }
 
 void consumer_pair::collect(FuzzedDataProvider &input) {
-    const std::uint64_t ids[] = {ring_.newest_seq, ring_.newest_seq + 1, ring_.newest_seq - 1,
-                                 ring_.newest_seq - 2, 0, UINT64_MAX};
+    const std::uint64_t ids[] = {
+        ring_.newest_seq, ring_.newest_seq + 1, ring_.newest_seq - 1, ring_.newest_seq - 2, 0,
+        UINT64_MAX};
     const std::uint64_t wanted = one_of(input, ids);
     std::array<int, ZBQ_MAX_FD_PER_MSG> fds = {};
     std::uint8_t count = 99;

@@ -79,7 +79,8 @@ std::vector<char> bytes_of(FuzzedDataProvider &input, const Record &right) {
 std::vector<int> some_descriptors(FuzzedDataProvider &input, unsigned count) {
     std::vector<int> fds;
     for (unsigned i = 0; i < count; ++i) {
-        fds.push_back(menu()[input.ConsumeIntegralInRange<std::size_t>(0, menu().size() - 1)].get());
+        fds.push_back(
+            menu()[input.ConsumeIntegralInRange<std::size_t>(0, menu().size() - 1)].get());
     }
     return fds;
 }

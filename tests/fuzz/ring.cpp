@@ -35,17 +35,17 @@ struct write {
 
 // Numbers that are near to something: what is wrong by a little finds more than what is wild.
 std::uint64_t some_number(FuzzedDataProvider &input, std::uint64_t base, std::uint64_t capacity) {
-    const std::uint64_t near[] = {base,           base + 16,       base + 32, base + capacity,
-                                  base + 8,       base + 4096,     base - 16, base + capacity + 16,
+    const std::uint64_t near[] = {base,           base + 16,   base + 32, base + capacity,
+                                  base + 8,       base + 4096, base - 16, base + capacity + 16,
                                   UINT64_MAX - 15};
     return input.ConsumeBool() ? input.ConsumeIntegral<std::uint64_t>() : fuzz::one_of(input, near);
 }
 
 std::uint64_t some_length(FuzzedDataProvider &input, std::uint64_t capacity) {
-    const std::uint64_t near[] = {0,        1,
-                                  16,       17,
-                                  capacity, capacity - 16,
-                                  4080,     capacity - 15,
+    const std::uint64_t near[] = {0,          1,
+                                  16,         17,
+                                  capacity,   capacity - 16,
+                                  4080,       capacity - 15,
                                   UINT32_MAX, UINT32_MAX - 15,
                                   INT32_MAX};
     return input.ConsumeBool() ? input.ConsumeIntegral<std::uint32_t>() : fuzz::one_of(input, near);
@@ -137,8 +137,8 @@ private:
     // Inside of what is mapped, where its offset says, and all of it there.
     void check_view(const zbq_msg_view &view) {
         const std::uint64_t capacity = cons_->capacity;
-        const auto place = static_cast<std::uint64_t>(
-            reinterpret_cast<const char *>(view.header) - cons_->ring);
+        const auto place =
+            static_cast<std::uint64_t>(reinterpret_cast<const char *>(view.header) - cons_->ring);
         MUST(view.logical_offset % 16 == 0);
         MUST(place % capacity == view.logical_offset % capacity);
         MUST(place + view.total_len <= 2 * capacity);
@@ -169,9 +169,8 @@ private:
 
     void walk(FuzzedDataProvider &input) {
         const std::uint64_t after_newest = newest_.logical_offset + newest_.total_len + 15;
-        const std::uint64_t from = input.ConsumeBool()
-                                       ? some_number(input, tail_, cons_->capacity)
-                                       : after_newest & ~std::uint64_t{15};
+        const std::uint64_t from = input.ConsumeBool() ? some_number(input, tail_, cons_->capacity)
+                                                       : after_newest & ~std::uint64_t{15};
         const bool in_range = from % 16 == 0 && from >= tail_ && from <= cons_->head;
         zbq_readable_run run = {};
         const int result = zbq_consumer_readable(cons_, from, &run);
@@ -307,8 +306,8 @@ void run_at_once(FuzzedDataProvider &input, const test::pretender &producer, rea
     writer.join();
 }
 
-// One input in so many, by a sum of its bytes: threads are slow, and what they reach differs from run
-// to run, so that inputs which bred true in this would crowd out the others.
+// One input in so many, by a sum of its bytes: threads are slow, and what they reach differs from
+// run to run, so that inputs which bred true in this would crowd out the others.
 bool is_for_two(const std::uint8_t *data, std::size_t size) {
     constexpr std::size_t so_many = 64;
     return std::hash<std::string_view>{}({reinterpret_cast<const char *>(data), size}) % so_many ==

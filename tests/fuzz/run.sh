@@ -17,10 +17,12 @@ all_names() {
 usage() {
     cat <<EOF
 usage: ./dev fuzz [--seconds N] [NAME...]
+       ./dev fuzz --mutants [PATTERN]
   Runs each fuzzer ($(all_names)) for N seconds, 60 if not said, as many at
   once as there are processors. New inputs are kept in $kept; an input that
   fails is kept in $found, and the run fails.
   To see one again: $built/fuzz_NAME FILE
+  --mutants breaks the library and sees the fuzzers find it, within a minute each.
 EOF
 }
 
@@ -78,6 +80,10 @@ while [ $# -gt 0 ]; do
         [ -x "$built/fuzz_$2" ] || { echo "skipped: not built, see fuzz.build" && exit 77; }
         run_briefly "$2"
         exit
+        ;;
+    --mutants)
+        shift
+        exec bash $here/mutants.sh "$@"
         ;;
     --help | -h)
         usage
