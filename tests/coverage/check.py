@@ -26,17 +26,26 @@ def text_of(lines, start_line, start_column, end_line, end_column):
     return " ".join(part.strip() for part in parts)
 
 
-def function_names(lines):
-    """The function that each line is in, by where its definition starts. By the tree's style: a
-    definition begins in the first column, or a member's in the fifth, and ends with a brace."""
-    names = []
-    current = ""
-    for line in lines:
-        found = re.match(r"(?:    )?[A-Za-z_][^;=/]*?([A-Za-z_~:]+)\(.*", line)
-        if found and not re.match(r" *(if|for|while|switch|return|else|case|static_assert)\b", line):
-            if not line.rstrip().endswith(";"):
-                current = found.group(1)
-        names.append(current)
+def header_of(lines, line):
+    """The name of the function whose body begins at this line."""
+    header = lines[line - 1]
+    while not re.search(r"[\w~:]+\(", header) or header.startswith("     "):
+        line -= 1
+        header = lines[line - 1] + " " + header.strip()
+    return re.search(r"([\w~:]+)\(", header).group(1)
+
+
+def function_names(export, path, lines):
+    """The function that each line is in."""
+    names = [""] * len(lines)
+    bodies = {
+        (regions[0][0], regions[0][2])
+        for function in export["data"][0]["functions"]
+        if function["filenames"][0] == path and (regions := function["regions"])
+    }
+    for first, last in sorted(bodies, key=lambda body: body[0] - body[1]):  # the longest first
+        for line in range(first, last + 1):
+            names[line - 1] = header_of(lines, first)
     return names
 
 
@@ -68,7 +77,7 @@ def unreached(export):
             continue
         with open(name, encoding="utf-8") as file:
             lines = file.read().split("\n")
-        names = function_names(lines)
+        names = function_names(export, entry["filename"], lines)
         for found in (unreached_branches(entry, lines, names), unreached_lines(entry, lines, names)):
             for what in found:
                 yield (name, *what)

@@ -30,7 +30,7 @@ class model_producer;
 
 class model_consumer {
 public:
-    model_consumer(const model_producer &ring, zbq_wakeup_mode mode);
+    model_consumer(const model_producer &ring, zbq_wakeup_mode chosen);
 
     // Each as the call of zbq.h that has its name.
     std::uint64_t acquire_head();
@@ -80,9 +80,9 @@ public:
 
     // Each as the call of zbq.h that has its name.
     std::uint64_t query();
-    int reserve(std::uint64_t bytes);
-    bool commit(const std::uint8_t *bytes, std::uint64_t size, int flags);
-    bool window_commit(const std::uint8_t *bytes, std::uint64_t size);
+    int reserve(std::uint64_t wanted);
+    bool commit(const std::uint8_t *from, std::uint64_t size, int flags);
+    bool window_commit(const std::uint8_t *from, std::uint64_t size);
     int broadcast(std::uint64_t seq_id, const std::vector<int> &fds);
     void scan();
     int handshake(std::unique_ptr<model_consumer> *fresh, zbq_wakeup_mode mode, bool peer_gone);
