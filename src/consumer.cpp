@@ -319,8 +319,8 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
     if (cons == nullptr) {
         return;
     }
-    const uint64_t tail = round_up(new_tail); // wraps to 0, behind the tail, at the very top
-    if (tail < cons->tail.offset || tail > cons->head) {
+    const uint64_t tail = round_up(new_tail);
+    if (tail < cons->tail.offset || new_tail > cons->head) { // which is on the grid
         return;
     }
     const uint64_t tail_before = cons->tail.offset;

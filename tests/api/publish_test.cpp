@@ -50,6 +50,14 @@ TEST_F(Publish, PastTheAcquiredHeadIsIgnored) {
     EXPECT_EQ(published(), 32U);
 }
 
+// Where rounding up wraps to 0, which is a tail that could be.
+TEST_F(Publish, TheVeryTopIsIgnoredAtTheStartToo) {
+    auto *page = zbq_consumer_meta(cons_);
+    page->progress_timestamp = UINT64_MAX;
+    zbq_consumer_publish(cons_, UINT64_MAX);
+    EXPECT_EQ(page->progress_timestamp, UINT64_MAX);
+}
+
 TEST_F(Publish, StoresTheProgressTime) {
     auto *page = zbq_consumer_meta(cons_);
     ASSERT_TRUE(test::publish(prod_.get(), "x"));

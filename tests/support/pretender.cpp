@@ -48,6 +48,12 @@ zbq_consumer_metadata *pretender::metadata() const {
     return static_cast<zbq_consumer_metadata *>(metadata_.memory.get());
 }
 
+// Both ends are let go of, so that closing the one returned is what the consumer sees.
+unique_fd pretender::take_side() {
+    consumer_side_.reset();
+    return std::move(side_);
+}
+
 void pretender::put_message(std::uint64_t offset, std::uint32_t payload_len) const {
     auto *header = reinterpret_cast<zbq_msg_header *>(ring() + offset % payload.ring_capacity);
     *header = {payload_len, 0, 0, 0, 0};

@@ -25,6 +25,7 @@ public:
     [[nodiscard]] char *ring() const;
     [[nodiscard]] zbq_consumer_metadata *metadata() const;
     [[nodiscard]] int side() const { return side_.get(); }
+    unique_fd take_side();
     [[nodiscard]] unique_fd &event() { return event_; }
 
     // What the join sends. fds: control, ring, metadata, side, pidfd, event.

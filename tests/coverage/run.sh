@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Which lines and branches of the library the tests reach. Fails when one is not reached that
+# unreached.txt does not explain, or the other way round.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+build=build/coverage
+raw=$build/raw
+
+# Tests that run no code of the library themselves, or only for its instructions to be counted.
+others='^(lint|docs|package|bench|fuzz|cli|model)\.|compile|headers_stand_alone'
+
+rebuild() {
+    cmake --preset coverage >/dev/null
+    cmake --build --preset coverage
+    cmake --build --preset coverage --target zbq-fuzzers
+}
+
+# %c: counters live in a shared mapping of the file, so that what a process has run is kept when it is
+# killed or leaves by _exit, as many children here do. %m: one file for each program.
+run_all() {
+    rm -rf "$raw"
+    mkdir -p "$raw"
+    export LLVM_PROFILE_FILE=$PWD/$raw/%m%c.profraw
+    ctest --preset coverage -j 2 -E "$others" -Q -O $build/tests.log ||
+        echo "some tests failed when they were instrumented; see $build/tests.log"
+    local name
+    for name in join record ring hello api; do
+        $build/tests/fuzz/fuzz_$name -runs=0 tests/fuzz/corpus/$name >$build/fuzz_$name.log 2>&1
+    done
+    unset LLVM_PROFILE_FILE
+}
+
+# With the library in them, as options of llvm-cov.
+programs() {
+    find $build/tests -type f -executable \( -name '*_test' -o -name 'fuzz_*' \) |
+        sort | sed '2,$ s/^/-object\n/'
+}
+
+report() {
+    local what
+    mapfile -t what < <(programs)
+    llvm-profdata merge -sparse "$raw"/*.profraw -o $build/zbq.profdata
+    what+=("-instr-profile=$build/zbq.profdata")
+    llvm-cov show "${what[@]}" -format=html -output-dir=$build/html -show-branches=count \
+        src include >/dev/null
+    llvm-cov report "${what[@]}" -show-branch-summary src include
+    llvm-cov export "${what[@]}" src include >$build/export.json
+}
+
+case ${1:-} in
+--help | -h)
+    echo "usage: ./dev coverage [--again]"
+    echo "  --again: of the run before, without building and running"
+    exit
+    ;;
+--again) ;;
+*)
+    rebuild
+    run_all
+    ;;
+esac
+report
+echo "$build/html/index.html"
+/usr/bin/python3 tests/coverage/check.py $build/export.json tests/coverage/unreached.txt

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+//
+// Any sequence of calls, right and wrong ones, of a producer and a few consumers in one process,
+// each made to the library and to a model of it. See model.hpp.
+#include "pair.hpp"
+#include "producer.hpp"
+#include "support/descriptors.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace {
+
+using fuzz::one_of;
+using test::page;
+
+constexpr std::size_t most_consumers = 6; // with those that were evicted
+
+const std::vector<test::unique_fd> &numbered_menu() {
+    static const std::vector<test::unique_fd> made = test::numbered_list(4);
+    return made;
+}
+
+zbq_producer_params some_params(FuzzedDataProvider &input) {
+    constexpr std::uint64_t capacities[] = {page, 2 * page, 3 * page};
+    constexpr std::uint64_t thresholds[] = {1, 0, 2, 3, 1000};
+    constexpr std::uint64_t timeouts[] = {0, UINT64_MAX / 2, UINT64_MAX};
+    return {one_of(input, capacities), one_of(input, thresholds), one_of(input, timeouts),
+            input.ConsumeIntegralInRange<std::uint32_t>(1, 3)};
+}
+
+class session {
+public:
+    explicit session(FuzzedDataProvider &input)
+        : input_(input), params_(some_params(input)), model_(params_) {
+        zbq_producer *made = nullptr;
+        MUST(zbq_producer_create(&made, &params_) == ZBQ_OK);
+        producer_.reset(made);
+    }
+
+    void run() {
+        for (int i = 0; i < 200 && input_.remaining_bytes() != 0; ++i) {
+            step();
+            for (auto &one : consumers_) {
+                one->check_event();
+            }
+            check_event();
+        }
+        if (producer_) {
+            check_statistics();
+        }
+    }
+
+private:
+    void step() {
+        const int choice = input_.ConsumeIntegralInRange(0, 15);
+        if (choice < 7) {
+            consumer_step();
+        } else if (!producer_) {
+            misuse();
+        } else if (choice < 14) {
+            stream_step();
+        } else {
+            account_step();
+        }
+    }
+
+    void consumer_step() {
+        if (consumers_.empty()) {
+            greet();
+            return;
+        }
+        const std::size_t chosen =
+            input_.ConsumeIntegralInRange<std::size_t>(0, consumers_.size() - 1);
+        if (input_.ConsumeIntegralInRange(0, 23) == 23) {
+            consumers_[chosen]->leave();
+        } else {
+            consumers_[chosen]->step(input_);
+        }
+        const fuzz::model_consumer &stepped = consumers_[chosen]->model();
+        if (producer_ && model_.watches && stepped.left && !stepped.is_evicted()) {
+            scan(); // else it may be found out at any wait for room
+        }
+        forget_the_gone();
+    }
+
+    void stream_step() {
+        awaited_ = 0;
+        switch (input_.ConsumeIntegralInRange(0, 7)) {
+        case 0:
+            query();
+            break;
+        case 1:
+        case 2:
+            reserve();
+            break;
+        case 3:
+        case 4:
+        case 5:
+            commit();
+            break;
+        case 6:
+            broadcast();
+            break;
+        default:
+            greet();
+            break;
+        }
+    }
+
+    void account_step() {
+        awaited_ = 0;
+        switch (input_.ConsumeIntegralInRange(0, 7)) {
+        case 0:
+            check_statistics();
+            break;
+        case 1:
+            check_slots();
+            break;
+        case 2:
+            scan();
+            break;
+        case 3:
+            set_type();
+            break;
+        case 4:
+            watch();
+            break;
+        case 5:
+            MUST(zbq_producer_next_seq_id(producer_.get()) == ++ids_);
+            break;
+        case 6:
+            end();
+            break;
+        default:
+            misuse();
+            break;
+        }
+    }
+
+    // ---- room and messages ----
+
+    void check_run(const zbq_contiguous_run &run) {
+        MUST(run.max_bytes == model_.limit - model_.head);
+        MUST(run.offset == model_.head);
+        char *place = producer_->ring + model_.head % params_.ring_capacity;
+        MUST(run.base == (run.max_bytes != 0 ? place : nullptr));
+        run_ = run;
+    }
+
+    void query() {
+        const zbq_contiguous_run run = zbq_producer_query(producer_.get());
+        MUST(run.max_bytes == model_.query());
+        check_run(run);
+    }
+
+    void reserve() {
+        const std::uint64_t sizes[] = {16, 48, page / 2, params_.ring_capacity,
+                                       0,  1,  page,     params_.ring_capacity + 1};
+        const std::uint64_t size = one_of(input_, sizes);
+        zbq_contiguous_run run = {};
+        const int result = zbq_producer_reserve(producer_.get(), size, &run);
+        MUST(result == model_.reserve(size));
+        if (result != ZBQ_ERROR_INVALID) {
+            check_run(run);
+        }
+        awaited_ = result == ZBQ_ERROR_AGAIN && model_.watches ? size : 0;
+    }
+
+    // Messages of some lengths, or bytes that are none, up to this size.
+    std::vector<std::uint8_t> some_bytes(std::uint64_t size) {
+        std::vector<std::uint8_t> made(size);
+        const std::vector<std::uint8_t> noise = input_.ConsumeBytes<std::uint8_t>(
+            input_.ConsumeIntegralInRange<std::size_t>(0, std::min<std::uint64_t>(size, 64)));
+        std::copy(noise.begin(), noise.end(), made.begin());
+        const bool whole = input_.ConsumeIntegralInRange(0, 7) != 7;
+        for (std::uint64_t at = 0; whole && at + 16 <= size;) {
+            const std::uint64_t left = size - at - 16;
+            const auto length = static_cast<std::uint32_t>(
+                std::min<std::uint64_t>(left, input_.ConsumeIntegral<std::uint16_t>()));
+            std::memcpy(made.data() + at, &length, sizeof length);
+            at += 16 + (length + 15U) / 16 * 16;
+        }
+        return made;
+    }
+
+    void commit() {
+        const std::uint64_t room = model_.limit - model_.head;
+        const std::uint64_t sizes[] = {std::min<std::uint64_t>(room, 64),
+                                       std::min<std::uint64_t>(room, 16),
+                                       room / 32 * 16,
+                                       room / 16 * 16,
+                                       room + 16,
+                                       8,
+                                       0};
+        const std::uint64_t size = one_of(input_, sizes);
+        const std::vector<std::uint8_t> bytes = some_bytes(size);
+        if (size <= room && size % 16 == 0 && size != 0) {
+            std::memcpy(producer_->ring + model_.head % params_.ring_capacity, bytes.data(), size);
+        }
+        if (size != 0 && input_.ConsumeBool()) {
+            MUST(zbq_window_commit(zbq_producer_window(producer_.get()), size) ==
+                 model_.window_commit(bytes.data(), size));
+        } else {
+            const int flags = input_.ConsumeIntegralInRange(0, 3);
+            MUST(zbq_producer_commit(producer_.get(), size, static_cast<zbq_commit_flags>(flags)) ==
+                 model_.commit(bytes.data(), size, flags));
+        }
+    }
+
+    // ---- descriptors ----
+
+    void broadcast() {
+        const std::uint64_t ids[] = {model_.newest_seq + 1, model_.newest_seq,
+                                     model_.newest_seq + 2, model_.newest_seq - 1, 0};
+        constexpr std::size_t counts[] = {1, 2, 253, 100, 0, 254};
+        const std::uint64_t seq_id = one_of(input_, ids);
+        std::vector<int> fds(one_of(input_, counts));
+        for (std::size_t i = 0; i < fds.size(); ++i) {
+            fds[i] = numbered_menu()[(seq_id + i) % numbered_menu().size()].get();
+        }
+        const bool bad = !fds.empty() && input_.ConsumeIntegralInRange(0, 15) == 15;
+        if (bad) {
+            fds.back() = -1;
+        }
+        const int result = zbq_producer_broadcast_fds(producer_.get(), seq_id, fds.data(),
+                                                      static_cast<std::uint8_t>(fds.size()));
+        MUST(result == (bad ? ZBQ_ERROR_INVALID : model_.broadcast(seq_id, fds)));
+    }
+
+    // ---- consumers ----
+
+    void greet() {
+        if (!producer_ || consumers_.size() == most_consumers) {
+            return;
+        }
+        test::socket_pair sockets = test::make_sockets();
+        const bool gone = input_.ConsumeIntegralInRange(0, 15) == 15;
+        if (gone) {
+            sockets.consumer_end.reset();
+        }
+        const auto mode =
+            input_.ConsumeIntegralInRange(0, 3) == 3 ? ZBQ_WAKEUP_PULL : ZBQ_WAKEUP_PUSH;
+        std::uint32_t slot = 0;
+        const int result =
+            zbq_producer_handshake(producer_.get(), sockets.producer_end.get(), mode, &slot);
+        std::unique_ptr<fuzz::model_consumer> fresh;
+        MUST(result == model_.handshake(&fresh, mode, gone));
+        if (fresh) {
+            MUST(slot == fresh->slot);
+            consumers_.push_back(std::make_unique<fuzz::consumer_pair>(
+                model_, std::move(fresh), std::move(sockets.consumer_end)));
+        }
+        forget_the_gone();
+    }
+
+    // Those that left and whose slot was taken from them.
+    void forget_the_gone() {
+        std::erase_if(consumers_, [this](const auto &one) {
+            return one->model().left && (one->model().is_evicted() || !producer_);
+        });
+    }
+
+    void scan() {
+        MUST(zbq_producer_scan(producer_.get()) == ZBQ_OK);
+        model_.scan();
+    }
+
+    // ---- accounts ----
+
+    void check_statistics() {
+        zbq_producer_statistics now = {};
+        MUST(zbq_producer_stats(producer_.get(), &now) == ZBQ_OK);
+        model_.read_tails();
+        MUST(now.head == model_.head);
+        MUST(now.slowest_tail == model_.slowest_tail);
+        MUST(now.joined == model_.joined);
+        MUST(std::equal(std::begin(now.evicted), std::end(now.evicted), model_.evicted.begin()));
+        MUST(now.failures == model_.failures);
+        MUST(now.scans == model_.scans);
+        MUST(now.wakes >= now.evicted[0]);
+        MUST(now.max_consumers == params_.max_consumers);
+        MUST(now.consumers == now.joined - now.evicted[0]);
+    }
+
+    void check_slots() {
+        for (std::uint32_t slot = 0; slot < params_.max_consumers; ++slot) {
+            zbq_consumer_info info = {};
+            const int result = zbq_producer_consumer_info(producer_.get(), slot, &info);
+            model_.read_tails();
+            const fuzz::model_consumer *there = model_.slots[slot];
+            MUST(result == (there != nullptr ? ZBQ_OK : ZBQ_ERROR_NOENT));
+            MUST(info.slot_index == slot);
+            if (there == nullptr) {
+                MUST(info.join_number == model_.last[slot].join_number);
+                MUST(info.eviction == model_.last[slot].eviction);
+                continue;
+            }
+            check_consumer(info, *there);
+        }
+    }
+
+    void check_consumer(const zbq_consumer_info &info, const fuzz::model_consumer &there) const {
+        MUST(info.lag == model_.head - there.tail_seen);
+        MUST(info.join_number == there.join_number);
+        MUST(info.mode == static_cast<std::uint32_t>(there.mode));
+        MUST(info.eviction == ZBQ_EVICTION_NONE);
+        MUST(info.pid == 0 || info.pid == zbq::core::process_id());
+        std::size_t in_flight = 0;
+        for (const fuzz::model_record &one : there.queue) {
+            in_flight += one.fds.size();
+        }
+        MUST(there.left || info.fds_in_flight == in_flight);
+    }
+
+    void set_type() {
+        const zbq_type type = {input_.ConsumeIntegral<std::uint64_t>(), 8, 8};
+        MUST(zbq_producer_set_type(producer_.get(), &type) ==
+             (model_.joined == 0 ? ZBQ_OK : ZBQ_ERROR_INVALID));
+    }
+
+    void watch() {
+        const int fd = zbq_producer_event_fd(producer_.get());
+        MUST(fd >= 0 && (!model_.watches || fd == event_fd_));
+        event_fd_ = fd;
+        if (!model_.watches) { // see consumer_step
+            model_.watches = true;
+            scan();
+        }
+    }
+
+    // Room that was refused for want of it, and is there now, must show.
+    void check_event() {
+        if (awaited_ == 0 || !producer_) {
+            return;
+        }
+        const bool sane = std::all_of(model_.slots.begin(), model_.slots.end(), [&](auto *one) {
+            return one == nullptr ||
+                   (one->page_tail >= one->tail_seen && one->page_tail <= model_.head);
+        });
+        MUST(!sane || model_.true_free() < awaited_ || test::readable(event_fd_));
+    }
+
+    void end() {
+        producer_.reset();
+        model_.end();
+    }
+
+    static void misuse();
+
+    FuzzedDataProvider &input_;
+    zbq_producer_params params_;
+    fuzz::model_producer model_;
+    test::producer_ptr producer_;
+    std::vector<std::unique_ptr<fuzz::consumer_pair>> consumers_;
+    zbq_contiguous_run run_ = {};
+    std::uint64_t ids_ = 0;
+    std::uint64_t awaited_ = 0;
+    int event_fd_ = -1;
+};
+
+void misuse_producer() {
+    zbq_contiguous_run run = {};
+    std::uint32_t slot = 0;
+    zbq_producer_statistics statistics = {};
+    zbq_consumer_info info = {};
+    zbq_producer *made = nullptr;
+    MUST(zbq_producer_create(&made, nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_query(nullptr).max_bytes == 0);
+    MUST(zbq_producer_reserve(nullptr, 16, &run) == ZBQ_ERROR_INVALID);
+    MUST(!zbq_producer_commit(nullptr, 16, ZBQ_COMMIT_NONE));
+    MUST(zbq_producer_window(nullptr) == nullptr);
+    zbq_producer_finish_commit(nullptr);
+    MUST(zbq_producer_handshake(nullptr, 0, ZBQ_WAKEUP_PUSH, &slot) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_set_type(nullptr, nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_next_seq_id(nullptr) == 0);
+    MUST(zbq_producer_broadcast_fds(nullptr, 1, nullptr, 0) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_event_fd(nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_scan(nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_stats(nullptr, &statistics) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_consumer_info(nullptr, 0, &info) == ZBQ_ERROR_INVALID);
+    zbq_producer_destroy(nullptr);
+}
+
+void misuse_consumer() {
+    zbq_msg_view view = {};
+    zbq_readable_run run = {};
+    int fds[ZBQ_MAX_FD_PER_MSG];
+    std::uint8_t count = 0;
+    zbq_type type = {};
+    zbq_consumer *made = nullptr;
+    MUST(zbq_consumer_join(-1, ZBQ_WAKEUP_PUSH, &made) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_peek(nullptr, &view) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_next(nullptr, &view) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_readable(nullptr, 0, &run) == ZBQ_ERROR_INVALID);
+    zbq_consumer_publish(nullptr, 0);
+    MUST(zbq_consumer_acquire_head(nullptr) == 0);
+    MUST(!zbq_consumer_valid(nullptr));
+    MUST(zbq_consumer_recv_fds(nullptr, 1, fds, &count) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_wait(nullptr, 0, 0) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_event_fd(nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_type(nullptr, &type) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_ending(nullptr, nullptr) == ZBQ_ENDING_NONE);
+    MUST(zbq_consumer_tail(nullptr) == 0);
+    MUST(zbq_consumer_ctrl(nullptr) == nullptr);
+    MUST(zbq_consumer_meta(nullptr) == nullptr);
+    MUST(!zbq_consumer_is_producer_alive(nullptr));
+    zbq_consumer_destroy(nullptr);
+}
+
+void session::misuse() {
+    misuse_producer();
+    misuse_consumer();
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+    numbered_menu();
+    const fuzz::balance balance;
+    FuzzedDataProvider input(data, size);
+    session(input).run();
+    return 0;
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+//
+// What a ring must do, told without memory shared, atomics or system calls: the bytes committed are
+// a string, a consumer is a few numbers. By include/zbq.h and docs/design.md, for one thread and
+// without time: nobody ever stalls.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "zbq.h"
+
+namespace fuzz {
+
+struct model_record {
+    std::uint64_t seq_id = 0; // 0: none
+    std::vector<int> fds;
+};
+
+struct model_view {
+    std::uint64_t offset;
+    std::uint64_t payload_len;
+};
+
+class model_producer;
+
+class model_consumer {
+public:
+    model_consumer(const model_producer &ring, zbq_wakeup_mode chosen);
+
+    // Each as the call of zbq.h that has its name.
+    std::uint64_t acquire_head();
+    int peek(model_view *out);
+    int next(model_view *out);
+    int readable(std::uint64_t from, model_view *first);
+    void publish(std::uint64_t new_tail);
+    int recv_fds(std::uint64_t wanted, std::vector<int> *fds);
+    int wait(std::uint32_t token) const;
+    [[nodiscard]] zbq_ending ending() const;
+
+    [[nodiscard]] bool is_evicted() const { return eviction != ZBQ_EVICTION_NONE; }
+    // The next message of what a walk has left; none where it does not fit.
+    [[nodiscard]] std::optional<model_view> parse(std::uint64_t offset) const;
+
+    zbq_wakeup_mode mode;
+    std::uint64_t tail;
+    std::uint64_t cursor;
+    std::uint64_t known_head;
+    bool malformed = false;
+
+    // Its page, as the producer finds it.
+    std::uint64_t page_tail;
+    bool left = false; // nobody holds its sockets any more
+
+    // The producer's part.
+    std::uint32_t slot = 0;
+    std::uint32_t eviction = ZBQ_EVICTION_NONE;
+    std::uint64_t tail_seen;
+    std::uint64_t join_number = 0;
+    std::uint64_t newest_sent;      // newest record that it has, or is not to get
+    std::deque<model_record> queue; // not received yet
+
+private:
+    int view_at(std::uint64_t offset, model_view *out);
+    int look(std::uint64_t offset);
+
+    const model_producer &ring_;
+    std::uint64_t newest_record_;
+    model_record held_;
+};
+
+class model_producer {
+public:
+    explicit model_producer(const zbq_producer_params &chosen)
+        : params(chosen), slots(chosen.max_consumers), last(chosen.max_consumers) {}
+
+    // Each as the call of zbq.h that has its name.
+    std::uint64_t query();
+    int reserve(std::uint64_t wanted);
+    bool commit(const std::uint8_t *from, std::uint64_t size, int flags);
+    bool window_commit(const std::uint8_t *from, std::uint64_t size);
+    int broadcast(std::uint64_t seq_id, const std::vector<int> &fds);
+    void scan();
+    int handshake(std::unique_ptr<model_consumer> *fresh, zbq_wakeup_mode mode, bool peer_gone);
+    void end();
+
+    void read_tails();
+    [[nodiscard]] std::uint64_t free_bytes() const {
+        return params.ring_capacity - (head - slowest_tail);
+    }
+    [[nodiscard]] std::uint64_t true_free() const; // by the tails as they are now
+    [[nodiscard]] std::uint32_t token() const {
+        return static_cast<std::uint32_t>(head / ZBQ_MSG_ALIGN) + bell;
+    }
+
+    zbq_producer_params params;
+    std::vector<std::uint8_t> bytes; // all that was ever committed
+    std::uint64_t head = 0;
+    std::uint64_t limit = 0;        // of the run that may be committed
+    std::uint64_t slowest_tail = 0; // as last read
+    std::uint32_t bell = 0;
+    bool closed = false;
+    bool watches = false; // an event descriptor was asked for
+    std::uint64_t newest_seq = 0;
+
+    // Of zbq_producer_statistics.
+    std::uint64_t joined = 0;
+    std::uint64_t failures = 0;
+    std::uint64_t scans = 0;
+    std::array<std::uint64_t, 5> evicted = {};
+
+    std::vector<model_consumer *> slots; // nullptr: free
+
+    // Of the one last evicted from a slot.
+    struct gone {
+        std::uint64_t join_number = 0;
+        std::uint32_t eviction = 0;
+    };
+    std::vector<gone> last;
+
+private:
+    bool count_failure(std::uint64_t *in_a_row);
+    void evict(model_consumer *whom, std::uint32_t reason);
+    int broadcast_once(std::uint64_t seq_id, const std::vector<int> &fds);
+    [[nodiscard]] std::uint64_t linear_room();
+    [[nodiscard]] bool anyone_misses(std::uint64_t seq_id) const;
+    void publish(const std::uint8_t *from, std::uint64_t size);
+
+    std::uint64_t failures_in_a_row_ = 0;
+    std::uint64_t side_failures_in_a_row_ = 0;
+    std::optional<std::uint64_t> queried_head_;
+    std::uint64_t queried_room_ = 0;
+};
+
+} // namespace fuzz
