@@ -24,6 +24,17 @@ constexpr uid_t nobody = 65534;
 
 // ---- the honest ----
 
+// Says why before it ends: the check would not.
+void check_going_on(const zbq_consumer *cons, int result) {
+    if (result != ZBQ_OK && result != ZBQ_ERROR_AGAIN) {
+        std::uint32_t reason = 0;
+        const zbq_ending ending = zbq_consumer_ending(cons, &reason);
+        std::fprintf(stderr, "an honest consumer: %s, ending %d, %s\n", zbq_strerror(result),
+                     ending, zbq_strevict(reason));
+        _exit(1);
+    }
+}
+
 void collect_record(zbq_consumer *cons, const zbq_msg_header &header) {
     const test::collected record = test::collect(cons, header.seq_id);
     CHILD_CHECK(record.result == ZBQ_OK);
@@ -47,7 +58,7 @@ bool read_batch(zbq_consumer *cons, std::uint64_t *expected) {
         last = (view.header->flags & last_message) != 0;
         end = view.logical_offset + view.total_len;
     }
-    CHILD_CHECK(result == ZBQ_OK || result == ZBQ_ERROR_AGAIN);
+    check_going_on(cons, result);
     CHILD_CHECK(zbq_consumer_valid(cons));
     zbq_consumer_publish(cons, end);
     return last;
@@ -57,7 +68,7 @@ void sleep_on_bell(zbq_consumer *cons, std::uint64_t next) {
     const std::uint32_t token = zbq_consumer_get_futex_token(cons);
     if (zbq_consumer_acquire_head(cons) == next) {
         const int result = zbq_consumer_wait_broadcast(cons, token);
-        CHILD_CHECK(result == ZBQ_OK || result == ZBQ_ERROR_AGAIN);
+        check_going_on(cons, result);
     }
 }
 

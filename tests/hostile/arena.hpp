@@ -9,10 +9,10 @@
 namespace hostile {
 
 struct arena_options {
-    std::uint64_t messages = 0;                      // publish so many at least,
-    std::uint64_t steps = 0;                         // until the attacker has made so many,
-    std::uint64_t nanoseconds = 0;                   // and for so long
-    std::uint64_t stall_timeout_ns = 300 * test::ms; // well above a consumer's slice of sleep
+    std::uint64_t messages = 0;                       // publish so many at least,
+    std::uint64_t steps = 0;                          // until the attacker has made so many,
+    std::uint64_t nanoseconds = 0;                    // and for so long
+    std::uint64_t stall_timeout_ns = 1000 * test::ms; // well above a consumer's slice of sleep
 };
 
 struct outcome {

@@ -25,6 +25,9 @@ struct attack {
     zbq_eviction evicted_for = ZBQ_EVICTION_NONE;
     // What stands in its place when the others' speed is compared.
     void (*harmless)(intruder &) = keeps_up;
+    // It waits for the stall timeout. The others' runs have a longer one: where a machine is so
+    // loaded that nobody runs for that long, the honest would be evicted.
+    bool stalls = false;
     // It holds the ring: the stream does not go on while it goes on.
     bool holds = false;
     // The long form fails where the others get less than this part of their speed.

@@ -13,8 +13,9 @@ class HostileConsumer : public testing::TestWithParam<hostile::attack> {};
 
 TEST_P(HostileConsumer, HarmsNobody) {
     hostile::arena_options options;
-    options.messages = test::sanitized ? 3'000 : 20'000;
+    options.messages = GetParam().stalls || test::sanitized ? 3'000 : 20'000;
     options.steps = GetParam().short_steps;
+    options.stall_timeout_ns = (GetParam().stalls ? 2'000 : 30'000) * test::ms;
     const hostile::outcome outcome = hostile::run(GetParam(), options);
     for (const std::string &harm : outcome.harm) {
         ADD_FAILURE() << harm;

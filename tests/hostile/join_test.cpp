@@ -7,6 +7,7 @@
 #include "support/process.hpp"
 
 #include <csignal>
+#include <cstring>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -179,6 +180,22 @@ TEST_F(HostileJoin, EveryNumberOfDescriptors) {
         std::vector<int> fds = good_;
         fds.resize(count, good_[0]);
         expect(count == good_.size(), fds);
+    }
+}
+
+TEST_F(HostileJoin, EveryLengthOfTheMessage) {
+    char bytes[4096] = {};
+    std::memcpy(bytes, &pretender_.payload, sizeof pretender_.payload);
+    for (std::size_t size = 0; size <= sizeof bytes; size += size < 130 ? 1 : 661) {
+        SCOPED_TRACE(size);
+        const test::leak_check leaks;
+        const test::socket_pair sockets = test::make_sockets();
+        ASSERT_GE(zbq::core::send_record(sockets.producer_end.get(), bytes, size, good_.data(), 6),
+                  0);
+        zbq_consumer *cons = nullptr;
+        EXPECT_EQ(zbq_consumer_join(sockets.consumer_end.get(), ZBQ_WAKEUP_PUSH, &cons),
+                  size == 64 ? ZBQ_OK : ZBQ_ERROR_PROTOCOL);
+        zbq_consumer_destroy(cons);
     }
 }
 
