@@ -86,10 +86,10 @@ namespace {
 void read_announcement(slot *consumer) {
     announcement record = {};
     ancillary with;
-    if (receive_record(consumer->side.get(), &record, sizeof record, MSG_DONTWAIT, &with) <= 0) {
+    if (receive_record(consumer->side.get(), &record, sizeof record, MSG_DONTWAIT, &with) < 0) {
         return;
     }
-    consumer->announced = true;
+    consumer->announced = true; // also by an empty one, or an end: neither is looked at again
     if (record.magic != announcement_magic) {
         return;
     }

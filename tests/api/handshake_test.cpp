@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "side.hpp"
 #include "support/leaks.hpp"
 #include "support/rig.hpp"
 
@@ -133,6 +134,27 @@ TEST_F(Handshake, UnreceivedJoinIsDeadWhenTheSocketGoes) {
     sockets.consumer_end.reset();
     sockets.producer_end.reset();
     EXPECT_EQ(test::scan_until_evicted(prod_.get(), slot_), uint32_t{ZBQ_EVICTION_DEAD});
+}
+
+// Without the library: the record that is read is the first, whatever it is.
+TEST_F(Handshake, AnEmptyRecordIsReadInTheAnnouncementsPlace) {
+    const test::socket_pair sockets = test::make_sockets();
+    ASSERT_EQ(handshake(sockets.producer_end.get()), ZBQ_OK);
+    zbq_join_payload payload = {};
+    zbq::core::ancillary with;
+    ASSERT_EQ(
+        zbq::core::receive_record(sockets.consumer_end.get(), &payload, sizeof payload, 0, &with),
+        64);
+    const int side = with.fds.at(3);
+    const zbq::core::announcement record = {zbq::core::announcement_magic, slot_, 0};
+    ASSERT_EQ(zbq::core::send_record(side, &record, 0, nullptr, 0), 0);
+    ASSERT_EQ(zbq::core::send_record(side, &record, sizeof record, nullptr, 0), 16);
+    const test::leak_check leaks; // with no witness of who it is
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+        EXPECT_EQ(test::info(prod_.get(), slot_).pid, 0);
+    }
+    EXPECT_EQ(test::stats(prod_.get()).consumers, 1U);
 }
 
 } // namespace

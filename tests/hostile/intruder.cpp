@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#include "intruder.hpp"
+
+#include "event.hpp"
+#include "scm.hpp"
+#include "side.hpp"
+#include "support/process.hpp"
+#include "zbq/greeting.hpp"
+#include "zbq/place.hpp"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace hostile {
+
+namespace {
+
+// So that a stream that has ended leaves nobody in a call for ever.
+void set_patience(int socket) {
+    const timeval second = {1, 0};
+    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+}
+
+void take_all(int socket) {
+    char bytes[64];
+    while (recv(socket, bytes, sizeof bytes, MSG_DONTWAIT) > 0) { // descriptors are dropped
+    }
+}
+
+} // namespace
+
+unique_fd intruder::dial() const {
+    const zbq::detail::place there =
+        zbq::detail::place_of(where_.name, zbq::detail::directory_use::look);
+    unique_fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    CHILD_CHECK(socket);
+    set_patience(socket.get());
+    while (connect(socket.get(), there.get(), there.size) != 0) {
+        if (errno == ECONNREFUSED) { // the stream has ended, and the one who kills this is gone
+            _exit(0);
+        }
+        usleep(100);
+    }
+    return socket;
+}
+
+bool intruder::try_join(zbq_wakeup_mode mode) {
+    const unique_fd socket = dial();
+    zbq::detail::greeting answer = {};
+    if (!zbq::detail::send_greeting(socket.get(), static_cast<unsigned char>(mode)) ||
+        recv(socket.get(), answer.data(), answer.size(), 0) != 8 || answer[4] != 0) {
+        return false;
+    }
+    zbq::core::ancillary with;
+    if (zbq::core::receive_record(socket.get(), &payload, sizeof payload, 0, &with) !=
+            sizeof payload ||
+        with.fds.size() != fds.size()) {
+        return false;
+    }
+    for (unsigned i = 0; i < fds.size(); ++i) {
+        fds[i] = with.fds.take(i);
+    }
+    return true;
+}
+
+void intruder::map() {
+    control = static_cast<const zbq_control_region *>(
+        mmap(nullptr, sizeof *control, PROT_READ, MAP_SHARED, control_fd(), 0));
+    page = static_cast<zbq_consumer_metadata *>(
+        mmap(nullptr, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, page_fd(), 0));
+    ring_ = mmap(nullptr, payload.ring_capacity, PROT_READ, MAP_SHARED, ring_fd(), 0);
+    CHILD_CHECK(control != MAP_FAILED && page != MAP_FAILED && ring_ != MAP_FAILED);
+}
+
+void intruder::unmap() {
+    if (page != nullptr) {
+        munmap(const_cast<zbq_control_region *>(control), sizeof *control);
+        munmap(page, sizeof *page);
+        munmap(ring_, payload.ring_capacity);
+    }
+    page = nullptr;
+}
+
+void intruder::join(zbq_wakeup_mode mode) {
+    leave();
+    while (!try_join(mode)) {
+        usleep(100);
+    }
+    map();
+    tail_ = payload.initial_head;
+}
+
+void intruder::leave() {
+    unmap();
+    for (unique_fd &fd : fds) {
+        fd.reset();
+    }
+}
+
+void intruder::leave_with_mappings() {
+    for (unique_fd &fd : fds) {
+        fd.reset();
+    }
+    munmap(const_cast<zbq_control_region *>(control), sizeof *control); // one is as good as many
+    munmap(ring_, payload.ring_capacity);
+    page = nullptr;
+}
+
+bool intruder::is_evicted() const {
+    pollfd side = {fds[3].get(), 0, 0};
+    return poll(&side, 1, 0) > 0 && (side.revents & POLLHUP) != 0;
+}
+
+void intruder::keep_up() {
+    set_tail(head());
+    collect();
+}
+
+void intruder::collect() const {
+    take_all(side());
+    take_all(event());
+}
+
+void intruder::announce() const {
+    const zbq::core::announcement record = {zbq::core::announcement_magic, payload.slot_index, 0};
+    (void)send(side(), &record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+std::uint64_t intruder::head() const {
+    return __atomic_load_n(&control->producer_head, __ATOMIC_ACQUIRE);
+}
+
+void intruder::set_tail(std::uint64_t tail) {
+    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_SEQ_CST);
+    const std::uint64_t awaited = __atomic_load_n(&control->awaited_tail, __ATOMIC_SEQ_CST);
+    if (awaited > tail_ && awaited <= tail) {
+        zbq::core::event_ring(event());
+    }
+    tail_ = tail;
+}
+
+void intruder::park(std::uint32_t how) const {
+    zbq_parking *place = &page->parking[payload.slot_index % ZBQ_PARKING_PLACES];
+    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
+}
+
+} // namespace hostile

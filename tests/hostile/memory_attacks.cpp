@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+#include "attacks.hpp"
+#include "support/process.hpp"
+
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <random>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+namespace hostile {
+
+namespace {
+
+constexpr int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+
+std::uint64_t *words(zbq_consumer_metadata *page) {
+    return reinterpret_cast<std::uint64_t *>(page);
+}
+
+void store(std::uint64_t *word, std::uint64_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+std::vector<std::uint64_t> tails_near(std::uint64_t head, std::uint64_t capacity) {
+    const std::uint64_t top = std::uint64_t{1} << 63U;
+    return {head + 16,
+            head - 16,
+            head + 1,
+            head - 1,
+            head + capacity,
+            head - capacity,
+            0,
+            head + capacity + 16,
+            top,
+            UINT64_MAX,
+            UINT64_MAX - 15,
+            head + 8,
+            16,
+            head};
+}
+
+// The kernel's refusals are read_only_test's business. Here: all of it at once, again and again,
+// while others work.
+void ask_of_memory(int fd) {
+    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+    (void)!ftruncate(fd, 0);
+    (void)!ftruncate(fd, std::int64_t{1} << 40);
+    fallocate(fd, punch, 0, 4096);
+    fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, 4096);
+    fallocate(fd, 0, 0, std::int64_t{1} << 40);
+    (void)!pwrite(fd, "x", 1, 0);
+    (void)!fchmod(fd, 0);
+    fsetxattr(fd, "user.zbq", "x", 1, 0);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    void *map = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map != MAP_FAILED) {
+        munmap(map, 4096);
+    }
+    map = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    if (map != MAP_FAILED) {
+        mprotect(map, 4096, PROT_READ | PROT_WRITE);
+        madvise(map, 4096, MADV_REMOVE);
+        madvise(map, 4096, MADV_PAGEOUT);
+        mlock(map, 4096);
+        munmap(map, 4096);
+    }
+    const std::string path = "/proc/self/fd/" + std::to_string(fd);
+    for (const int flags : {O_RDWR, O_RDWR | O_TRUNC, O_RDONLY}) {
+        const unique_fd again(open(path.c_str(), flags | O_CLOEXEC));
+        if (again) {
+            fcntl(again.get(), F_SETLEASE, F_RDLCK);
+            fcntl(again.get(), F_SETLEASE, F_WRLCK);
+            fallocate(again.get(), punch, 0, 4096);
+        }
+    }
+}
+
+// The open file descriptions of control region, ring and pidfd are the producer's own, and every
+// consumer's.
+void ask_of_description(int fd, pid_t producer) {
+    fcntl(fd, F_SETFL, O_NONBLOCK | O_APPEND | O_ASYNC | O_NOATIME);
+    fcntl(fd, F_SETLEASE, F_RDLCK);
+    fcntl(fd, F_NOTIFY, DN_MODIFY | DN_ACCESS | DN_MULTISHOT);
+    fcntl(fd, F_SETOWN, producer);
+    fcntl(fd, F_SETSIG, SIGKILL);
+    flock(fd, LOCK_EX | LOCK_NB);
+    struct flock lock = {};
+    lock.l_type = F_WRLCK;
+    fcntl(fd, F_OFD_SETLK, &lock);
+    fcntl(fd, F_SETLK, &lock);
+    lseek(fd, 0, SEEK_END);
+    fcntl(fd, F_SETFL, 0);
+}
+
+} // namespace
+
+void writes_random_words(intruder &in) {
+    std::mt19937_64 random(1);
+    for (;;) {
+        in.join();
+        while (!in.is_evicted()) {
+            for (int i = 0; i < 512; ++i) {
+                store(words(in.page) + random() % 512, random());
+            }
+            in.count_step();
+        }
+    }
+}
+
+void writes_chosen_tails(intruder &in) {
+    constexpr int tries = 64; // some are allowed
+    for (std::size_t next = 0;; ++next) {
+        in.join();
+        const auto tails = tails_near(in.head(), in.payload.ring_capacity);
+        for (int i = 0; i < tries && !in.is_evicted(); ++i) {
+            in.set_tail(tails[next % tails.size()]);
+        }
+        in.count_step();
+    }
+}
+
+// Never evicted: its tail is as it should be.
+void forges_marks(intruder &in) {
+    in.join();
+    for (std::uint32_t value = 0;; ++value) {
+        __atomic_store_n(&in.page->eviction, value % 7, __ATOMIC_RELAXED);
+        __atomic_store_n(&in.page->fenced, ~value, __ATOMIC_RELAXED);
+        for (zbq_parking &place : in.page->parking) {
+            __atomic_store_n(&place.parked, ~std::uint32_t{0}, __ATOMIC_RELAXED);
+        }
+        in.keep_up();
+        in.count_step();
+    }
+}
+
+void asks_for_everything(intruder &in) {
+    in.join();
+    for (;;) {
+        for (const int fd : {in.control_fd(), in.ring_fd(), in.page_fd()}) {
+            ask_of_memory(fd);
+            in.keep_up();
+        }
+        for (const unique_fd &fd : in.fds) {
+            ask_of_description(fd.get(), in.payload.producer_pid);
+        }
+        in.keep_up();
+        in.count_step();
+        if (in.is_evicted()) { // a hole is a tail of 0
+            in.join();
+        }
+    }
+}
+
+void punches_holes(intruder &in) {
+    for (;;) {
+        in.join();
+        while (!in.is_evicted()) {
+            in.set_tail(in.head());
+            fallocate(in.page_fd(), punch, 0, sizeof *in.page);
+            in.set_tail(in.head());
+            madvise(in.page, sizeof *in.page, MADV_REMOVE);
+            in.count_step();
+        }
+    }
+}
+
+// Keeps the page of each join that it ever had, until it has many.
+void pins_memory(intruder &in) {
+    constexpr std::size_t many = 1000;
+    std::vector<zbq_consumer_metadata *> kept;
+    for (;;) {
+        in.join();
+        kept.push_back(in.page);
+        in.leave_with_mappings();
+        in.count_step();
+        if (kept.size() == many) {
+            for (zbq_consumer_metadata *page : kept) {
+                munmap(page, sizeof *page);
+            }
+            kept.clear();
+        }
+    }
+}
+
+void stalls_again(intruder &in) {
+    for (;;) {
+        in.join();
+        while (!in.is_evicted()) {
+            usleep(1000);
+        }
+        in.count_step();
+    }
+}
+
+// Releases 16 bytes each time that it would be evicted soon.
+void trickles(intruder &in) {
+    in.join();
+    std::uint64_t tail = in.payload.initial_head;
+    const auto nap = static_cast<useconds_t>(in.control->stall_timeout_ns / 1000 * 3 / 4);
+    for (;;) {
+        while (in.head() - tail < in.payload.ring_capacity / 2) { // nobody waits yet
+            usleep(100);
+        }
+        usleep(nap);
+        tail += ZBQ_MSG_ALIGN;
+        in.set_tail(tail);
+        in.count_step();
+    }
+}
+
+void never_rings(intruder &in) {
+    in.join();
+    for (;;) {
+        __atomic_store_n(&in.page->tail_offset, in.head(), __ATOMIC_RELEASE);
+        in.collect();
+        in.count_step();
+    }
+}
+
+} // namespace hostile

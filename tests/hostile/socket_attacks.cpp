@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include "attacks.hpp"
+
+#include "scm.hpp"
+#include "support/process.hpp"
+
+#include <csignal>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace hostile {
+
+namespace {
+
+// Empty, a bell, an announcement, too long; with a descriptor where the kernel lets it.
+void send_some(int socket, const unique_fd &extra) {
+    const char bytes[4096] = {};
+    const int fd = extra.get();
+    for (const std::size_t size : {0U, 1U, 16U, 4096U}) {
+        zbq::core::send_record(socket, bytes, size, nullptr, 0);
+        zbq::core::send_record(socket, bytes, size, &fd, 1);
+    }
+}
+
+void flood(intruder &in, std::size_t which) {
+    const unique_fd extra(memfd_create("extra", MFD_CLOEXEC));
+    for (int turn = 0;; ++turn) {
+        in.join();
+        if (turn % 2 == 0) {
+            in.announce();
+        }
+        for (int i = 0; i < 500 && !in.is_evicted(); ++i) {
+            send_some(in.fds[which].get(), extra);
+            in.set_tail(in.head());
+        }
+        in.count_step();
+        shutdown(in.fds[which].get(), turn % 3); // to read, to write, both
+        for (int i = 0; i < 500 && !in.is_evicted(); ++i) {
+            in.park(3);
+            in.set_tail(in.head());
+        }
+    }
+}
+
+} // namespace
+
+void floods_side(intruder &in) {
+    flood(in, 3);
+}
+
+void floods_event(intruder &in) {
+    flood(in, 5);
+}
+
+void comes_and_goes(intruder &in) {
+    for (;;) {
+        in.join();
+        in.leave();
+        in.count_step();
+    }
+}
+
+void strangers(intruder &in) {
+    const unique_fd extra(memfd_create("extra", MFD_CLOEXEC));
+    const int fds[] = {extra.get(), extra.get()};
+    for (;;) {
+        std::vector<unique_fd> silent;
+        for (int i = 0; i < 100; ++i) {
+            silent.push_back(in.dial());
+            const int socket = silent.back().get();
+            switch (i % 6) {
+            case 0: // half a hello
+                (void)send(socket, "zbq\1", 4, MSG_NOSIGNAL | MSG_DONTWAIT);
+                break;
+            case 1: // a hello with descriptors; what follows is not received
+                zbq::core::send_record(socket, "zbq\1\0\0\0\0", 8, fds, 2);
+                break;
+            case 2: // a hello, and what follows is not received
+                (void)send(socket, "zbq\1\0\0\0\0", 8, MSG_NOSIGNAL | MSG_DONTWAIT);
+                break;
+            case 3:
+                (void)send(socket, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL | MSG_DONTWAIT);
+                break;
+            case 4:
+                shutdown(socket, SHUT_WR);
+                break;
+            default: // silence
+                break;
+            }
+            in.count_step();
+        }
+    }
+}
+
+// Reads every message and collects no descriptor.
+void hoards_descriptors(intruder &in) {
+    for (;;) {
+        in.join();
+        while (!in.is_evicted()) {
+            in.set_tail(in.head());
+            usleep(1000);
+        }
+        in.count_step();
+    }
+}
+
+namespace {
+
+void die_with(pid_t parent) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) { // too late for the signal
+        _exit(0);
+    }
+}
+
+// Has what another one was given, and writes there.
+[[noreturn]] void be_the_accomplice(int socket) {
+    for (;;) {
+        char byte = 0;
+        zbq::core::ancillary with;
+        if (zbq::core::receive_record(socket, &byte, 1, 0, &with) <= 0 || with.fds.size() != 3) {
+            _exit(0);
+        }
+        void *page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, with.fds.at(0), 0);
+        CHILD_CHECK(page != MAP_FAILED);
+        auto *metadata = static_cast<zbq_consumer_metadata *>(page);
+        usleep(2000); // its owner has gone by then
+        for (std::uint64_t i = 0; i < 10'000; ++i) {
+            __atomic_store_n(&metadata->tail_offset, i * 24, __ATOMIC_RELAXED);
+        }
+        (void)send(with.fds.at(1), "hello", 5, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)send(with.fds.at(2), "hello", 5, MSG_DONTWAIT | MSG_NOSIGNAL);
+        munmap(page, 4096);
+    }
+}
+
+[[noreturn]] void join_and_hand_over(intruder &in, int accomplice, bool announced) {
+    in.join();
+    if (announced) {
+        in.announce();
+    }
+    const int fds[] = {in.page_fd(), in.side(), in.event()};
+    const char byte = 0;
+    zbq::core::send_record(accomplice, &byte, 1, fds, 3);
+    in.count_step();
+    _exit(0);
+}
+
+} // namespace
+
+void passes_on(intruder &in) {
+    const test::socket_pair sockets = test::make_sockets(SOCK_SEQPACKET);
+    const pid_t self = getpid();
+    if (fork() == 0) {
+        die_with(self);
+        be_the_accomplice(sockets.consumer_end.get());
+    }
+    for (int turn = 0;; ++turn) {
+        const pid_t child = fork();
+        if (child == 0) {
+            die_with(self);
+            join_and_hand_over(in, sockets.producer_end.get(), turn % 2 == 0);
+        }
+        waitpid(child, nullptr, 0);
+    }
+}
+
+} // namespace hostile
