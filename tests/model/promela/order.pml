@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef JOINS
-#define JOINS 3 /* consumers in all; two have a slot at a time */
-#endif
-#define SLOTS 2
+#define JOINS 2 /* one after the other in the same slot */
 #ifndef CELLS
 #define CELLS 3
 #endif
@@ -42,8 +39,7 @@ byte start[JOINS];
 
 /* ---- for the properties alone ---- */
 
-bool left[JOINS]; /* it reads no more, or stores tails of its choice */
-bool cheated;
+bool left[JOINS]; /* it reads no more */
 bool unread_stay = true;
 bool torn_is_told = true;
 bool in_order = true;
@@ -55,9 +51,6 @@ inline must(property, condition) {
 }
 
 /* ---- a consumer ---- */
-
-#define batches (_pid == 0) /* may release several messages at once */
-#define cheats (_pid == 1)
 
 active [JOINS] proctype consumer() {
     byte cursor, known, value;
@@ -106,107 +99,73 @@ was_read:
         atomic {
             cursor = after(cursor, 1);
             value = 0;
-            if
-            :: tail[_pid] = cursor
-            :: batches && cursor != known
-            fi
+            tail[_pid] = cursor
         }
-    :: atomic { cheats && tail[_pid] == cursor ->
-            left[_pid] = true;
-            cheated = true;
-            if
-            :: tail[_pid] = after(cursor, CELLS)
-            :: tail[_pid] = after(cursor, TURN - 1)
-            fi;
-            break }
     od;
     atomic {
-        if
-        :: mark[_pid] -> tail[_pid] = 0
-        :: else
-        fi;
-        left[_pid] = true; cursor = 0; known = 0; value = 0; due = 0 }
+        tail[_pid] = 0;
+        left[_pid] = true;
+        cursor = 0; known = 0; value = 0; due = 0 /* fewer states differ */
+    }
 }
 
 /* ---- the producer ---- */
 
 inline fence() { pending == 0 }
 
-inline evict(s) {
-    atomic { out_mark[page[s]] = true; pending++ }
+inline evict() {
+    atomic { out_mark[page] = true; pending++ }
     fence();
-    d_step { taken[s] = false; tail_seen[s] = 0; page[s] = 0 }
+    d_step { taken = false; page = 0 }
 }
 
-inline refresh_tail(s) {
-    if
-    :: atomic { taken[s] -> seen = tail[page[s]];
-        if
-        :: from(tail_seen[s], seen) <= from(tail_seen[s], committed) ->
-            tail_seen[s] = seen;
-            lowest = (from(seen, committed) > from(lowest, committed) -> seen : lowest);
-            seen = 0
-        :: else -> seen = 0; evict(s)
-        fi }
-    :: else
-    fi
-}
-
-inline refresh_tails() {
-    lowest = committed;
-    refresh_tail(1);
-    refresh_tail(0);
-    d_step { slowest = lowest; lowest = 0 }
-}
-
-inline handshake(s) {
-    atomic {
-        page[s] = joined;
-        tail_seen[s] = committed;
-        tail[joined] = committed;
-        start[joined] = committed;
-        joined++;
-        taken[s] = true
-    }
+inline handshake() {
+    page = joined;
+    tail[joined] = committed;
+    start[joined] = committed;
+    joined++;
+    taken = true
 }
 
 #define stays(p, offset) (p >= joined || left[p] || mark[p] || out_mark[p] || \
                           from(tail[p], offset) < CELLS)
 
 inline write_cell(part) {
-        must(unread_stay, stays(0, written) && stays(1, written) && stays(JOINS - 1, written));
-        out_cell[place(written)] = content(written, part);
-        pending++;
-        written = after(written, 1)
+    must(unread_stay, stays(0, written) && stays(1, written));
+    out_cell[place(written)] = content(written, part);
+    pending++;
+    written = after(written, 1)
 }
 
-#define has_room(cells) (from(slowest, written) + cells <= CELLS)
+#define room(the_tail) (CELLS - from(the_tail, committed))
 
 active proctype producer() {
-    byte page[SLOTS];
-    bool taken[SLOTS];
-    byte tail_seen[SLOTS];
-
+    byte page;
+    bool taken;
     byte written;   /* up to where messages are written */
     byte committed; /* the head, in the producer's own copy */
     byte slowest;   /* a lower bound of all tails */
-    byte lowest, seen;
 
     do
-    :: joined < JOINS && !taken[0] -> handshake(0)
-    :: joined < JOINS && taken[0] && !taken[1] -> handshake(1)
-    :: written == committed && taken[0] -> evict(0)
-    :: written == committed && taken[1] -> evict(1)
-    :: written == committed && !has_room(2) -> refresh_tails()
-    :: d_step { has_room(1) -> write_cell(whole) }
-    :: d_step { has_room(2) -> write_cell(first) }; d_step { write_cell(second) }
-    :: written != committed ->
-        fence();
-        atomic {
-            out_head = written;
-            pending++;
-            committed = written
-        }
+    :: d_step { joined < JOINS && !taken && pending == 0 -> handshake() }
+    :: taken -> evict()
+    :: d_step { slowest = (taken -> tail[page] : committed) }
+        if
+        :: d_step { room(slowest) >= 1 -> slowest = 0; write_cell(whole) }
+        :: d_step { room(slowest) >= 2 -> slowest = 0; write_cell(first) }
+            d_step { write_cell(second) }
+        :: d_step { room(slowest) == 0 -> slowest = 0 }
+        fi;
+        if
+        :: written != committed ->
+            fence();
+            atomic {
+                out_head = written;
+                pending++;
+                committed = written
+            }
+        :: else
+        fi
     od
 }
 
@@ -225,6 +184,5 @@ active proctype memory() {
     :: cell_comes_out(CELLS - 1)
     :: mark_comes_out(0)
     :: mark_comes_out(1)
-    :: mark_comes_out(JOINS - 1)
     od
 }

@@ -155,15 +155,11 @@ active proctype producer() {
     byte wanted = 1;
     byte lowest;
 
-    do
-    :: d_step { joined < JOINS && !taken[0] -> handshake(0) }
-    :: d_step { joined < JOINS && taken[0] && !taken[1] -> handshake(1) }
-    :: room(slowest) > 0 ->
-progress:
-        d_step {
-            must(unread_stay, stays(0) && stays(1) && stays(JOINS - 1));
-            head = after(head, 1)
-        }
+again:
+    if
+    :: d_step { joined < JOINS && !taken[0] -> handshake(0) }; goto again
+    :: d_step { joined < JOINS && taken[0] && !taken[1] -> handshake(1) }; goto again
+    :: room(slowest) > 0 /* left of the run */
     :: room(slowest) < CELLS ->
         /* reserve: has_room_for, then room_was_found */
         if
@@ -179,6 +175,16 @@ progress:
         :: waiting -> scan()
         :: else
         fi;
-        wanted = 1
-    od
+        if
+        :: waiting -> wanted = 1; goto again
+        :: else
+        fi
+    fi;
+progress:
+    atomic {
+        must(unread_stay, stays(0) && stays(1) && stays(JOINS - 1));
+        head = after(head, 1);
+        wanted = 1;
+        goto again
+    }
 }
