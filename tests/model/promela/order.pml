@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#ifndef JOINS
 #define JOINS 2 /* one after the other in the same slot */
+#endif
+#ifndef LONGEST
+#define LONGEST 2 /* cells of a message */
+#endif
 #ifndef CELLS
 #define CELLS 3
 #endif
@@ -131,7 +136,7 @@ inline handshake() {
                           from(tail[p], offset) < CELLS)
 
 inline write_cell(part) {
-    must(unread_stay, stays(0, written) && stays(1, written));
+    must(unread_stay, stays(0, written) && stays(JOINS - 1, written));
     out_cell[place(written)] = content(written, part);
     pending++;
     written = after(written, 1)
@@ -152,7 +157,7 @@ active proctype producer() {
     :: d_step { slowest = (taken -> tail[page] : committed) }
         if
         :: d_step { room(slowest) >= 1 -> slowest = 0; write_cell(whole) }
-        :: d_step { room(slowest) >= 2 -> slowest = 0; write_cell(first) }
+        :: d_step { LONGEST == 2 && room(slowest) >= 2 -> slowest = 0; write_cell(first) }
             d_step { write_cell(second) }
         :: d_step { room(slowest) == 0 -> slowest = 0 }
         fi;
@@ -183,6 +188,6 @@ active proctype memory() {
     :: cell_comes_out(1)
     :: cell_comes_out(CELLS - 1)
     :: mark_comes_out(0)
-    :: mark_comes_out(1)
+    :: mark_comes_out(JOINS - 1)
     od
 }
