@@ -5,6 +5,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+. "$here/mutate.sh"
 pattern=${1:-.}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -24,14 +25,6 @@ run_tests() { # regex
 
 programs_of() { # regex of tests
     grep -oE '[a-z_]+_test' <<<"$1" | sort -u
-}
-
-# Replaces the one place that has the original; fails when there are none or several.
-apply() { # file, original, replacement
-    ORIGINAL=$2 REPLACEMENT=$3 perl -0pi -e '
-        my $count = () = /\Q$ENV{ORIGINAL}\E/g;
-        die "$count places match: $ENV{ORIGINAL}\n" if $count != 1;
-        s/\Q$ENV{ORIGINAL}\E/$ENV{REPLACEMENT}/' "$1"
 }
 
 try_mutant() { # name, file, tests, original, replacement
@@ -54,30 +47,6 @@ try_mutant() { # name, file, tests, original, replacement
     cp "$work/kept" "$tree/$2"
 }
 
-# Lines of the original begin with "- ", lines of the replacement with "+ ".
-each_mutant() { # command to run with name, file, tests, original, replacement
-    local name='' file='' tests='' original='' replacement='' line
-    while IFS= read -r line || [ -n "$line" ]; do
-        case $line in
-        '- '*) original+=${line#- }$'\n' ;;
-        '+ '* | '+')
-            line=${line#+}
-            replacement+=${line# }$'\n'
-            ;;
-        'mutant '* | 'file '* | 'tests '* | '#'* | '')
-            [ -z "$replacement" ] ||
-                "$1" "$name" "$file" "$tests" "${original%$'\n'}" "${replacement%$'\n'}"
-            original='' replacement=''
-            ;;&
-        'mutant '*) name=${line#mutant } ;;
-        'file '*) file=${line#file } ;;
-        'tests '*) tests=${line#tests } ;;
-        '#'* | '') ;;
-        *) echo "not understood: $line" && exit 1 ;;
-        esac
-    done < <(cat "$here/list.txt" && echo)
-}
-
 collect_tests() {
     if [[ $1 =~ $pattern ]]; then
         all_tests="$all_tests|$3"
@@ -86,9 +55,9 @@ collect_tests() {
 
 tried=0 bad=0 all_tests='^$'
 copy_tree
-each_mutant collect_tests
+each_mutant "$here/list.txt" collect_tests
 cmake --build "$build" >/dev/null
 run_tests "$all_tests" || { cat "$work/log"; echo "the tests fail on the code as it is"; exit 1; }
-each_mutant try_mutant
+each_mutant "$here/list.txt" try_mutant
 echo "$tried mutants, $bad not killed"
 [ "$tried" -gt 0 ] && [ "$bad" -eq 0 ]

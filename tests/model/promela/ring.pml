@@ -6,9 +6,11 @@
 #define STALL_TIMEOUT 1 /* 0: the dead alone are evicted, and nobody hangs */
 #endif
 #define SLOTS 2
+#ifndef CELLS
 #define CELLS 3
+#endif
 #define CLOG_THRESHOLD 2
-#define TURN (CELLS + 1) /* offsets are kept modulo this: from the least tail to the head they differ */
+#define TURN (CELLS + 2) /* offsets are kept modulo this: one more than a tail can be behind */
 
 #define after(offset, cells) ((offset + cells) % TURN)
 #define from(start, end) ((end + TURN - start) % TURN)
@@ -68,7 +70,7 @@ active proctype fate() {
 
 /* ---- the producer ---- */
 
-#define room(slowest_tail) (CELLS - from(slowest_tail, head))
+#define room(slowest_tail) ((CELLS - from(slowest_tail, head)) & 255) /* unsigned */
 
 /* What nobody looks at once the mark is set; fewer states differ. */
 inline forget(p) {
