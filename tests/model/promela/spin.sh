@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# One exhaustive search by Spin. To be sourced; $work is a directory for it, $models that of the models.
+
+# Safety: assertions and invalid end states. Progress: non-progress cycles, with weak fairness.
+short_searches() {
+    cat <<'END'
+ring safety -DJOINS=2 -DCELLS=2
+ring progress -DJOINS=2 -DSTALL_TIMEOUT=0 -DCELLS=2
+ring progress -DJOINS=1 -DCELLS=2
+order safety -DJOINS=1 -DCELLS=3
+order safety -DJOINS=2 -DCELLS=2 -DLONGEST=1
+wake safety -DSLEEPERS=1 -DCOMMITS=4 -DFENCES=1
+wake safety -DSLEEPERS=1 -DCOMMITS=4 -DFENCES=1 -DPOLLS=1
+wake safety -DSLEEPERS=2 -DCOMMITS=1 -DFENCES=1
+END
+}
+
+long_searches() {
+    cat <<'END'
+ring safety -DJOINS=3
+ring progress -DJOINS=2
+ring progress -DJOINS=2 -DSTALL_TIMEOUT=0
+order safety -DJOINS=1 -DCELLS=3
+order safety -DJOINS=2 -DCELLS=2 -DLONGEST=2
+wake safety -DSLEEPERS=1 -DCOMMITS=6 -DFENCES=2
+wake safety -DSLEEPERS=1 -DCOMMITS=5 -DFENCES=1 -DPOLLS=1
+wake safety -DSLEEPERS=2 -DCOMMITS=2 -DFENCES=1 -DEVICTIONS=0
+wake safety -DSLEEPERS=2 -DCOMMITS=2 -DFENCES=1 -DEVICTIONS=0 -DPOLLS=1
+wake safety -DSLEEPERS=2 -DCOMMITS=1 -DFENCES=1
+END
+}
+
+# What the search says is in $work/log.
+search() { # model, kind, definitions
+    local model=$1 kind=$2 build options
+    shift 2
+    case $kind in
+    safety) build=-DSAFETY options= ;;
+    progress) build='-DNP -DNFAIR=3' options='-l -f' ;;
+    esac
+    mkdir -p "$work/pan"
+    # shellcheck disable=SC2086 # lists of words
+    (cd "$work/pan" && spin "$@" -a "$models/$model.pml" &&
+        gcc -O2 -w -DCOLLAPSE -DVECTORSZ=1024 -DMEMLIM=8000 $build -o pan pan.c &&
+        ./pan $options -m2000000 -w22) >"$work/log" 2>&1
+}
+
+# A search that left something out proves nothing.
+was_exhaustive() {
+    grep -q 'errors: 0$' "$work/log" &&
+        ! grep -qE 'not completed|too small|out of memory|resource|aborted|truncated' "$work/log"
+}
+
+# The kind of the error found: the assertion's name, or "invalid end state", or "non-progress cycle".
+error_found() {
+    sed -nE 's/^pan:[0-9]+: (assertion violated )?(.*) \(at depth [0-9]+\)$/\2/p' "$work/log"
+}
