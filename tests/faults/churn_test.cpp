@@ -10,6 +10,7 @@
 #include "support/process.hpp"
 #include "support/sanitizer.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <memory>
@@ -22,7 +23,7 @@ namespace {
 using namespace faults;
 
 constexpr std::uint64_t short_form = test::sanitized ? 8 : 24;
-constexpr std::uint64_t rounds_per_ring = 16;
+constexpr std::uint64_t rounds_per_ring = 6; // of one waits in a poll, of the next in a loop
 constexpr std::uint64_t no_round = UINT64_MAX;
 constexpr std::uint64_t hung_ns = 60'000 * test::ms;  // only a hang takes this long
 constexpr std::uint64_t bound_ns = 10'000 * test::ms; // over the stall timeout, with load

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "crowd.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <fmt/format.h>
 #include <gtest/gtest.h>

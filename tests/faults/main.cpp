@@ -6,8 +6,10 @@
 #include "stream.hpp"
 
 #include <CLI/CLI.hpp>
+#include <exception>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <random>
 
 namespace faults {
 
@@ -38,7 +40,7 @@ bool rounds::next() {
 
 } // namespace faults
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv) try {
     if (argc > 1 && argv[1] == faults::after_exec_word) {
         return faults::after_exec(argc, argv);
     }
@@ -53,4 +55,7 @@ int main(int argc, char **argv) {
     CLI11_PARSE(app, argc, argv);
     fmt::print("seed {}\n", options->seed);
     return RUN_ALL_TESTS();
+} catch (const std::exception &error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
 }

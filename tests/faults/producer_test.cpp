@@ -9,6 +9,7 @@
 #include "support/process.hpp"
 #include "support/sanitizer.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -26,7 +26,7 @@ publishing_habits draw_publishing(std::uint64_t seed) {
     constexpr std::array<std::uint64_t, 4> pages = {3, 5, 16, 61};
     constexpr std::array<std::uint64_t, 4> thresholds = {0, 1, 16, 64};
     const std::uint64_t drawn = mixed(seed);
-    return {pages[drawn % 4] * test::page, thresholds[(drawn >> 8) % 4], (drawn >> 16) % 2 == 0};
+    return {pages[drawn % 4] * test::page, thresholds[(drawn >> 8) % 4], seed % 2 == 0};
 }
 
 publisher::publisher(int listener, board *shared, const descriptor_pool &pool, std::uint64_t seed,

@@ -3,6 +3,7 @@
 
 #include "support/process.hpp"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>

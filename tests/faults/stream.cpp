@@ -4,6 +4,7 @@
 #include "ring.hpp"
 #include "support/descriptors.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace faults {

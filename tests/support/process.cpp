@@ -65,7 +65,9 @@ child::~child() {
 }
 
 void child::signal(int number) const {
-    ::kill(pid_, number);
+    if (pid_ > 0) { // -1 is everybody
+        ::kill(pid_, number);
+    }
 }
 
 bool child::reap(int options) {
@@ -85,7 +87,7 @@ void child::stop() {
 
 bool child::stop_unless_ended() {
     signal(SIGSTOP);
-    return !reap(WUNTRACED);
+    return pid_ > 0 && !reap(WUNTRACED);
 }
 
 bool child::has_ended() {

@@ -33,12 +33,12 @@ public:
     ~child();
 
     [[nodiscard]] pid_t pid() const { return pid_; }
-    void signal(int number) const;
-    void stop();              // SIGSTOP, and waits until it has
-    bool stop_unless_ended(); // the same; false, and it is reaped, when it has ended
-    bool has_ended();         // and was reaped then
-    void kill();              // SIGKILL, and reaps it
-    int wait();               // its exit status, or 128 + signal
+    void signal(int number) const; // none once it is reaped
+    void stop();                   // SIGSTOP, and waits until it has
+    bool stop_unless_ended();      // the same; false, and it is reaped, when it has ended
+    bool has_ended();              // and was reaped then
+    void kill();                   // SIGKILL, and reaps it
+    int wait();                    // its exit status, or 128 + signal
 
 private:
     bool reap(int options); // false: it goes on

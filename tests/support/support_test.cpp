@@ -11,7 +11,9 @@
 #include <fcntl.h>
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <stdexcept>
+#include <string>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -39,6 +41,28 @@ TEST(Support, ChildTellsItsSignal) {
     test::child child([] { return pause(); });
     child.kill();
     EXPECT_EQ(child.wait(), 128 + SIGKILL);
+}
+
+TEST(Support, ChildThatEndedIsNotStopped) {
+    test::child child([] { return 7; });
+    while (!child.has_ended()) {
+        sched_yield();
+    }
+    EXPECT_FALSE(child.stop_unless_ended());
+    EXPECT_EQ(child.wait(), 7);
+}
+
+TEST(Support, ChildThatRunsIsStoppedAndHasNotEnded) {
+    test::child child([] { return pause(); });
+    EXPECT_TRUE(child.stop_unless_ended());
+    EXPECT_FALSE(child.has_ended());
+}
+
+TEST(Support, MemoryThatIsUsedIsResident) {
+    constexpr std::size_t size = 8 * 1024 * 1024;
+    const std::size_t before = test::resident_bytes();
+    const std::string used(size, 'x');
+    EXPECT_GE(test::resident_bytes(), before + size / 2) << used.back();
 }
 
 TEST(Support, FailedCheckInAChildIsAnExitStatus) {
