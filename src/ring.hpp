@@ -30,10 +30,6 @@ constexpr uint64_t free_bytes(uint64_t head, uint64_t slowest_tail, uint64_t cap
     return capacity - (head - slowest_tail);
 }
 
-constexpr uint64_t bytes_to_physical_end(uint64_t head, uint64_t capacity) {
-    return capacity - head % capacity;
-}
-
 // Whether a tail that a consumer published can be: it never falls below the last one seen,
 // never passes the head, and stays on the grid of messages.
 constexpr bool tail_is_valid(uint64_t tail, uint64_t last_seen, uint64_t head) {

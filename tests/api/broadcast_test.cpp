@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace {
@@ -187,6 +188,39 @@ TEST_F(Broadcast, OneThatCollectsSlowlyIsNotEvicted) {
         ASSERT_EQ(test::collect(slow.consumer.get(), blocked++).result, ZBQ_OK);
     }
     EXPECT_EQ(test::stats(prod.get()).evicted[0], 0U);
+}
+
+TEST_F(Broadcast, OneThatWasBlockedAndHasCollectedAllIsNotStalled) {
+    const auto prod = test::make_producer({.clog_threshold = 1000, .stall_timeout_ns = 1});
+    const test::joined slow = test::join(prod.get());
+    const std::vector<int> fds(ZBQ_MAX_FD_PER_MSG, fd_.get());
+    for (const uint64_t seq_id : {1U, 2U, 3U}) {
+        EXPECT_EQ(zbq_producer_broadcast_fds(prod.get(), seq_id, fds.data(), ZBQ_MAX_FD_PER_MSG),
+                  seq_id < 3 ? ZBQ_OK : ZBQ_ERROR_AGAIN);
+    }
+    ASSERT_EQ(test::collect(slow.consumer.get(), 1).result, ZBQ_OK);
+    ASSERT_EQ(test::collect(slow.consumer.get(), 2).result, ZBQ_OK);
+    for (int scans = 0; scans < 3; ++scans) {
+        ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
+        usleep(1000);
+    }
+    EXPECT_EQ(test::stats(prod.get()).evicted[0], 0U);
+}
+
+// From 6.7 the kernel passes no io_uring.
+TEST_F(Broadcast, WhatTheKernelDoesNotPassIsABadDescriptor) {
+    char params[120] = {}; // struct io_uring_params
+    const test::unique_fd uring(static_cast<int>(syscall(SYS_io_uring_setup, 1, params)));
+    if (!uring) {
+        GTEST_SKIP() << "no io_uring here: errno " << errno;
+    }
+    const int result = send(1, {uring.get()}, 1);
+    if (result == ZBQ_OK) {
+        GTEST_SKIP() << "this kernel passes it";
+    }
+    EXPECT_EQ(result, ZBQ_ERROR_INVALID);
+    EXPECT_EQ(test::info(prod_.get(), joined_.slot).fds_in_flight, 0U);
+    EXPECT_EQ(send_one(1), ZBQ_OK); // the id is not used up
 }
 
 // The kernel's limit of descriptors in flight holds for users without privileges.

@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
 namespace {
 
@@ -181,6 +182,55 @@ TEST_F(Room, ReadableWhenDescriptorsAreCollected) {
     EXPECT_EQ(prod_->control->awaited_fds, 0U);
 }
 
+// Room in the ring and room for descriptors are awaited apart.
+TEST_F(Room, TwoWaitsEndOneByOne) {
+    const test::unique_fd fd = test::numbered(0);
+    const std::vector<int> fds(ZBQ_MAX_FD_PER_MSG, fd.get());
+    const auto send = [&](uint64_t seq_id) {
+        return zbq_producer_broadcast_fds(prod_.get(), seq_id, fds.data(), ZBQ_MAX_FD_PER_MSG);
+    };
+    const auto end_wait_for_room = [&] {
+        release(first_.consumer.get(), 256);
+        release(second_.consumer.get(), 256);
+        EXPECT_EQ(reserve(16), ZBQ_OK);
+    };
+    const auto end_wait_for_collection = [&](uint64_t collected, uint64_t sent) {
+        EXPECT_EQ(test::collect(first_.consumer.get(), collected).result, ZBQ_OK);
+        EXPECT_EQ(send(sent), ZBQ_OK);
+    };
+    const zbq_control_region *control = zbq_consumer_ctrl(first_.consumer.get());
+    ASSERT_EQ(send(1), ZBQ_OK);
+    ASSERT_EQ(send(2), ZBQ_OK);
+
+    ASSERT_EQ(send(3), ZBQ_ERROR_AGAIN);
+    test::fill(prod_.get());
+    ASSERT_EQ(reserve(16), ZBQ_ERROR_AGAIN);
+    end_wait_for_room();
+    EXPECT_EQ(control->awaited_tail, 0U);
+    EXPECT_EQ(control->awaited_fds, 1U);
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    end_wait_for_collection(1, 3);
+    EXPECT_EQ(control->awaited_fds, 0U);
+
+    ASSERT_EQ(send(4), ZBQ_ERROR_AGAIN);
+    test::fill(prod_.get());
+    ASSERT_EQ(reserve(16), ZBQ_ERROR_AGAIN);
+    end_wait_for_collection(2, 4);
+    EXPECT_EQ(control->awaited_fds, 0U);
+    EXPECT_NE(control->awaited_tail, 0U);
+    end_wait_for_room();
+    EXPECT_EQ(control->awaited_tail, 0U);
+}
+
+TEST_F(Room, AScanLeavesTheTimerOfAWait) {
+    test::start_watchdog();
+    test::fill(prod_.get());
+    pollfd polled = {fd_, POLLIN, 0};
+    ASSERT_EQ(poll(&polled, 1, -1), 1); // within a slice
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_TRUE(test::readable(fd_));
+}
+
 TEST_F(Room, NobodyRingsForDescriptorsThatNobodyAwaits) {
     EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
     ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
@@ -256,6 +306,30 @@ TEST(RoomStall, ReadableWhenAnEvictionIsDue) {
 }
 
 // For the timer alone: the consumer does not ring.
+// One that is behind for longer than the time-out and in nobody's way has an end in the past.
+TEST(RoomStall, ReadableThoughAnEndHasPassed) {
+    test::start_watchdog();
+    const auto prod = test::make_producer({.capacity = test::page, .stall_timeout_ns = test::ms});
+    const test::joined in_the_way = test::join(prod.get());
+    const test::joined behind = test::join(prod.get());
+    const int fd = zbq_producer_event_fd(prod.get());
+    test::fill(prod.get()); // its last attempt starts the clocks
+    for (const test::joined *one : {&in_the_way, &behind}) {
+        zbq_consumer_acquire_head(one->consumer.get());
+    }
+    zbq_consumer_publish(behind.consumer.get(), test::page / 2);
+    zbq_contiguous_run run = {};
+    for (uint64_t tail = 16; tail <= 128; tail += 16) {
+        usleep(2000);
+        zbq_consumer_publish(in_the_way.consumer.get(), tail);
+        if (zbq_producer_reserve(prod.get(), tail + 16, &run) != ZBQ_ERROR_AGAIN) {
+            return; // on a slow machine it stalls
+        }
+        pollfd polled = {fd, POLLIN, 0};
+        ASSERT_EQ(poll(&polled, 1, -1), 1);
+    }
+}
+
 TEST(RoomStall, ReadableWithinASliceAnyway) {
     test::start_watchdog();
     const auto prod = test::make_producer({.capacity = test::page});

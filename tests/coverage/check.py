@@ -72,7 +72,7 @@ def unreached_lines(entry, lines, names):
 
 def unreached(export):
     for entry in export["data"][0]["files"]:
-        name = entry["filename"].removeprefix(ROOT)
+        name = os.path.normpath(entry["filename"]).removeprefix(ROOT)
         if not is_core(name):
             continue
         with open(name, encoding="utf-8") as file:

@@ -8,7 +8,7 @@ build=build/coverage
 raw=$build/raw
 
 # Tests that run no code of the library themselves, or only for its instructions to be counted.
-others='^(lint|docs|package|bench|fuzz|cli|model)\.|compile|headers_stand_alone'
+others='^(abi|lint|docs|package|bench|fuzz|cli|model)\.|compile|headers_stand_alone'
 
 rebuild() {
     cmake --preset coverage >/dev/null
@@ -41,11 +41,10 @@ report() {
     local what
     mapfile -t what < <(programs)
     llvm-profdata merge -sparse "$raw"/*.profraw -o $build/zbq.profdata
-    what+=("-instr-profile=$build/zbq.profdata")
-    llvm-cov show "${what[@]}" -format=html -output-dir=$build/html -show-branches=count \
-        src include >/dev/null
-    llvm-cov report "${what[@]}" -show-branch-summary src include
-    llvm-cov export "${what[@]}" src include >$build/export.json
+    what+=("-instr-profile=$build/zbq.profdata" '-ignore-filename-regex=/tests/|^/usr/')
+    llvm-cov show "${what[@]}" -format=html -output-dir=$build/html -show-branches=count >/dev/null
+    llvm-cov report "${what[@]}" -show-branch-summary
+    llvm-cov export "${what[@]}" >$build/export.json
 }
 
 case ${1:-} in

@@ -47,6 +47,8 @@ TEST_F(Fork, CallsThatTalkToTheKernelAreRefused) {
         CHILD_CHECK(zbq_producer_commit(prod_.get(), 0, ZBQ_COMMIT_FORCE_SCAN)); // no scan
         CHILD_CHECK(zbq_producer_stats(prod_.get(), &statistics) == ZBQ_ERROR_INVALID);
         CHILD_CHECK(zbq_producer_consumer_info(prod_.get(), 0, &info) == ZBQ_ERROR_INVALID);
+        CHILD_CHECK(zbq_producer_event_fd(prod_.get()) == ZBQ_ERROR_INVALID);
+        CHILD_CHECK(zbq_consumer_event_fd(cons_) == ZBQ_ERROR_INVALID);
         CHILD_CHECK(zbq_consumer_recv_fds(cons_, 1, fds, &count) == ZBQ_ERROR_INVALID);
         CHILD_CHECK(zbq_consumer_wait_broadcast(cons_, 0) == ZBQ_ERROR_INVALID);
         return 0;
