@@ -42,7 +42,7 @@ search() { # model, kind, definitions
     mkdir -p "$work/pan"
     # shellcheck disable=SC2086 # lists of words
     (cd "$work/pan" && spin "$@" -a "$models/$model.pml" &&
-        gcc -O2 -w -DCOLLAPSE -DVECTORSZ=1024 -DMEMLIM=8000 $build -o pan pan.c &&
+        gcc -O1 -w -DCOLLAPSE -DVECTORSZ=1024 -DMEMLIM=8000 $build -o pan pan.c &&
         ./pan $options -m2000000 -w22) >"$work/log" 2>&1
 }
 
