@@ -8,8 +8,8 @@ root=$(cd "$here/../.." && pwd)
 pattern=${1:-.}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# shellcheck source=tests/mutants/format.sh
-. "$root/tests/mutants/format.sh"
+# shellcheck source=tests/mutants/mutate.sh
+. "$root/tests/mutants/mutate.sh"
 
 copy_tree() {
     (cd "$root" && git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t "$work")

@@ -5,13 +5,12 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+# shellcheck source=tests/mutants/mutate.sh
 . "$here/mutate.sh"
 pattern=${1:-.}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tree=$work/tree
-# shellcheck source=tests/mutants/format.sh
-. "$here/format.sh"
 build=$work/build
 
 copy_tree() {

@@ -4,7 +4,9 @@
 # that the line prevents. mutants.sh [PATTERN] takes the mutants whose name matches.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/model/promela/spin.sh
 . "$here/spin.sh"
+# shellcheck source=tests/mutants/mutate.sh
 . "$here/../../mutants/mutate.sh"
 pattern=${1:-.}
 work=$(mktemp -d)

@@ -6,18 +6,12 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 program=$1
 schedules=${2:-20000}
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+# shellcheck source=tests/model/relacy/failure.sh
+. "$here/failure.sh"
 bad=0
 
 say() { # verdict, function
     printf '%-16s%s\n' "$1" "$2"
-}
-
-# A schedule that the checker found wrong; no crash of the checker itself.
-finds_out() { # function, scenario
-    ! "$program" --schedules "$schedules" --weaken "$1" "^$2\$" >"$log" 2>&1 &&
-        grep -qE '(ASSERT FAILED|DATA RACE|DEADLOCK|LIVELOCK)$' "$log"
 }
 
 listed() {
@@ -31,7 +25,7 @@ used() {
 while read -r function scenario _; do
     if [ "$scenario" = - ]; then
         say "argued" "$function"
-    elif finds_out "$function" "$scenario"; then
+    elif is_found_out "$program" --schedules "$schedules" --weaken "$function" "^$scenario\$"; then
         say "found out" "$function"
     else
         say "NOT FOUND OUT" "$function"
