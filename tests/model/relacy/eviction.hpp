@@ -42,10 +42,17 @@ struct torn_look : scenario {
         if (thread == 0) {
             zbq::core::eviction_mark(producer_->slots[0].page(), ZBQ_EVICTION_STALLED);
             payloads_.write(producer_->ring, numbered(1), false);
+            overwrite_length();
         } else {
             const int result = look(consumers_[1], 0);
             RL_ASSERT(result == ZBQ_OK || result == ZBQ_ERROR_NOENT);
         }
+    }
+
+    // Later messages lie otherwise: where the length was is payload now.
+    void overwrite_length() {
+        auto *header = reinterpret_cast<zbq_msg_header *>(producer_->ring);
+        __atomic_store_n(&header->payload_len, UINT32_MAX, __ATOMIC_RELAXED);
     }
 };
 

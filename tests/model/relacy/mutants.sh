@@ -14,7 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 build() {
-    g++ -std=c++20 -O1 -w -I "$work/include" -I "$work/src" "$work/tests/model/relacy/main.cpp" \
+    g++ -std=c++20 -O0 -w -I "$work/include" -I "$work/src" "$work/tests/model/relacy/main.cpp" \
         -lfmt -o "$work/zbq-relacy"
 }
 

@@ -100,9 +100,12 @@ struct polling : scenario {
 // One that polls may wait on the futex as well.
 struct polling_and_parking : scenario {
     polling_and_parking() : scenario({.per_ring = 4, .mode = ZBQ_WAKEUP_PUSH}) {}
-    static constexpr std::uint64_t messages = 4;
+    static constexpr std::uint64_t messages = 2;
 
     void run(int thread) override {
+        if (thread == 1) {
+            zbq_consumer_event_fd(consumers_[1]);
+        }
         for (std::uint64_t number = 0; number < messages; ++number) {
             if (thread == 0) {
                 RL_ASSERT(publish(number));
