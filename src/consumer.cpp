@@ -85,8 +85,9 @@ void rearm(zbq_consumer *cons) {
 // The bell that a look for messages took off may have been that of a record which is awaited.
 void nudge_for_record(zbq_consumer *cons) {
     pollfd side = {cons->side.get(), POLLIN, 0};
-    if (cons->awaited_record != 0 && poll_now(&side, 1) != 0) { // failed: one look too many
-        cons->awaited_record = 0;                               // it is told of once
+    // Where the poll failed: one look too many.
+    if (cons->awaited_record != 0 && poll_now(&side, 1) != 0) {
+        cons->awaited_record = 0; // it is told of once
         set_nudge(cons, true);
     }
 }

@@ -43,7 +43,7 @@ private:
     void take_failures(const words &line);
     void take_operation(const words &line);
     void take_row(const words &line, bool has_reason);
-    void fill(row *into, const words &line, const std::vector<int> &possible);
+    static void fill(row *into, const words &line, const std::vector<int> &possible);
 
     table read_;
     operation_rows *operation_ = nullptr;

@@ -287,7 +287,7 @@ TEST(Kernel, QueueLengthForbiddenHoldsRecordsBack) {
                   const auto prod = test::make_producer();
                   const test::joined joined = test::join(prod.get());
                   const std::vector<int> fds(ZBQ_MAX_FD_PER_MSG, STDIN_FILENO);
-                  for (const std::uint64_t seq_id : {1, 2}) {
+                  for (const std::uint64_t seq_id : {1U, 2U}) {
                       CHILD_CHECK(zbq_producer_broadcast_fds(prod.get(), seq_id, fds.data(),
                                                              ZBQ_MAX_FD_PER_MSG) == ZBQ_OK);
                   }
