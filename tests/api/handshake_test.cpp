@@ -136,6 +136,13 @@ TEST_F(Handshake, UnreceivedJoinIsDeadWhenTheSocketGoes) {
     EXPECT_EQ(test::scan_until_evicted(prod_.get(), slot_), uint32_t{ZBQ_EVICTION_DEAD});
 }
 
+// Only streams raise SIGPIPE; it would end this test.
+TEST_F(Handshake, AStreamWhosePeerIsGoneRaisesNoSignal) {
+    test::socket_pair sockets = test::make_sockets(SOCK_STREAM);
+    sockets.consumer_end.reset();
+    EXPECT_EQ(handshake(sockets.producer_end.get()), ZBQ_ERROR_IO);
+}
+
 // Without the library: the record that is read is the first, whatever it is.
 TEST_F(Handshake, AnEmptyRecordIsReadInTheAnnouncementsPlace) {
     const test::socket_pair sockets = test::make_sockets();

@@ -37,8 +37,8 @@ void flood(intruder &in, std::size_t which) {
             in.set_tail(in.head());
         }
         in.count_step();
-        shutdown(in.fds[which].get(), turn % 3); // to read, to write, both
-        for (int i = 0; i < 500 && !in.is_evicted(); ++i) {
+        shutdown(in.fds[which].get(), turn % 3);               // to read, to write, both
+        for (int i = 0; i < 20'000 && !in.is_evicted(); ++i) { // until something was sent there
             in.park(3);
             in.set_tail(in.head());
         }
