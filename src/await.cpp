@@ -159,6 +159,12 @@ void end_await_collection(zbq_producer *prod) {
     quieten(prod);
 }
 
+void remind_of_wait(zbq_producer *prod) {
+    if (prod->awaits_room || prod->awaits_fds) {
+        timer_set(prod->timer.get(), monotonic_ns());
+    }
+}
+
 namespace {
 
 int make_watch(zbq_producer *prod) {
