@@ -291,6 +291,19 @@ TEST_F(Room, AFloodIsCheating) {
     EXPECT_EQ(reason, uint32_t{ZBQ_EVICTION_PROTOCOL});
 }
 
+TEST_F(Room, AScanFindsAFloodThoughTheTimerIsDue) {
+    test::fill(prod_.get());
+    EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK); // which makes it due
+    EXPECT_TRUE(test::readable(fd_));
+    for (int i = 0; i < 8; ++i) {
+        zbq::core::event_ring(first_.consumer->event.get());
+    }
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_ending(first_.consumer.get(), nullptr), ZBQ_ENDING_EVICTED);
+    EXPECT_EQ(zbq_consumer_ending(second_.consumer.get(), nullptr), ZBQ_ENDING_NONE);
+}
+
 TEST_F(Room, AFloodOfOneCannotStopAnother) {
     test::fill(prod_.get());
     EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
