@@ -42,15 +42,18 @@ void answer_ring(zbq_producer *prod, slot *consumer) {
     }
 }
 
-// The timer is not read: setting it again clears it.
-void answer_some_rings(zbq_producer *prod) {
+// Whether there were any. The timer is not read: setting it again clears it.
+bool answer_some_rings(zbq_producer *prod) {
     uint32_t ready[rings_at_once];
     const int count = epoll_ready(prod->watch.get(), ready, rings_at_once);
+    bool any = false;
     for (int i = 0; i < count; ++i) {
         if (ready[i] < prod->max_consumers && prod->slots[ready[i]].taken) {
             answer_ring(prod, &prod->slots[ready[i]]);
+            any = true;
         }
     }
+    return any;
 }
 
 // When to look again though nobody rings: at the next consumer's eviction, and within a slice,
@@ -126,12 +129,7 @@ void answer_rings(zbq_producer *prod) {
     }
     // A consumer is evicted before it has rung so often, but for those with many waits behind
     // them: a bound all the same.
-    uint32_t first = 0;
-    for (uint32_t i = 0; i < prod->max_consumers + rings_at_once; ++i) {
-        if (epoll_ready(prod->watch.get(), &first, 1) <= 0 || first >= prod->max_consumers) {
-            return;
-        }
-        answer_some_rings(prod);
+    for (uint32_t i = 0; i < prod->max_consumers + rings_at_once && answer_some_rings(prod); ++i) {
     }
 }
 
@@ -157,6 +155,12 @@ void end_await_collection(zbq_producer *prod) {
     prod->awaits_fds = false;
     awaited_fds_publish(prod->control, 0);
     quieten(prod);
+}
+
+void remind_of_wait(zbq_producer *prod) {
+    if (prod->awaits_room || prod->awaits_fds) {
+        timer_set(prod->timer.get(), monotonic_ns());
+    }
 }
 
 namespace {

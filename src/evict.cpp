@@ -62,6 +62,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     gone->process.reset();
     gone->page_memory.reset();
     gone->taken = false;
+    remind_of_wait(prod);
 }
 
 void refresh_tails(zbq_producer *prod) {
@@ -200,5 +201,6 @@ int zbq_producer_scan(zbq_producer *prod) {
     }
     answer_rings(prod);
     scan(prod);
+    remind_of_wait(prod);
     return ZBQ_OK;
 }

@@ -124,6 +124,10 @@ void answer_rings(zbq_producer *prod); // all that have rung up to now
 void end_await_room(zbq_producer *prod);
 void end_await_collection(zbq_producer *prod);
 
+// Makes the descriptor readable if something is awaited: what should have made it so is gone,
+// taken off by a scan or closed by an eviction.
+void remind_of_wait(zbq_producer *prod);
+
 int watch_consumer(const zbq_producer *prod, const slot *consumer);
 void unwatch_consumer(const zbq_producer *prod, const slot *consumer);
 

@@ -214,6 +214,7 @@ TEST_F(Broadcast, WhatTheKernelDoesNotPassIsABadDescriptor) {
     if (!uring) {
         GTEST_SKIP() << "no io_uring here: errno " << errno;
     }
+    const test::joined second = test::join(prod_.get());
     const int result = send(1, {uring.get()}, 1);
     if (result == ZBQ_OK) {
         GTEST_SKIP() << "this kernel passes it";

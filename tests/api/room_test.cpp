@@ -182,6 +182,38 @@ TEST_F(Room, ReadableWhenDescriptorsAreCollected) {
     EXPECT_EQ(prod_->control->awaited_fds, 0U);
 }
 
+// By the application between a failed attempt and its poll; a listener scans too.
+TEST_F(Room, AScanDoesNotSwallowTheRing) {
+    test::fill(prod_.get());
+    ASSERT_EQ(reserve(16), ZBQ_ERROR_AGAIN);
+    release(first_.consumer.get(), 1);
+    release(second_.consumer.get(), 1);
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_TRUE(test::readable(fd_));
+    EXPECT_EQ(reserve(16), ZBQ_OK);
+}
+
+TEST_F(Room, AScanDoesNotSwallowTheHangUp) {
+    test::fill(prod_.get());
+    ASSERT_EQ(reserve(16), ZBQ_ERROR_AGAIN);
+    first_.consumer.reset();
+    second_.consumer.reset();
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_TRUE(test::readable(fd_));
+    EXPECT_EQ(reserve(16), ZBQ_OK);
+}
+
+TEST_F(Room, AnAccountThatEvictsTells) {
+    test::fill(prod_.get());
+    ASSERT_EQ(reserve(16), ZBQ_ERROR_AGAIN);
+    for (const test::joined *one : {&first_, &second_}) {
+        zbq::core::tail_publish(zbq_consumer_meta(one->consumer.get()), 8);
+    }
+    EXPECT_EQ(test::stats(prod_.get()).evicted[ZBQ_EVICTION_PROTOCOL], 2U);
+    EXPECT_TRUE(test::readable(fd_));
+    EXPECT_EQ(reserve(16), ZBQ_OK);
+}
+
 // Room in the ring and room for descriptors are awaited apart.
 TEST_F(Room, TwoWaitsEndOneByOne) {
     const test::unique_fd fd = test::numbered(0);
@@ -257,6 +289,19 @@ TEST_F(Room, AFloodIsCheating) {
     uint32_t reason = 0;
     EXPECT_EQ(zbq_consumer_ending(fresh.consumer.get(), &reason), ZBQ_ENDING_EVICTED);
     EXPECT_EQ(reason, uint32_t{ZBQ_EVICTION_PROTOCOL});
+}
+
+TEST_F(Room, AScanFindsAFloodThoughTheTimerIsDue) {
+    test::fill(prod_.get());
+    EXPECT_EQ(reserve(64), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK); // which makes it due
+    EXPECT_TRUE(test::readable(fd_));
+    for (int i = 0; i < 8; ++i) {
+        zbq::core::event_ring(first_.consumer->event.get());
+    }
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_ending(first_.consumer.get(), nullptr), ZBQ_ENDING_EVICTED);
+    EXPECT_EQ(zbq_consumer_ending(second_.consumer.get(), nullptr), ZBQ_ENDING_NONE);
 }
 
 TEST_F(Room, AFloodOfOneCannotStopAnother) {

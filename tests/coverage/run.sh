@@ -26,7 +26,9 @@ run_all() {
         echo "some tests failed when they were instrumented; see $build/tests.log"
     local name
     for name in join record ring hello api; do
-        $build/tests/fuzz/fuzz_$name -runs=0 tests/fuzz/corpus/$name >$build/fuzz_$name.log 2>&1
+        $build/tests/fuzz/fuzz_$name -runs=0 -artifact_prefix=$build/ tests/fuzz/corpus/$name \
+            >$build/fuzz_$name.log 2>&1 ||
+            echo "fuzz_$name failed on its corpus; see $build/fuzz_$name.log"
     done
     unset LLVM_PROFILE_FILE
 }

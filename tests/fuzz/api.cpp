@@ -109,7 +109,6 @@ private:
     }
 
     void account_step() {
-        awaited_ = 0;
         switch (input_.ConsumeIntegralInRange(0, 7)) {
         case 0:
             check_statistics();

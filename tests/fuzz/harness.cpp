@@ -2,6 +2,7 @@
 #include "harness.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -18,6 +19,8 @@ void *__real_mmap(void *at, std::size_t size, int protection, int flags, int fd,
 int __real_munmap(void *base, std::size_t size);
 void *__wrap_mmap(void *at, std::size_t size, int protection, int flags, int fd, off_t offset);
 int __wrap_munmap(void *base, std::size_t size);
+int __real_close(int fd);
+int __wrap_close(int fd);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 }
 
@@ -37,6 +40,13 @@ int __wrap_munmap(void *base, std::size_t size) {
     const int result = __real_munmap(base, size);
     MUST(result == 0);
     mapped_bytes -= size;
+    return result;
+}
+
+// Closed twice is somebody else's descriptor in a program that goes on.
+int __wrap_close(int fd) {
+    const int result = __real_close(fd);
+    MUST(result == 0 || errno != EBADF);
     return result;
 }
 // NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
