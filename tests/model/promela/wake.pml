@@ -100,7 +100,10 @@ again:
     :: goto left /* it dies */
     :: announce(on_futex | (polls -> on_event : 0))
     fi;
-    naps = !fenced[_pid];
+    if
+    :: goto left /* it dies, and its mark stays; asleep or not makes no difference */
+    :: naps = !fenced[_pid]
+    fi;
 sleep:
     was = bell;
     if
@@ -119,7 +122,6 @@ sleep:
     :: d_step { asleep[_pid] && naps && older[_pid] == 0 -> asleep[_pid] = false; naps = false }
         goto sleep
     :: asleep[_pid] && !naps && may_sleep_for_ever -> goto left
-    :: asleep[_pid] = false; goto left /* it dies */
     fi;
 awake:
     atomic { token = 0; naps = false }
