@@ -5,6 +5,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+# shellcheck source=/dev/null
 . "$here/mutate.sh"
 pattern=${1:-.}
 work=$(mktemp -d)

@@ -1,4 +1,25 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Sleep: no consumer sleeps for ever beside a message or an eviction.
+ *
+ * Stands for: park, nap, sleep_on_bell, token_now and unpark (src/wake.hpp), wait and the looks before
+ * it, rearm and look_and_rearm (src/consumer.cpp), zbq_window_commit (include/zbq/inline.h),
+ * mind_sleepers, wake_or_tell and revoke_fences (src/producer.cpp), evict (src/evict.cpp), FUTEX_WAIT,
+ * FUTEX_WAKE and the two event sockets' bells.
+ *
+ * Stores wait in a buffer for each processor, first in, first out, as on x86-64, and come out at any
+ * time. A full fence waits until the own buffer is empty. The exchange in parked_take does not, so it
+ * is weaker than there. A nap ends when all stores that the producer had in its buffer when the nap
+ * began are out, not sooner. The kernel compares and sleeps in one step. The long sleep has no end of
+ * its own: the library's 100 ms would hide what is looked for.
+ *
+ * A consumer reads all that a look shows it. It may die before it is parked and after. The producer
+ * makes up to COMMITS commits and EVICTIONS evictions and stops where it likes: a sleeper must then
+ * have nothing left to read, or Spin reports an invalid end state.
+ *
+ * Leaves out: records and the end of the stream (the same ring of the bell as an eviction), the
+ * looks that a producer with more than 8 consumers omits for 10 us, spurious wake-ups.
+ */
 #ifndef COMMITS
 #define COMMITS 4
 #endif
