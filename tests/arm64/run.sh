@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Builds the library and its unit and API tests for arm64 and runs them under qemu-aarch64.
-# run.sh [REGEX] takes the tests whose name matches.
+# Options go to ctest.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$root/build/arm64
@@ -25,5 +25,10 @@ googletest
 configure "$root" "$build/zbq" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DZBQ_BUILD_TOOLS=OFF \
     -DZBQ_BUILD_EXAMPLES=OFF -DGTest_DIR="$build/installed/lib/cmake/GTest"
 cmake --build "$build/zbq" --target "${programs[@]}"
+
+# What the emulation cannot do (QEMU 7.2). It does not apply a limit of address space, which would
+# be its own; and it lets SO_PASSRIGHTS be asked for, but not set.
+excluded='^create_test\.Create\.ShortOfAddressSpaceIsNoMemory$'
+excluded+='|^event_test\.Refusal\.DescriptorsTowardsTheProducer$'
 ctest --test-dir "$build/zbq" --output-on-failure -j 2 \
-    -R "^($(IFS='|' && echo "${programs[*]}"))\\." "$@"
+    -E "$excluded" -R "^($(IFS='|' && echo "${programs[*]}"))\\." "$@"

@@ -3,9 +3,10 @@
 # Searches all states of each model. check.sh [short]
 set -euo pipefail
 models=$(cd "$(dirname "$0")" && pwd)
-. "$models/spin.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# shellcheck source=/dev/null
+. "$models/spin.sh"
 
 one() { # model, kind, definitions
     local start=$SECONDS

@@ -4,15 +4,17 @@
 # that the line prevents. mutants.sh [PATTERN] takes the mutants whose name matches.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=tests/model/promela/spin.sh
-. "$here/spin.sh"
-# shellcheck source=tests/mutants/mutate.sh
-. "$here/../../mutants/mutate.sh"
 pattern=${1:-.}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 models=$work/models
 mkdir "$models"
+# shellcheck disable=SC2034 # for search
+breadth=yes
+# shellcheck source=tests/mutants/mutate.sh
+. "$here/spin.sh"
+# shellcheck source=tests/mutants/mutate.sh
+. "$here/../../mutants/mutate.sh"
 
 # The first error of the searches of a model; nothing when there is none.
 first_error() { # model

@@ -1,4 +1,25 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The bytes: what a reader sees where stores become visible late and out of order.
+ *
+ * Stands for: zbq_window_commit and zbq_readable_next (include/zbq/inline.h), eviction_mark,
+ * eviction_check_after_reading, head_acquire and tail_publish (src/atomics.hpp), view_at and
+ * look_past_known_head (src/consumer.cpp), evict (src/evict.cpp), the handshake and its new page
+ * (src/join.cpp).
+ *
+ * The producer's stores wait in a buffer and come out in any order. A release, be it a store or a
+ * fence, waits until all before it are out: for others that is the same as a producer that is slower.
+ * The join message goes through a socket, which does as much. A consumer's loads are made in the
+ * program's order (what acquire gives), and its store of the tail after its loads (what release
+ * gives); mutants change that order.
+ *
+ * Leaves out: all that ring.pml has; one consumer has a slot at a time, and may lose it at any
+ * moment, for whatever reason, while it goes on reading. One commit for each message.
+ *
+ * Bounds: JOINS consumers one after the other, CELLS cells, messages of one to LONGEST cells; the
+ * stream has no end. A reader that a whole number of double turns has passed by would not be told
+ * from one that is right; it was told apart at the first turn.
+ */
 #ifndef JOINS
 #define JOINS 2 /* one after the other in the same slot */
 #endif
@@ -35,7 +56,8 @@ bool mark[JOINS];
 byte out_head = none;
 byte out_cell[CELLS] = none;
 bool out_mark[JOINS];
-byte pending;
+#define all_out (out_head == none && out_cell[0] == none && out_cell[1] == none && \
+                 out_cell[CELLS - 1] == none && !out_mark[0] && !out_mark[JOINS - 1])
 
 /* ---- what the join message says ---- */
 
@@ -116,10 +138,10 @@ was_read:
 
 /* ---- the producer ---- */
 
-inline fence() { pending == 0 }
+inline fence() { all_out }
 
 inline evict() {
-    atomic { out_mark[page] = true; pending++ }
+    out_mark[page] = true;
     fence();
     d_step { taken = false; page = 0 }
 }
@@ -138,7 +160,6 @@ inline handshake() {
 inline write_cell(part) {
     must(unread_stay, stays(0, written) && stays(JOINS - 1, written));
     out_cell[place(written)] = content(written, part);
-    pending++;
     written = after(written, 1)
 }
 
@@ -152,7 +173,7 @@ active proctype producer() {
     byte slowest;   /* a lower bound of all tails */
 
     do
-    :: d_step { joined < JOINS && !taken && pending == 0 -> handshake() }
+    :: d_step { joined < JOINS && !taken && all_out -> handshake() }
     :: taken -> evict()
     :: d_step { slowest = (taken -> tail[page] : committed) }
         if
@@ -164,11 +185,7 @@ active proctype producer() {
         if
         :: written != committed ->
             fence();
-            atomic {
-                out_head = written;
-                pending++;
-                committed = written
-            }
+            d_step { out_head = written; committed = written }
         :: else
         fi
     od
@@ -176,10 +193,10 @@ active proctype producer() {
 
 /* ---- the memory: what was stored becomes visible ---- */
 
-#define head_comes_out d_step { out_head != none -> head = out_head; out_head = none; pending-- }
+#define head_comes_out d_step { out_head != none -> head = out_head; out_head = none }
 #define cell_comes_out(i) d_step { out_cell[i] != none -> \
-        cell[i] = out_cell[i]; out_cell[i] = none; pending-- }
-#define mark_comes_out(i) d_step { out_mark[i] -> mark[i] = true; out_mark[i] = false; pending-- }
+        cell[i] = out_cell[i]; out_cell[i] = none }
+#define mark_comes_out(i) d_step { out_mark[i] -> mark[i] = true; out_mark[i] = false }
 
 active proctype memory() {
     do

@@ -1,4 +1,22 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The arithmetic of the ring: room, tails, evictions, joins, and that the producer goes on.
+ *
+ * Stands for: reserve and the scan (has_room_for and room_was_found in src/producer.cpp;
+ * refresh_tails, evict_stalled, evict, scan in src/evict.cpp), free_bytes and tail_is_valid
+ * (src/ring.hpp), zbq_producer_handshake (src/join.cpp), zbq_consumer_publish (src/consumer.cpp).
+ *
+ * Leaves out: what the bytes are and when stores become visible (order.pml), sleep (wake.pml), the
+ * side socket, query. All tails are loaded in one step: a load that is older is a consumer that is
+ * slower. A message is a cell, and a commit publishes one. A consumer's step is the release of one
+ * cell or of all, so what it reads in between is held all the time. Time: whoever a second scan finds
+ * where the first one found it has timed out. The threshold is 1: each failure scans. What is left of
+ * a run grows with the tails, as if reserved anew.
+ *
+ * Fate: a consumer dies, hangs, or (the second) stores a tail that cannot be, at any moment.
+ *
+ * Bounds: 2 slots, JOINS consumers in all, CELLS cells; the stream has no end.
+ */
 #ifndef JOINS
 #define JOINS 3 /* consumers in all; two have a slot at a time */
 #endif

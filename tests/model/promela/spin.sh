@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# One exhaustive search by Spin. To be sourced; $work is a directory for it, $models that of the models.
+# Exhaustive searches by Spin. To be sourced, with a directory in $work and that of the models in
+# $models.
+: "${work:?}" "${models:?}"
 
 # Safety: assertions and invalid end states. Progress: non-progress cycles, with weak fairness.
 short_searches() {
@@ -31,12 +33,13 @@ wake safety -DSLEEPERS=2 -DCOMMITS=1 -DFENCES=1
 END
 }
 
-# What the search says is in $work/log.
+# What the search says is in $work/log. It goes in depth, or in breadth where $breadth is set: the
+# sooner way to an error, which takes more memory.
 search() { # model, kind, definitions
     local model=$1 kind=$2 build options
     shift 2
     case $kind in
-    safety) build=-DSAFETY options= ;;
+    safety) build="-DSAFETY ${breadth:+-DBFS}" options= ;;
     progress) build='-DNP -DNFAIR=3' options='-l -f' ;;
     esac
     mkdir -p "$work/pan"

@@ -1,4 +1,25 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Sleep: no consumer sleeps for ever beside a message or an eviction.
+ *
+ * Stands for: park, nap, sleep_on_bell, token_now and unpark (src/wake.hpp), wait and the looks before
+ * it, rearm and look_and_rearm (src/consumer.cpp), zbq_window_commit (include/zbq/inline.h),
+ * mind_sleepers, wake_or_tell and revoke_fences (src/producer.cpp), evict (src/evict.cpp), FUTEX_WAIT,
+ * FUTEX_WAKE and the two event sockets' bells.
+ *
+ * Stores wait in a buffer for each processor, first in, first out, as on x86-64, and come out at any
+ * time. A full fence waits until the own buffer is empty. The exchange in parked_take does not, so it
+ * is weaker than there. A nap ends when all stores that the producer had in its buffer when the nap
+ * began are out, not sooner. The kernel compares and sleeps in one step. The long sleep has no end of
+ * its own: the library's 100 ms would hide what is looked for.
+ *
+ * A consumer reads all that a look shows it. It may die before it is parked and after. The producer
+ * makes up to COMMITS commits and EVICTIONS evictions and stops where it likes: a sleeper must then
+ * have nothing left to read, or Spin reports an invalid end state.
+ *
+ * Leaves out: records and the end of the stream (the same ring of the bell as an eviction), the
+ * looks that a producer with more than 8 consumers omits for 10 us, spurious wake-ups.
+ */
 #ifndef COMMITS
 #define COMMITS 4
 #endif
@@ -100,7 +121,10 @@ again:
     :: goto left /* it dies */
     :: announce(on_futex | (polls -> on_event : 0))
     fi;
-    naps = !fenced[_pid];
+    if
+    :: goto left /* it dies, and its mark stays; asleep or not makes no difference */
+    :: naps = !fenced[_pid]
+    fi;
 sleep:
     was = bell;
     if
@@ -119,7 +143,6 @@ sleep:
     :: d_step { asleep[_pid] && naps && older[_pid] == 0 -> asleep[_pid] = false; naps = false }
         goto sleep
     :: asleep[_pid] && !naps && may_sleep_for_ever -> goto left
-    :: asleep[_pid] = false; goto left /* it dies */
     fi;
 awake:
     atomic { token = 0; naps = false }
