@@ -21,17 +21,17 @@ struct attack {
     void (*body)(intruder &);
     std::uint64_t short_steps = 1000; // that the short form waits for
     std::uint64_t long_steps = 0;     // and the long one, if its time is over before
-    // What it must have been evicted for meanwhile.
-    zbq_eviction evicted_for = ZBQ_EVICTION_NONE;
     // What stands in its place when the others' speed is compared.
     void (*harmless)(intruder &) = keeps_up;
+    // The long form fails where the others get less than this part of their speed.
+    double least_ratio = 0;
+    // What it must have been evicted for meanwhile.
+    zbq_eviction evicted_for = ZBQ_EVICTION_NONE;
     // It waits for the stall timeout. The others' runs have a longer one: where a machine is so
     // loaded that nobody runs for that long, the honest would be evicted.
     bool stalls = false;
     // It holds the ring: the stream does not go on while it goes on.
     bool holds = false;
-    // The long form fails where the others get less than this part of their speed.
-    double least_ratio = 0;
 };
 
 const std::vector<attack> &attacks();

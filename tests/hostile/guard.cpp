@@ -16,6 +16,7 @@ std::map<void *, std::size_t> &fenced() {
 }
 
 void *map(void *at, std::size_t size, int protection, int flags, int fd, off_t offset) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): that is what the call gives
     return reinterpret_cast<void *>(syscall(SYS_mmap, at, size, protection, flags, fd, offset));
 }
 
@@ -35,6 +36,7 @@ std::size_t hostile::fenced_ranges() {
     return fenced().size();
 }
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc's are reserved names
 extern "C" void *mmap(void *at, size_t size, int protection, int flags, int fd,
                       off_t offset) noexcept {
     const bool reserves = at == nullptr && protection == PROT_NONE && fd == -1;
@@ -50,3 +52,4 @@ extern "C" int munmap(void *base, size_t size) noexcept {
     return static_cast<int>(
         syscall(SYS_munmap, static_cast<char *>(base) - fence, size + 2 * fence));
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
