@@ -23,7 +23,7 @@ first_error() { # model
         [ "${words[0]}" = "$1" ] || continue
         search "${words[@]}" || true
         was_exhaustive || { error_found && return; }
-    done < <(short_searches)
+    done < <(mutant_searches)
 }
 
 try_mutant() { # name, file, property, original, replacement

@@ -8,6 +8,16 @@
 short_searches() {
     cat <<'END'
 ring safety -DJOINS=2 -DCELLS=2
+ring progress -DJOINS=1 -DCELLS=2
+order safety -DJOINS=2 -DCELLS=2 -DLONGEST=1
+wake safety -DSLEEPERS=1 -DCOMMITS=3 -DFENCES=1
+END
+}
+
+# Those in which each mutant is to be found.
+mutant_searches() {
+    cat <<'END'
+ring safety -DJOINS=2 -DCELLS=2
 ring progress -DJOINS=2 -DSTALL_TIMEOUT=0 -DCELLS=2
 ring progress -DJOINS=1 -DCELLS=2
 order safety -DJOINS=1 -DCELLS=3
