@@ -19,8 +19,6 @@ namespace zbq::core {
 
 namespace {
 
-constexpr unsigned rings_at_once = 16;
-
 bool rang_unasked(const zbq_producer *prod, slot *consumer) {
     consumer->in_flight.refresh(consumer->side.get()); // failed: the last known number stands
     const uint64_t asked = prod->waits - consumer->waits_before + consumer->in_flight.collected();
@@ -44,8 +42,8 @@ void answer_ring(zbq_producer *prod, slot *consumer) {
 
 // Whether there were any. The timer is not read: setting it again clears it.
 bool answer_some_rings(zbq_producer *prod) {
-    uint32_t ready[rings_at_once];
-    const int count = epoll_ready(prod->watch.get(), ready, rings_at_once);
+    uint32_t ready[events_at_once];
+    const int count = epoll_ready(prod->watch.get(), ready);
     bool any = false;
     for (int i = 0; i < count; ++i) {
         if (ready[i] < prod->max_consumers && prod->slots[ready[i]].taken) {
@@ -129,7 +127,7 @@ void answer_rings(zbq_producer *prod) {
     }
     // A consumer is evicted before it has rung so often, but for those with many waits behind
     // them: a bound all the same.
-    for (uint32_t i = 0; i < prod->max_consumers + rings_at_once && answer_some_rings(prod); ++i) {
+    for (uint32_t i = 0; i < prod->max_consumers + events_at_once && answer_some_rings(prod); ++i) {
     }
 }
 

@@ -255,11 +255,9 @@ void epoll_remove(int epoll, int fd) {
     epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr); // ENOENT: it never was there
 }
 
-int epoll_ready(int epoll, uint32_t *tags, unsigned most) {
-    constexpr unsigned most_events = 16;
-    epoll_event events[most_events];
-    const int wanted = static_cast<int>(most < most_events ? most : most_events);
-    const int count = epoll_wait(epoll, events, wanted, 0);
+int epoll_ready(int epoll, uint32_t (&tags)[events_at_once]) {
+    epoll_event events[events_at_once];
+    const int count = epoll_wait(epoll, events, events_at_once, 0);
     for (int i = 0; i < count; ++i) {
         tags[i] = events[i].data.u32;
     }

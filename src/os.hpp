@@ -81,7 +81,8 @@ bool descriptor_is_open(int fd);
 int epoll_make(unique_fd *out);
 int epoll_add(int epoll, int fd, uint32_t tag); // readable or hung up, level-triggered
 void epoll_remove(int epoll, int fd);
-int epoll_ready(int epoll, uint32_t *tags, unsigned most); // how many, without waiting
+inline constexpr unsigned events_at_once = 16;
+int epoll_ready(int epoll, uint32_t (&tags)[events_at_once]); // how many, without waiting
 int timer_make(unique_fd *out);
 void timer_set(int timer, uint64_t monotonic_ns); // readable from then on; 0: never
 

@@ -17,7 +17,9 @@ rebuild() {
 }
 
 # %c: counters live in a shared mapping of the file, so that what a process has run is kept when it is
-# killed or leaves by _exit, as many children here do. %m: one file for each program.
+# killed or leaves by _exit, as many children here do. %m: one file for each program. Several processes
+# count in one file, so the preset counts with atomic increments: of counts that were lost some sides
+# of branches, which are differences, would come out as zero.
 run_all() {
     rm -rf "$raw"
     mkdir -p "$raw"
