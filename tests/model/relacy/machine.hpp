@@ -390,8 +390,8 @@ int epoll_add(int epoll, int fd, uint32_t tag) {
 void epoll_remove(int, int fd) {
     model::machine::current().unwatch(fd);
 }
-int epoll_ready(int epoll, uint32_t *tags, unsigned most) {
-    return model::machine::current().ready(epoll, tags, most);
+int epoll_ready(int epoll, uint32_t (&tags)[events_at_once]) {
+    return model::machine::current().ready(epoll, tags, events_at_once);
 }
 int timer_make(unique_fd *out) {
     out->reset(model::machine::current().make_timer());
