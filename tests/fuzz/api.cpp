@@ -333,11 +333,10 @@ private:
         if (awaited_ == 0 || !producer_) {
             return;
         }
-        const bool sane = std::all_of(model_.slots.begin(), model_.slots.end(), [&](auto *one) {
-            return one == nullptr ||
-                   (one->page_tail >= one->tail_seen && one->page_tail <= model_.head);
-        });
-        MUST(!sane || model_.true_free() < awaited_ || test::readable(event_fd_));
+        // One that writes its tail by itself tells nobody.
+        const bool honest = std::none_of(model_.slots.begin(), model_.slots.end(),
+                                         [](auto *one) { return one != nullptr && one->cheats; });
+        MUST(!honest || model_.true_free() < awaited_ || test::readable(event_fd_));
     }
 
     void end() {

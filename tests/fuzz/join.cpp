@@ -180,7 +180,8 @@ bool is_right(const message &sent, int type, int mode) {
     const zbq_join_payload &payload = sent.payload;
     const bool whole = type == SOCK_STREAM ? sent.bytes.size() >= sizeof payload
                                            : sent.bytes.size() == sizeof payload;
-    if (!whole || sent.items.size() != roles || payload.protocol_version != ZBQ_PROTOCOL_VERSION ||
+    if ((mode != ZBQ_WAKEUP_PUSH && mode != ZBQ_WAKEUP_PULL) || !whole ||
+        sent.items.size() != roles || payload.protocol_version != ZBQ_PROTOCOL_VERSION ||
         payload.wakeup_mode != static_cast<std::uint32_t>(mode) || payload.initial_head % 16 != 0) {
         return false;
     }

@@ -54,7 +54,8 @@ public:
 
     // Its page, as the producer finds it.
     std::uint64_t page_tail;
-    bool left = false; // nobody holds its sockets any more
+    bool cheats = false; // writes its page past the library
+    bool left = false;   // nobody holds its sockets any more
 
     // The producer's part.
     std::uint32_t slot = 0;

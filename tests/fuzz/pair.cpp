@@ -197,6 +197,7 @@ void consumer_pair::cheat(FuzzedDataProvider &input) {
                                    ring_.head,
                                    input.ConsumeIntegral<std::uint64_t>()};
     model_->page_tail = one_of(input, tails);
+    model_->cheats = true;
     __atomic_store_n(&handle_->page->tail_offset, model_->page_tail, __ATOMIC_RELEASE);
 }
 

@@ -331,7 +331,7 @@ private:
         }
         const std::vector<char> bytes = announcements_.front();
         announcements_.pop_front();
-        announced_ = !bytes.empty();
+        announced_ = true;
         std::uint32_t magic = 0;
         std::copy_n(bytes.begin(), std::min(bytes.size(), sizeof magic),
                     reinterpret_cast<char *>(&magic));
