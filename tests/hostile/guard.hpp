@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Fences around the ring's mapping: a page without access before it and one after it, so that
+// Fences around what the library maps of the shared objects: a page without access before it and one after it, so that
 // whoever reads past it dies. In programs that link guard.cpp, whose mmap takes the place of
 // libc's, and reserves two pages more where the library reserves address space.
 #pragma once

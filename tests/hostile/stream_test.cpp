@@ -83,7 +83,7 @@ protected:
         producer_->set_head(start);
         cons_ = producer_->join();
         ASSERT_NE(cons_, nullptr);
-        ASSERT_EQ(hostile::fenced_ranges(), 2U); // the pretender's and the consumer's
+        ASSERT_EQ(hostile::fenced_ranges(), 6U); // the pretender's three and the consumer's
         rules_ = {capacity_, start, start, false};
         cursor_ = start;
     }
