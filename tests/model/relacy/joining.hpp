@@ -49,7 +49,7 @@ struct newcomer : scenario {
 };
 
 struct joining : newcomer {
-    joining() : newcomer({}) {}
+    joining() : newcomer(options{}) {}
 
     void run(int thread) override {
         if (thread == 0) {
