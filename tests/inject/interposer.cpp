@@ -40,7 +40,7 @@ struct state {
     bool failed = false;
     std::vector<std::string> calls;
     std::map<std::string, int> standing;
-    // Mappings whose unmapping was made to fail: for the end of the session.
+    // Mappings whose unmapping was made to fail: for when the operation is over.
     std::vector<std::pair<void *, std::size_t>> kept;
 };
 

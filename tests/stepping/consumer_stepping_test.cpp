@@ -7,11 +7,11 @@
 #include "instants.hpp"
 #include "invariants.hpp"
 #include "producer.hpp"
+#include "stepped.hpp"
 #include "stream.hpp"
 #include "support/descriptors.hpp"
 #include "support/leaks.hpp"
 #include "support/process.hpp"
-#include "support/sanitizer.hpp"
 #include "support/stepper.hpp"
 
 #include <cstring>
@@ -263,17 +263,8 @@ void go_on_without_it(scene &now) {
     EXPECT_EQ(test::stats(now.prod.get()).evicted[0], 1U);
 }
 
-class ConsumerStepping : public testing::TestWithParam<operation> {
+class ConsumerStepping : public test::stepped<operation> {
 protected:
-    void SetUp() override {
-        if (test::sanitized) {
-            GTEST_SKIP() << "a sanitizer's own instructions would be stepped through";
-        }
-        if (!test::can_trace()) {
-            GTEST_SKIP() << "no process can be traced here";
-        }
-    }
-
     static std::uint64_t count_instructions() {
         scene whole(GetParam());
         while (whole.consumer().step()) {

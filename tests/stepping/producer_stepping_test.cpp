@@ -7,11 +7,11 @@
 #include "instants.hpp"
 #include "invariants.hpp"
 #include "producer.hpp"
+#include "stepped.hpp"
 #include "stream.hpp"
 #include "support/descriptors.hpp"
 #include "support/leaks.hpp"
 #include "support/process.hpp"
-#include "support/sanitizer.hpp"
 #include "support/stepper.hpp"
 
 #include <gtest/gtest.h>
@@ -418,17 +418,8 @@ void collect_record(const reader &who, bool sent) {
     EXPECT_EQ(got.numbers, sent ? std::vector<uint64_t>{1} : std::vector<uint64_t>{});
 }
 
-class ProducerStepping : public testing::TestWithParam<operation> {
+class ProducerStepping : public test::stepped<operation> {
 protected:
-    void SetUp() override {
-        if (test::sanitized) {
-            GTEST_SKIP() << "a sanitizer's own instructions would be stepped through";
-        }
-        if (!test::can_trace()) {
-            GTEST_SKIP() << "no process can be traced here";
-        }
-    }
-
     static std::uint64_t count_instructions() {
         scene whole(GetParam());
         while (whole.producer().step()) {

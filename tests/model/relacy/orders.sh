@@ -18,8 +18,7 @@ listed() {
     grep -oE '^[a-z_]+' "$here/weakened.txt" | sort
 }
 used() {
-    "$program" --schedules 100 --list-orders | sed -n 's/^orders: //p' |
-        grep -vxE 'write|is_whole|kill|after_death' | sort
+    "$program" --schedules 100 --list-orders | sed -n 's/^orders: //p' | sort
 }
 
 while read -r function scenario _; do

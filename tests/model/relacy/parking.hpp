@@ -20,9 +20,13 @@ struct parking : scenario {
                 RL_ASSERT(publish(number));
                 shorten_fences(rl::rand(3));
             } else {
-                RL_ASSERT(read_waiting(consumers_[thread], number) == ZBQ_OK);
+                RL_ASSERT(sleep_and_read(consumers_[thread], number) == ZBQ_OK);
             }
         }
+    }
+
+    virtual int sleep_and_read(zbq_consumer *cons, std::uint64_t number) {
+        return read_waiting(cons, number);
     }
 };
 struct parking_one : parking {
@@ -81,19 +85,10 @@ struct parking_for_records : scenario {
 };
 
 // In a poll of the application.
-struct polling : scenario {
-    polling() : scenario({.joined_before = 2, .per_ring = 4, .mode = ZBQ_WAKEUP_PUSH}) {}
-    static constexpr std::uint64_t messages = 3;
-
-    void run(int thread) override {
-        for (std::uint64_t number = 0; number < messages; ++number) {
-            if (thread == 0) {
-                RL_ASSERT(publish(number));
-                shorten_fences(rl::rand(3));
-            } else {
-                RL_ASSERT(read_polling(consumers_[thread], number) == ZBQ_OK);
-            }
-        }
+struct polling : parking {
+    polling() : parking(2) {}
+    int sleep_and_read(zbq_consumer *cons, std::uint64_t number) override {
+        return read_polling(cons, number);
     }
 };
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+//
+// A test of one operation that is run an instruction at a time.
+#pragma once
+
+#include "support/sanitizer.hpp"
+#include "support/stepper.hpp"
+
+#include <gtest/gtest.h>
+
+namespace test {
+
+template <class operation>
+class stepped : public testing::TestWithParam<operation> {
+protected:
+    void SetUp() override {
+        if (sanitized) {
+            GTEST_SKIP() << "a sanitizer's own instructions would be stepped through";
+        }
+        if (!can_trace()) {
+            GTEST_SKIP() << "no process can be traced here";
+        }
+    }
+};
+
+} // namespace test
