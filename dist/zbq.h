@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* zbq 0.1.0: a zero-copy broadcast queue for Linux, in one file.
  *
  * To use it, include it, from C11 or C++. In one C++20 source file, best one of its own, write
@@ -9,8 +10,6 @@
  * needs no C++ run-time library: a C program can link it.
  *
  * Made from the sources by ./dev amalgamate: changes belong there.
- *
- * SPDX-License-Identifier: MIT
  *
  * MIT License
  *

@@ -17,7 +17,8 @@ QUOTE_IN_NUMBER = re.compile(r"(?<=[0-9])'(?=[0-9])")
 # Directions to tools, which see the sources themselves; and what the head of the file says once.
 LEFT_OUT = re.compile(r"#pragma once|// NOLINT(BEGIN|END)|// clang-format o|(//|/\*) SPDX-License")
 
-HEAD = """/* zbq {version}: a zero-copy broadcast queue for Linux, in one file.
+HEAD = """/* SPDX-License-Identifier: MIT */
+/* zbq {version}: a zero-copy broadcast queue for Linux, in one file.
  *
  * To use it, include it, from C11 or C++. In one C++20 source file, best one of its own, write
  *
@@ -28,8 +29,6 @@ HEAD = """/* zbq {version}: a zero-copy broadcast queue for Linux, in one file.
  * needs no C++ run-time library: a C program can link it.
  *
  * Made from the sources by ./dev amalgamate: changes belong there.
- *
- * SPDX-License-Identifier: MIT
  *
 {licence}
  */
