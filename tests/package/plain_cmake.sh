@@ -7,4 +7,4 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cmake -S "$source" -B "$work" -DZBQ_BUILD_TOOLS=OFF -DZBQ_BUILD_TESTS=OFF >/dev/null
 cmake --build "$work" >/dev/null
-ls "$work/libzbq.so.0" "$work/libzbq.a"
+ls "$work/libzbq.so.1" "$work/libzbq.a"
