@@ -2,6 +2,7 @@
 #
 # Run by CPack between installation and packing: what a Debian package has and `cmake --install`
 # does not put anywhere.
+cmake_policy(VERSION 3.22)
 
 set(source ${CMAKE_CURRENT_LIST_DIR})
 set(runtime libzbq1)
@@ -26,8 +27,15 @@ License: Expat
  ${licence}
 ")
 
-function(gzip file)
-    execute_process(COMMAND gzip -9nf ${file} COMMAND_ERROR_IS_FATAL ANY)
+# The same package from the same binaries, whenever it is made. CPack itself looks at it too.
+if(NOT DEFINED ENV{SOURCE_DATE_EPOCH})
+    execute_process(COMMAND dpkg-parsechangelog --file ${source}/changelog --show-field Timestamp
+        OUTPUT_VARIABLE epoch OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+    set(ENV{SOURCE_DATE_EPOCH} ${epoch})
+endif()
+
+function(run)
+    execute_process(COMMAND ${ARGN} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
 foreach(component IN LISTS CPACK_COMPONENTS_ALL)
@@ -36,10 +44,10 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
     set(doc ${root}/usr/share/doc/${package})
     file(WRITE ${doc}/copyright "${copyright}")
     file(COPY_FILE ${source}/changelog ${doc}/changelog.Debian)
-    gzip(${doc}/changelog.Debian)
+    run(gzip -9n ${doc}/changelog.Debian)
     if(EXISTS ${source}/../../CHANGELOG.md)
         file(COPY_FILE ${source}/../../CHANGELOG.md ${doc}/changelog)
-        gzip(${doc}/changelog)
+        run(gzip -9n ${doc}/changelog)
     endif()
     if(EXISTS ${source}/${package}.lintian-overrides)
         file(MAKE_DIRECTORY ${root}/usr/share/lintian/overrides)
@@ -54,17 +62,22 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
             file(REMOVE ${page})
             file(CREATE_LINK ${target}.gz ${page}.gz SYMBOLIC)
         else()
-            gzip(${page})
+            run(gzip -9n ${page})
         endif()
     endforeach()
-    file(GLOB_RECURSE archives ${root}/*.a) # `strip` for an installation leaves these as they are
+    file(GLOB_RECURSE archives ${root}/*.a)
     foreach(archive IN LISTS archives)
-        execute_process(COMMAND strip --strip-debug --enable-deterministic-archives ${archive}
-            COMMAND_ERROR_IS_FATAL ANY)
+        run(strip --strip-debug --remove-section=.comment --enable-deterministic-archives
+            ${archive})
     endforeach()
-    file(GLOB programs ${root}/usr/bin/*) # they find the library where the system looks
-    foreach(program IN LISTS programs)
+    file(GLOB libraries ${root}/usr/lib/*/*.so.*.*)
+    file(GLOB programs ${root}/usr/bin/*)
+    foreach(binary IN LISTS libraries programs)
+        run(strip --strip-unneeded --remove-section=.comment ${binary})
+    endforeach()
+    foreach(program IN LISTS programs) # they find the library where the system looks
         file(RPATH_REMOVE FILE ${program})
     endforeach()
-    execute_process(COMMAND chmod -R u=rwX,go=rX ${root} COMMAND_ERROR_IS_FATAL ANY)
+    run(chmod -R u=rwX,go=rX ${root})
+    run(find ${root} -exec touch --no-dereference --date=@$ENV{SOURCE_DATE_EPOCH} {} +)
 endforeach()
