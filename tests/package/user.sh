@@ -7,11 +7,11 @@ loads() { # PROGRAM
     readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(libzbq.*\)\]/\1/p'
 }
 
-runs() { # shared|static PROGRAM
+runs() { # shared|static PROGRAM ARGUMENTS
     local expected=
     [ "$1" = static ] || expected=libzbq.so.1
     [ "$(loads "$2")" = "$expected" ] || { echo "$2 loads '$(loads "$2")', not '$expected'"; exit 1; }
-    "$2" || { echo "$2: status $?"; exit 1; }
+    "${@:2}" || { echo "$2: status $?"; exit 1; }
 }
 
 quietly() { # COMMAND: its output only when it fails
