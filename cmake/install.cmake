@@ -35,6 +35,9 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/zbq-config.cmake
 # Relative to the file itself, so that an installed tree can be moved.
 file(RELATIVE_PATH ZBQ_PC_TO_PREFIX
     ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" ZBQ_PC_TO_PREFIX ${ZBQ_PC_TO_PREFIX})
+file(RELATIVE_PATH ZBQ_PC_LIBDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR})
+file(RELATIVE_PATH ZBQ_PC_INCLUDEDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
 configure_file(cmake/zbq.pc.in zbq.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/zbq.pc
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)

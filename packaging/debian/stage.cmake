@@ -78,6 +78,12 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
     foreach(program IN LISTS programs) # they find the library where the system looks
         file(RPATH_REMOVE FILE ${program})
     endforeach()
+    file(GLOB modules ${root}/usr/lib/*/pkgconfig/*.pc) # this tree is not moved any more
+    foreach(module IN LISTS modules)
+        file(READ ${module} text)
+        string(REGEX REPLACE "prefix=[^\n]*" "prefix=/usr" text "${text}")
+        file(WRITE ${module} "${text}")
+    endforeach()
     run(chmod -R u=rwX,go=rX ${root})
     run(find ${root} -exec touch --no-dereference --date=@$ENV{SOURCE_DATE_EPOCH} {} +)
 endforeach()

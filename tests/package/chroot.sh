@@ -11,6 +11,7 @@ root=$work/root
 trap 'rm -rf --one-file-system "$work"' EXIT
 
 codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+# shellcheck disable=SC2016 # apt-get expands it
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
     "Codename: $codename" | sed -n 1p)
 [ -n "$mirror" ] || { echo "apt knows no mirror of $codename"; exit 1; }

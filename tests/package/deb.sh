@@ -38,6 +38,7 @@ echo "contents"
 describe() {
     local deb
     for deb in "${debs[@]}"; do
+        # shellcheck disable=SC2016 # dpkg-deb expands it
         dpkg-deb --show --showformat '${Package}: ${Depends}\n' "$deb"
         dpkg-deb --ctrl-tarfile "$deb" | tar -t | grep -v '/$'
         dpkg-deb --contents "$deb" | awk '!/\/$/ { print $1, $2, $6 $7 $8 }'
@@ -57,10 +58,13 @@ root=$work/root
 for deb in "${debs[@]}"; do
     dpkg-deb -x "$deb" "$root"
 done
-export LD_LIBRARY_PATH=$root/usr/lib/$(gcc -print-multiarch) XDG_RUNTIME_DIR=$work
+[ "$(PKG_CONFIG_PATH=$(dirname "$root"/usr/lib/*/pkgconfig/zbq.pc) pkg-config --cflags --libs zbq |
+    xargs)" = "-lzbq" ] # in the system's own directories
+LD_LIBRARY_PATH=$root/usr/lib/$(gcc -print-multiarch)
+export LD_LIBRARY_PATH XDG_RUNTIME_DIR=$work
 runs shared "$root/usr/bin/zbq" --version
 [[ $(ldd "$root/usr/bin/zbq") == *" $LD_LIBRARY_PATH/libzbq.so.1 "* ]]
-[[ $(readelf -d "$root/usr/bin/zbq") != *RUNPATH* ]] || { echo "a path of a library is in the tool"; exit 1; }
+[[ $(readelf -d "$root/usr/bin/zbq") != *RUNPATH* ]] || { echo "the tool has a path to look in"; exit 1; }
 timeout 60 "$root/usr/bin/zbq" sub --wait --lines deb >"$work/got" &
 timeout 60 "$root/usr/bin/zbq" pub --wait-for 1 --lines deb <"$source/LICENSE"
 wait $!

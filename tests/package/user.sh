@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # For the tests of the installed library: builds a user's program, runs it, and looks what it loads.
+# They have a directory of their own in $work.
 
 # The shared library of the program, by name: nothing for one that is linked statically.
 loads() { # PROGRAM
@@ -30,8 +31,9 @@ with_cmake() { # USER BUILD PREFIX OPTIONS -- PROGRAMS
 }
 
 refused_by_cmake() { # USER PREFIX WORDS OPTIONS: find_package says no, in these words
-    local said
-    if said=$(cmake -S "$1" -B "$(mktemp -d -p "$work")" -DCMAKE_PREFIX_PATH="$2" "${@:4}" 2>&1); then
+    local said build
+    build=$(mktemp -d -p "${work:?}")
+    if said=$(cmake -S "$1" -B "$build" -DCMAKE_PREFIX_PATH="$2" "${@:4}" 2>&1); then
         echo "find_package took ${*:4}"
         exit 1
     fi
