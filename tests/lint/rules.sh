@@ -43,10 +43,12 @@ unlicensed() {
     done
 }
 refuse "no SPDX line" < <(files \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.c' \
-    -o -name '*.sh' -o -name CMakeLists.txt -o -name dev \) | unlicensed)
+    -o -name '*.sh' -o -name '*.py' -o -name '*.cmake' -o -name '*.in' -o -name '*.map' -o -name '*.wrap' \
+    -o -name meson.build -o -name CMakeLists.txt -o -name dev \) | unlicensed)
 
 mapfile -t text < <(files \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.c' \
-    -o -name '*.sh' -o -name '*.md' -o -name '*.txt' -o -name dev \))
+    -o -name '*.sh' -o -name '*.py' -o -name '*.cmake' -o -name '*.in' -o -name '*.map' -o -name '*.wrap' \
+    -o -name meson.build -o -name '*.md' -o -name '*.txt' -o -name dev \))
 refuse "a tab or trailing space" < <(grep -nP '\t| +$' /dev/null "${text[@]}" || true)
 refuse "a path of one machine" < <(grep -nE '(^|[^a-z])/(work|root|home)/[a-z]' /dev/null "${text[@]}" |
     grep -v 'lint/rules' || true)

@@ -58,10 +58,13 @@ root=$work/root
 for deb in "${debs[@]}"; do
     dpkg-deb -x "$deb" "$root"
 done
+with_cmake "$here/user" "$work/user" "$root/usr" -- in_c.zbq in_c.zbq-static
+runs static "$work/user/in_c.zbq-static"
 [ "$(PKG_CONFIG_PATH=$(dirname "$root"/usr/lib/*/pkgconfig/zbq.pc) pkg-config --cflags --libs zbq |
     xargs)" = "-lzbq" ] # in the system's own directories
 LD_LIBRARY_PATH=$root/usr/lib/$(gcc -print-multiarch)
 export LD_LIBRARY_PATH XDG_RUNTIME_DIR=$work
+runs shared "$work/user/in_c.zbq"
 runs shared "$root/usr/bin/zbq" --version
 [[ $(ldd "$root/usr/bin/zbq") == *" $LD_LIBRARY_PATH/libzbq.so.1 "* ]]
 [[ $(readelf -d "$root/usr/bin/zbq") != *RUNPATH* ]] || { echo "the tool has a path to look in"; exit 1; }
