@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* zbq 0.1.0: a zero-copy broadcast queue for Linux, in one file.
+/* zbq 1.0.0: a zero-copy broadcast queue for Linux, in one file.
  *
  * To use it, include it, from C11 or C++. One C++20 source file, which holds nothing else, is
  *
@@ -96,8 +96,8 @@ extern "C" {
 
 /* ---- constants ---------------------------------------------------------- */
 
-#define ZBQ_VERSION_MAJOR 0 /**< of this header */
-#define ZBQ_VERSION_MINOR 1 /**< of this header */
+#define ZBQ_VERSION_MAJOR 1 /**< of this header */
+#define ZBQ_VERSION_MINOR 0 /**< of this header */
 #define ZBQ_VERSION_PATCH 0 /**< of this header */
 
 /** The most descriptors that one message can carry: the kernel's limit for one

@@ -59,8 +59,8 @@ extern "C" {
 
 /* ---- constants ---------------------------------------------------------- */
 
-#define ZBQ_VERSION_MAJOR 0 /**< of this header */
-#define ZBQ_VERSION_MINOR 1 /**< of this header */
+#define ZBQ_VERSION_MAJOR 1 /**< of this header */
+#define ZBQ_VERSION_MINOR 0 /**< of this header */
 #define ZBQ_VERSION_PATCH 0 /**< of this header */
 
 /** The most descriptors that one message can carry: the kernel's limit for one

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Prints every public layout: name, size, alignment, then each field and its offset.
+// Prints every public layout: name, size, alignment, then each field and its offset. Then the
+// constants, but those of the version.
 #include "zbq.h"
 
 #include <stdio.h>
 
 #define TYPE(type) printf("%s size %zu align %zu\n", #type, sizeof(type), _Alignof(type))
 #define FIELD(type, field) printf("    %s %zu\n", #field, offsetof(type, field))
+#define CONSTANT(name) printf("%s %lld\n", #name, (long long)(name))
 
 int main(void) {
     TYPE(zbq_control_region);
@@ -100,5 +102,34 @@ int main(void) {
     FIELD(zbq_consumer_info, eviction);
     FIELD(zbq_consumer_info, fds_in_flight);
     FIELD(zbq_consumer_info, reserved);
+    CONSTANT(ZBQ_MAX_FD_PER_MSG);
+    CONSTANT(ZBQ_MSG_ALIGN);
+    CONSTANT(ZBQ_MAX_FD_IN_FLIGHT);
+    CONSTANT(ZBQ_WAIT_SLICE_NS);
+    CONSTANT(ZBQ_OK);
+    CONSTANT(ZBQ_ERROR_INVALID);
+    CONSTANT(ZBQ_ERROR_NOMEM);
+    CONSTANT(ZBQ_ERROR_AGAIN);
+    CONSTANT(ZBQ_ERROR_IO);
+    CONSTANT(ZBQ_ERROR_PROTOCOL);
+    CONSTANT(ZBQ_ERROR_OVERFLOW);
+    CONSTANT(ZBQ_ERROR_NOENT);
+    CONSTANT(ZBQ_WAKEUP_PUSH);
+    CONSTANT(ZBQ_WAKEUP_PULL);
+    CONSTANT(ZBQ_COMMIT_NONE);
+    CONSTANT(ZBQ_COMMIT_FORCE_SCAN);
+    CONSTANT(ZBQ_COMMIT_KEEP);
+    CONSTANT(ZBQ_EVICTION_NONE);
+    CONSTANT(ZBQ_EVICTION_DEAD);
+    CONSTANT(ZBQ_EVICTION_STALLED);
+    CONSTANT(ZBQ_EVICTION_SIDE_STALLED);
+    CONSTANT(ZBQ_EVICTION_PROTOCOL);
+    CONSTANT(ZBQ_ENDING_NONE);
+    CONSTANT(ZBQ_ENDING_CLOSED);
+    CONSTANT(ZBQ_ENDING_PRODUCER_DIED);
+    CONSTANT(ZBQ_ENDING_EVICTED);
+    CONSTANT(ZBQ_ENDING_MALFORMED);
+    CONSTANT(ZBQ_PARKING_PLACES);
+    CONSTANT(ZBQ_PROTOCOL_VERSION);
     return 0;
 }

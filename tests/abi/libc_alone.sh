@@ -10,7 +10,7 @@ fi
 needed=$(readelf -d "$shared" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -v '^ld-linux' || true)
 [ "$needed" = libc.so.6 ] || { echo "needs: $needed"; exit 1; }
 soname=$(readelf -d "$shared" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
-[ "$soname" = libzbq.so.0 ] || { echo "soname: $soname"; exit 1; }
+[ "$soname" = libzbq.so.1 ] || { echo "soname: $soname"; exit 1; }
 foreign='^(_Z|__cxa_(throw|begin|end|pure|guard|allocate)|__gxx|_Unwind|__dynamic)'
 undefined() {
     nm -D -u "$shared"

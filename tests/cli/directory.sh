@@ -43,9 +43,11 @@ uid=61234
 chown $uid runtime
 refused "$here/runtime" "not a directory of user 0"
 cp "$zbq" zbq-copy
+cp "$(ldd "$zbq" | sed -n 's/.*libzbq\.so.* => \(.*\) (.*/\1/p')" libzbq.so.1
 chmod 711 "$here"
 as_user() {
-    env -u XDG_RUNTIME_DIR setpriv --reuid $uid --regid $uid --clear-groups "$here/zbq-copy" "$@"
+    env -u XDG_RUNTIME_DIR LD_LIBRARY_PATH="$here" setpriv --reuid $uid --regid $uid --clear-groups \
+        "$here/zbq-copy" "$@"
 }
 if [ -e /run/user/$uid ] || [ -e /tmp/zbq-$uid ]; then
     fail "user id $uid is in use here"

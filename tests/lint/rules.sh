@@ -43,10 +43,12 @@ unlicensed() {
     done
 }
 refuse "no SPDX line" < <(files \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.c' \
-    -o -name '*.sh' -o -name CMakeLists.txt -o -name dev \) | unlicensed)
+    -o -name '*.sh' -o -name '*.py' -o -name '*.cmake' -o -name '*.in' -o -name '*.map' -o -name '*.wrap' \
+    -o -name meson.build -o -name CMakeLists.txt -o -name dev \) | unlicensed)
 
 mapfile -t text < <(files \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.c' \
-    -o -name '*.sh' -o -name '*.md' -o -name '*.txt' -o -name dev \))
+    -o -name '*.sh' -o -name '*.py' -o -name '*.cmake' -o -name '*.in' -o -name '*.map' -o -name '*.wrap' \
+    -o -name meson.build -o -name '*.md' -o -name '*.txt' -o -name dev \))
 refuse "a tab or trailing space" < <(grep -nP '\t| +$' /dev/null "${text[@]}" || true)
 refuse "a path of one machine" < <(grep -nE '(^|[^a-z])/(work|root|home)/[a-z]' /dev/null "${text[@]}" |
     grep -v 'lint/rules' || true)
@@ -58,4 +60,20 @@ declared=$(grep -oE '\bzbq_[a-z_]+\(' include/zbq.h | tr -d '(' | sort -u)
 for list in zbq.map tests/abi/symbols.txt; do
     refuse "$list is not what zbq.h declares" < <(diff <(echo "$declared") <(names "$list") || true)
 done
+
+version=$(sed -n 's/^project(zbq VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+of_version() { # where it stands, and what stands there
+    local part
+    for part in MAJOR MINOR PATCH; do
+        sed -n "s/^#define ZBQ_VERSION_$part \([0-9]*\).*/\1/p" include/zbq.h
+    done | paste -sd. | sed 's/^/include\/zbq.h /'
+    sed -n '1s/.*(\(.*\)-.*).*/packaging\/debian\/changelog \1/p' packaging/debian/changelog
+    sed -n 's/.*"version": "\(.*\)".*/packaging\/vcpkg \1/p' packaging/vcpkg/zbq/vcpkg.json
+    sed -n "s/.*project(.* version: '\([0-9.]*\)'.*/packaging\/meson \1/p" \
+        packaging/meson/packagefiles/zbq/meson.build
+    sed -n 's/.*= zbq-\([0-9.]*[0-9]\).*/zbq.wrap \1/p' packaging/meson/zbq.wrap
+}
+refuse "not of version $version" < <(of_version | awk -v is="$version" '$2 != is')
+refuse "places of the version" < <(places=$(of_version | wc -l)
+    [ "$places" -eq 6 ] || echo "$places found, not 6")
 exit "$broken"

@@ -10,7 +10,8 @@ trap 'rm -rf "$work"' EXIT
 fresh() {
     rm -rf "$work/tree"
     mkdir "$work/tree"
-    cp -r "$root/include" "$root/src" "$root/zbq.map" "$root/dev" "$work/tree"
+    cp -r "$root/include" "$root/src" "$root/zbq.map" "$root/dev" "$root/packaging" \
+        "$root/CMakeLists.txt" "$work/tree"
     mkdir -p "$work/tree/tests/abi"
     cp "$root/tests/abi/symbols.txt" "$work/tree/tests/abi"
 }
@@ -33,3 +34,5 @@ expect_refused "trailing space" src/join.cpp 'int x; '
 expect_refused "path of one machine" src/join.cpp '// see /home/me'
 expect_refused "zbq.map is not" zbq.map 'zbq_new_call;'
 expect_refused "symbols.txt is not" tests/abi/symbols.txt 'zbq_new_call'
+expect_refused "not of version" include/zbq.h '#define ZBQ_VERSION_PATCH 9'
+expect_refused "places of the version" packaging/meson/zbq.wrap 'x = zbq-1.0.0'
