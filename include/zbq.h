@@ -409,14 +409,16 @@ ZBQ_API int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contigu
  * messages, each a zbq_msg_header, its payload, and padding to a multiple of
  * ZBQ_MSG_ALIGN. Each run can be committed once; 0 bytes gives it up.
  *
- * Returns false, with nothing changed, when prod is NULL, written_bytes is more
- * than the run or not a multiple of ZBQ_MSG_ALIGN, or there is no run. Unknown
- * flags are ignored. Makes no system call unless a consumer is parked. */
+ * Unknown flags are ignored. Makes no system call unless a consumer is parked.
+ *
+ * @return false, with nothing changed, when prod is NULL, written_bytes is more
+ *     than the run or not a multiple of ZBQ_MSG_ALIGN, or there is no run */
 ZBQ_API bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes,
                                  zbq_commit_flags flags);
 
-/** For zbq_window_commit of zbq/inline.h, which commits without a call: valid until the producer is
- * destroyed. NULL for NULL. */
+/** For zbq_window_commit of zbq/inline.h, which commits without a call.
+ *
+ * @return the producer's window, valid until the producer is destroyed. NULL for NULL. */
 ZBQ_API zbq_commit_window *zbq_producer_window(zbq_producer *prod);
 
 /** What zbq_window_commit leaves to the library: wakes those who are parked. NULL is ignored. */
@@ -474,6 +476,7 @@ ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
  *     stall_timeout_ns without moving, by the producer's clock, since the first scan
  *     that found the producer waiting. A consumer with nothing to read is never
  *     stalled.
+ *
  * Makes a system call or two for each consumer.
  *
  * @retval ZBQ_ERROR_INVALID prod is NULL */
