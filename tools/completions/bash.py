@@ -74,7 +74,9 @@ _zbq() {
     @files@) _zbq_files ;;
     @others@) ;;
     *)
-        if [[ ! $command ]]; then
+        if [[ ! $command && $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W '@main@' -- "$word")
+        elif [[ ! $command ]]; then
             mapfile -t COMPREPLY < <(compgen -W '@commands@' -- "$word")
         elif [[ $word == -* || $name ]]; then
             _zbq_options
@@ -103,11 +105,11 @@ def script(tool, names):
                        if option['value']})
     files = [name for name, value in values.items() if value == 'FILE']
     others = [name for name, value in values.items() if value != 'FILE']
-    commands = ([command['name'] for command in tool['subcommands']]
-                + [option['names'][-1] for option in tool['options']])
+    commands = [command['name'] for command in tool['subcommands']]
+    main = [option['names'][-1] for option in tool['options']]
     filled = {'names': names, 'values': ' | '.join(values), 'files': ' | '.join(files),
               'others': ' | '.join(others), 'options': '\n'.join(options),
-              'commands': ' '.join(commands)}
+              'commands': ' '.join(commands), 'main': ' '.join(main)}
     text = SCRIPT
     for key, value in filled.items():
         text = text.replace(f'@{key}@', value)

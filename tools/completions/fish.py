@@ -10,6 +10,16 @@ function __zbq_names
 ' /proc/net/unix 2>/dev/null
 end
 
+# Whether none of the options that follow the first was given. The first may just be getting its value.
+function __zbq_may
+    set -l given (commandline -opc | string replace -r '=.*' '')
+    test "$given[-1]" != "$argv[1]"; or return 0
+    for option in $argv[2..]
+        contains -- $option $given; and return 1
+    end
+    return 0
+end
+
 function __zbq_word_is_path
     string match -q '*/*' -- (commandline -ct)
 end
@@ -25,12 +35,13 @@ def complete(condition, *words):
 
 
 def option_line(condition, option):
-    ruled_out = option['excludes'] + ([] if option['repeatable'] else [option['names'][-1]])
+    name = option['names'][-1]
+    ruled_out = option['excludes'] + ([] if option['repeatable'] else [name])
     if ruled_out:
-        names = ' '.join(name.removeprefix('--') for name in ruled_out)
-        condition += f'; and not __fish_contains_opt {names}'
-    words = [f"-l {option['names'][-1].removeprefix('--')}"]
-    words += [f'-s {name[1:]}' for name in option['names'][:-1]]
+        names = ' '.join([name if option['value'] else '""', *ruled_out])
+        condition += f'; and __zbq_may {names}'
+    words = [f"-l {name.removeprefix('--')}"]
+    words += [f'-s {short[1:]}' for short in option['names'][:-1]]
     if option['value']:
         words.append('-rF' if option['value'] == 'FILE' else '-x')
     return complete(condition, *words, '-d', quoted(option['description']))
