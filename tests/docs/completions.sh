@@ -75,6 +75,13 @@ expect 'zbq pub --rate s' ''
 stale=$!
 "$zbq" pub live <&"$never" 2>live.err &
 "$zbq" pub "@zbq-completions-$$" <&"$never" 2>abstract.err &
+wait_until "the directory" test -d zbq
+python3 -c '
+import socket, sys
+bound = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+bound.bind(sys.argv[1])
+sys.stdin.read()' "$here/zbq/mute" <&"$never" &
+wait_until "the socket that does not listen" test -S zbq/mute
 wait_until "the socket of stale" test -S zbq/stale
 wait_until "the socket of live" test -S zbq/live
 wait_until "the abstract socket" grep -q "@zbq-completions-$$" /proc/net/unix
@@ -85,6 +92,7 @@ offered 'zbq sub ' live
 expect 'zbq sub li' live
 expect 'zbq sub --pull li' live
 not_offered 'zbq sub ' stale
+not_offered 'zbq sub ' mute
 offered 'zbq sub @' "@zbq-completions-$$"
 case $shell in
 zsh) offered 'zbq sub ./so' some-file ;;
