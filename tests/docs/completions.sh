@@ -32,11 +32,11 @@ expect() { # LINE WANTED...: these and no others
 }
 
 offered() { # LINE WORD
-    offers "$1" | grep -qxF -- "$2" || fail "'$1' does not offer $2"
+    grep -qxF -- "$2" <<<"$(offers "$1")" || fail "'$1' does not offer $2"
 }
 
 not_offered() { # LINE WORD
-    ! offers "$1" | grep -qxF -- "$2" || fail "'$1' offers $2"
+    ! grep -qxF -- "$2" <<<"$(offers "$1")" || fail "'$1' offers $2"
 }
 
 listed() { # COMMAND...: the options that its help lists

@@ -15,7 +15,7 @@ calls() {
 for call in $(calls); do
     page=$(man -w 3 "$call") || fail "$call has no page"
     [[ $(realpath "$page") == "$man"/man3/* ]] || fail "$call has its page in $page"
-    lexgrog "$page" | grep -qF "\"$call - " || fail "$page does not name $call"
+    grep -qF "\"$call - " <<<"$(lexgrog "$page")" || fail "$page does not name $call"
     rendered "$page" >"$work/$call.text"
     for section in NAME LIBRARY SYNOPSIS DESCRIPTION 'RETURN VALUES' 'SEE ALSO'; do
         grep -qx "$section" "$work/$call.text" || fail "$page has no $section"

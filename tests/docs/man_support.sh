@@ -41,8 +41,9 @@ check_page() { # FILE NAME...
     [ -z "$said" ] || fail "$file: $said"
     said=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$file" 2>&1 >/dev/null)
     [ -z "$said" ] || fail "$file: $said"
+    said=$(lexgrog "$file")
     for name in "$@"; do
-        lexgrog "$file" | grep -qF "\"$name - " || fail "$file: apropos does not find $name"
+        grep -qF "\"$name - " <<<"$said" || fail "$file: apropos does not find $name"
     done
     while read -r _ name section; do
         [ -e "$man/man$section/$name.$section.gz" ] || fail "$file: no $name($section)"

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 
@@ -62,13 +63,28 @@ ordered_json describe(const CLI::App &app, const help_text &help) {
             {"statuses", statuses}};
 }
 
-} // namespace
-
-int main(int argc, char **argv) {
+void describe_all(const char *path) {
     const declarations declared;
     ordered_json all = describe(declared.app, main_help);
     all["subcommands"] = {describe(*declared.pub, pub_help), describe(*declared.sub, sub_help)};
-    std::ofstream file(argc == 2 ? argv[1] : "");
+    std::ofstream file;
+    file.exceptions(std::ios::failbit | std::ios::badbit);
+    file.open(path);
     file << all.dump(2) << '\n';
-    return file.flush() ? EXIT_SUCCESS : EXIT_FAILURE;
+    file.close();
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    if (argc != 2) {
+        return EXIT_FAILURE;
+    }
+    try {
+        describe_all(argv[1]);
+    } catch (const std::exception &error) {
+        std::fputs(error.what(), stderr);
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
 }
