@@ -49,7 +49,7 @@
  * Conventions that hold for every call:
  *
  *   - A call that returns int gives ZBQ_OK (0) or one of the negative
- *     zbq_error values; its comment lists which and why.
+ *     zbq_error values; its description lists which and why.
  *   - Any argument is safe: NULL, a wrong descriptor and an out-of-range number
  *     give an error, never a crash. A handle that was destroyed is not.
  *   - The library never prints, never aborts, installs no signal handler and
@@ -61,7 +61,7 @@
  *     ZBQ_ERROR_INVALID. Every descriptor is close-on-exec.
  *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
  *     the place in the ring is the offset modulo its capacity.
- *   - Unless a comment says that it blocks, a call does not block.
+ *   - Unless its description says that it blocks, a call does not block.
  *   - A consumer or producer for which an event descriptor was asked (event_fd) makes
  *     system calls also where a call has nothing to give.
  *
@@ -583,12 +583,12 @@ ZBQ_API int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out);
 /** All that is there from `from` on: the logical offset where a message starts, at or
  * past the tail and not past the head last acquired. For many messages with one call:
  * zbq_readable_next of zbq/inline.h gives them. The first was checked as by zbq_consumer_peek.
- * zbq_consumer_next goes on at `from` too.
+ * zbq_consumer_next goes on at `from` too. On failure *out is as it was.
  *
  * @retval ZBQ_ERROR_INVALID cons or out is NULL, or `from` is out of range
- * @retval ZBQ_ERROR_AGAIN as zbq_consumer_peek, and so are
- * @retval ZBQ_ERROR_NOENT evicted, or the end, and
- * @retval ZBQ_ERROR_PROTOCOL malformed; in all these cases *out is as it was
+ * @retval ZBQ_ERROR_AGAIN nothing new, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek
  */
 ZBQ_API int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out);
 

@@ -138,7 +138,7 @@ class Maker:
             what = re.sub(r', or:$', '', words.returns) or f'ZBQ_OK{done}'
             text = f'{what}, or one of the negative values under ERRORS.'
         elif words.returns:
-            text = words.returns + '.'
+            text = words.returns.rstrip('.') + '.'
         else:
             text = self.value_sentences(call)
         return self.writer(page, self.parameters(call)).paragraph(f'returns {text}')
@@ -146,7 +146,8 @@ class Maker:
     @staticmethod
     def value_sentences(call):
         """A comment that begins with the value itself, and what else it says of it."""
-        first, *others = mdoc.END_OF_SENTENCE.split(call.words.brief)
+        text = ' '.join(block for block in call.words.blocks if isinstance(block, str))
+        first, *others = mdoc.END_OF_SENTENCE.split(text)
         if call.type == 'bool' and not first.startswith('Whether'):
             raise SystemExit(f'{call.name}: nothing tells what it returns; @return is for that')
         chosen = [text for text in others if re.search(r'\bNULL( gives .*)?\.$', text)]
@@ -187,11 +188,19 @@ class Maker:
                       'is left as the system call that failed set it.']
         return lines
 
-    def see_also(self, page, lines):
-        """Every page that this one speaks of."""
-        names = {match[1] for line in lines
-                 for match in [re.match(r'\.(?:Pf \S )?Xr (\w+) 3', line)] if match}
-        names = sorted({self.page_of[name].names[0] for name in names} | {'zbq'})
+    def spoken_of(self, page):
+        """The pages of the calls that a page's words name."""
+        calls = [self.known.calls[name] for name in page.names]
+        text = ' '.join(map(str, calls + self.types_of(calls)))
+        return {self.page_of[name].names[0] for name in re.findall(r'\bzbq_\w+', text)
+                if name in self.page_of}
+
+    def see_also(self, page):
+        """Every page that this one speaks of, and that speaks of it."""
+        first = page.names[0]
+        names = self.spoken_of(page) | {other.names[0] for other in self.pages
+                                        if first in self.spoken_of(other)}
+        names = sorted(names - {first} | {'zbq'})
         return ['.Sh SEE ALSO', *[f'.Xr {name} 3 ,' for name in names[:-1]], f'.Xr {names[-1]} 3']
 
     # ---- pages ----
@@ -204,7 +213,7 @@ class Maker:
         body += self.return_value(page, calls) + self.errors(page, calls)
         return (mdoc.head(self.date, self.version, page.names[0], 3)
                 + mdoc.name_section(page.names, page.title) + LIBRARY + body
-                + self.see_also(page, body))
+                + self.see_also(page))
 
     def list_of_calls(self):
         lines, part = ['.Sh CALLS'], None
