@@ -31,8 +31,9 @@ rendered() { # FILE
 # Both formatters take it without a word, apropos finds its name and title, and the pages that it
 # speaks of are there.
 check_page() { # FILE NAME...
-    local file=$1 page=$work/page said name section
+    local file=$1 page said name section
     shift
+    page=$work/$(basename "$file" .gz) # mandoc knows its section by that
     zcat "$file" >"$page"
     # Two things are known to be wrong: the system may be named in pages that are not of a BSD's base
     # system, and mandoc looks for other pages where this system has its own.
