@@ -49,7 +49,7 @@
  * Conventions that hold for every call:
  *
  *   - A call that returns int gives ZBQ_OK (0) or one of the negative
- *     zbq_error values; its comment lists which and why.
+ *     zbq_error values; its description lists which and why.
  *   - Any argument is safe: NULL, a wrong descriptor and an out-of-range number
  *     give an error, never a crash. A handle that was destroyed is not.
  *   - The library never prints, never aborts, installs no signal handler and
@@ -61,7 +61,7 @@
  *     ZBQ_ERROR_INVALID. Every descriptor is close-on-exec.
  *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
  *     the place in the ring is the offset modulo its capacity.
- *   - Unless a comment says that it blocks, a call does not block.
+ *   - Unless its description says that it blocks, a call does not block.
  *   - A consumer or producer for which an event descriptor was asked (event_fd) makes
  *     system calls also where a call has nothing to give.
  *
@@ -446,14 +446,16 @@ ZBQ_API int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contigu
  * messages, each a zbq_msg_header, its payload, and padding to a multiple of
  * ZBQ_MSG_ALIGN. Each run can be committed once; 0 bytes gives it up.
  *
- * Returns false, with nothing changed, when prod is NULL, written_bytes is more
- * than the run or not a multiple of ZBQ_MSG_ALIGN, or there is no run. Unknown
- * flags are ignored. Makes no system call unless a consumer is parked. */
+ * Unknown flags are ignored. Makes no system call unless a consumer is parked.
+ *
+ * @return false, with nothing changed, when prod is NULL, written_bytes is more
+ *     than the run or not a multiple of ZBQ_MSG_ALIGN, or there is no run */
 ZBQ_API bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes,
                                  zbq_commit_flags flags);
 
-/** For zbq_window_commit of zbq/inline.h, which commits without a call: valid until the producer is
- * destroyed. NULL for NULL. */
+/** For zbq_window_commit of zbq/inline.h, which commits without a call.
+ *
+ * @return the producer's window, valid until the producer is destroyed. NULL for NULL. */
 ZBQ_API zbq_commit_window *zbq_producer_window(zbq_producer *prod);
 
 /** What zbq_window_commit leaves to the library: wakes those who are parked. NULL is ignored. */
@@ -511,6 +513,7 @@ ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
  *     stall_timeout_ns without moving, by the producer's clock, since the first scan
  *     that found the producer waiting. A consumer with nothing to read is never
  *     stalled.
+ *
  * Makes a system call or two for each consumer.
  *
  * @retval ZBQ_ERROR_INVALID prod is NULL */
@@ -580,12 +583,12 @@ ZBQ_API int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out);
 /** All that is there from `from` on: the logical offset where a message starts, at or
  * past the tail and not past the head last acquired. For many messages with one call:
  * zbq_readable_next of zbq/inline.h gives them. The first was checked as by zbq_consumer_peek.
- * zbq_consumer_next goes on at `from` too.
+ * zbq_consumer_next goes on at `from` too. On failure *out is as it was.
  *
  * @retval ZBQ_ERROR_INVALID cons or out is NULL, or `from` is out of range
- * @retval ZBQ_ERROR_AGAIN as zbq_consumer_peek, and so are
- * @retval ZBQ_ERROR_NOENT evicted, or the end, and
- * @retval ZBQ_ERROR_PROTOCOL malformed; in all these cases *out is as it was
+ * @retval ZBQ_ERROR_AGAIN nothing new, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek
  */
 ZBQ_API int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out);
 
@@ -747,8 +750,10 @@ static inline bool zbq_window_looks(zbq_commit_window *window) {
 /** Publishes the first `bytes` of what the window's run has left: as zbq_producer_commit with
  * ZBQ_COMMIT_KEEP, without the call where nothing unusual is to be done. 0 bytes are not for it.
  *
- * false, with nothing changed, when that is more than the run has or not a multiple of
- * ZBQ_MSG_ALIGN. The window is of zbq_producer_window, not NULL. */
+ * The window is of zbq_producer_window, not NULL.
+ *
+ * @return false, with nothing changed, when that is more than the run has or not a multiple of
+ *     ZBQ_MSG_ALIGN */
 static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) {
     if (bytes > window->limit - window->head || bytes % ZBQ_MSG_ALIGN != 0) {
         return false;
@@ -801,11 +806,12 @@ static inline bool zbq_seems_ready(const zbq_control_region *control,
            __atomic_load_n(&page->eviction, __ATOMIC_RELAXED) != 0;
 }
 
-/** The next message of a run, and takes it off.
+/** The next message of a run, and takes it off. An evicted reader may also be given nonsense,
+ * inside the ring: see zbq_consumer_valid.
  *
- * false with bytes left: there is no message, since the consumer was evicted meanwhile or
- * the stream is malformed; zbq_consumer_readable at run->offset tells which. An evicted
- * reader may also be given nonsense, inside the ring: see zbq_consumer_valid. */
+ * @return whether there was one. false with bytes left: there is no message, since the
+ *     consumer was evicted meanwhile or the stream is malformed; zbq_consumer_readable at
+ *     run->offset tells which */
 static inline bool zbq_readable_next(zbq_readable_run *run, zbq_msg_view *out) {
     const zbq_msg_header *header = (const zbq_msg_header *)run->base;
     if (run->bytes == 0) {

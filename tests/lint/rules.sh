@@ -6,8 +6,16 @@ cd "${1:-$(dirname "$0")/../..}"
 broken=0
 
 files() {
-    find . -path ./build -prune -o -path ./.git -prune -o -type f "$@" -print
+    find . \( -path ./build -o -path ./.git -o -name target \) -prune -o -type f "$@" -print
 }
+
+# All kinds that can carry a comment, but for lists that are compared as they are.
+kinds=(-name dev -o -name CMakeLists.txt -o -name meson.build -o -name Doxyfile -o -name 'Dockerfile*'
+    -o -name .clang-format -o -name .clang-tidy -o -name .gitignore -o -name .gitattributes
+    -o -path ./.ci/run)
+for kind in h hpp c cpp rs sh bash zsh fish awk py cmake in map toml yml yaml pml idl mdoc; do
+    kinds+=(-o -name "*.$kind")
+done
 
 # Says what is wrong where standard input has lines.
 refuse() { # message; a pipe would lose what it sets, so: refuse ... < <(...)
@@ -42,13 +50,9 @@ unlicensed() {
         head -3 "$file" | grep -q 'SPDX-License-Identifier' || echo "$file"
     done
 }
-refuse "no SPDX line" < <(files \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.c' \
-    -o -name '*.sh' -o -name '*.py' -o -name '*.cmake' -o -name '*.in' -o -name '*.map' -o -name '*.wrap' \
-    -o -name meson.build -o -name CMakeLists.txt -o -name dev \) | unlicensed)
+refuse "no SPDX line" < <(files \( "${kinds[@]}" \) | unlicensed)
 
-mapfile -t text < <(files \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.c' \
-    -o -name '*.sh' -o -name '*.py' -o -name '*.cmake' -o -name '*.in' -o -name '*.map' -o -name '*.wrap' \
-    -o -name meson.build -o -name '*.md' -o -name '*.txt' -o -name dev \))
+mapfile -t text < <(files \( "${kinds[@]}" -o -name '*.md' -o -name '*.txt' \))
 refuse "a tab or trailing space" < <(grep -nP '\t| +$' /dev/null "${text[@]}" || true)
 refuse "a path of one machine" < <(grep -nE '(^|[^a-z])/(work|root|home)/[a-z]' /dev/null "${text[@]}" |
     grep -v 'lint/rules' || true)

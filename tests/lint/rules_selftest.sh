@@ -30,6 +30,9 @@ expect_refused "atomics outside" src/ring.hpp 'int x = __atomic_load_n(&y, 0);'
 expect_refused "system call outside" src/join.cpp '    close(fd);'
 expect_refused "C++ run time" src/join.cpp '    throw 1;'
 expect_refused "SPDX" src/new.hpp 'int x;'
+for file in new.py new.rs new.toml new.yml new.cmake new.map Dockerfile meson.build .gitignore; do
+    expect_refused "SPDX" "$file" 'x'
+done
 expect_refused "trailing space" src/join.cpp 'int x; '
 expect_refused "path of one machine" src/join.cpp '// see /home/me'
 expect_refused "zbq.map is not" zbq.map 'zbq_new_call;'
