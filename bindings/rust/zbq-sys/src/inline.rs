@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+//! What `zbq/inline.h` has as inline functions, and a wrapper needs.
+
+use crate::{
+    zbq_consumer_metadata, zbq_control_region, zbq_msg_header, zbq_msg_view, zbq_readable_run,
+    ZBQ_MSG_ALIGN,
+};
+use core::mem::size_of;
+use core::ptr::addr_of;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// The next message of a run, and takes it off.
+///
+/// `false` with bytes left: there is no message, since the consumer was evicted meanwhile or the
+/// stream is malformed; `zbq_consumer_readable` at `run.offset` tells which. An evicted reader may
+/// also be given nonsense, inside the ring: see `zbq_consumer_valid`.
+///
+/// # Safety
+///
+/// `run` is as `zbq_consumer_readable` gave it or as this function left it, the consumer lives, and
+/// its tail has not passed `run.offset`.
+pub unsafe fn zbq_readable_next(run: &mut zbq_readable_run, out: &mut zbq_msg_view) -> bool {
+    if run.bytes == 0 {
+        return false;
+    }
+    let header = run.base.cast::<zbq_msg_header>();
+    // SAFETY: a header lies at the base of a run that is not empty, aligned, in memory that is
+    // mapped while the consumer lives. Relaxed: one load, whose copy is checked and used, for the
+    // producer may be hostile; the load of the head that gave the run has ordered it.
+    let payload_len = unsafe { (*addr_of!((*header).payload_len).cast::<AtomicU32>()).load(Relaxed) };
+    let total_len = (size_of::<zbq_msg_header>() as u64) + u64::from(payload_len);
+    let align = ZBQ_MSG_ALIGN as u64;
+    let step = (total_len + align - 1) & !(align - 1);
+    if step > run.bytes {
+        return false;
+    }
+    out.header = header;
+    // SAFETY: a whole message was checked to lie within the run.
+    out.payload = unsafe { header.add(1).cast() };
+    out.payload_len = u64::from(payload_len);
+    out.logical_offset = run.offset;
+    out.total_len = total_len;
+    // SAFETY: as above; at most the end of the run. No message is larger than the address space.
+    run.base = unsafe { run.base.cast::<u8>().add(step as usize).cast() };
+    run.bytes -= step;
+    run.offset += step;
+    true
+}
+
+/// Whether a look would find something: messages past `offset`, the end of the stream, an eviction.
+/// For one who looks again and again.
+///
+/// # Safety
+///
+/// The pointers are those that `zbq_consumer_ctrl` and `zbq_consumer_meta` gave, and the consumer
+/// lives.
+pub unsafe fn zbq_seems_ready(
+    control: *const zbq_control_region,
+    page: *const zbq_consumer_metadata,
+    offset: u64,
+) -> bool {
+    // SAFETY: both are mapped while the consumer lives. Relaxed: whoever finds something asks the
+    // library, which loads it again.
+    unsafe {
+        (*addr_of!((*control).producer_head).cast::<AtomicU64>()).load(Relaxed) != offset
+            || (*addr_of!((*control).closed).cast::<AtomicU32>()).load(Relaxed) != 0
+            || (*addr_of!((*page).eviction).cast::<AtomicU32>()).load(Relaxed) != 0
+    }
+}
