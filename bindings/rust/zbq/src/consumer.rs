@@ -326,8 +326,7 @@ impl Consumer {
             return Ok(());
         }
         // SAFETY: a live handle, and a place for the run.
-        let code =
-            unsafe { zbq_sys::zbq_consumer_readable(self.raw(), known.offset, &mut known) };
+        let code = unsafe { zbq_sys::zbq_consumer_readable(self.raw(), known.offset, &mut known) };
         match code {
             0 => {
                 self.known.set(known);
@@ -402,7 +401,7 @@ impl Consumer {
             return Ok(());
         }
         let nanoseconds = most.as_nanos() as u64; // a slice at most
-        // SAFETY: a live handle.
+                                                  // SAFETY: a live handle.
         match unsafe { zbq_sys::zbq_consumer_wait(self.raw(), token, nanoseconds) } {
             code if code == zbq_error::ZBQ_ERROR_IO as libc::c_int => Err(from_code(code)),
             _ => Ok(()),

@@ -3,6 +3,8 @@
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
 #![cfg(target_os = "linux")]
 
+#[cfg(feature = "tokio")]
+mod async_consumer;
 mod batch;
 mod consumer;
 mod error;
@@ -17,6 +19,8 @@ mod statistics;
 mod tail;
 mod time;
 
+#[cfg(feature = "tokio")]
+pub use async_consumer::AsyncConsumer;
 pub use batch::Batch;
 pub use consumer::Consumer;
 pub use error::{Error, Eviction, Result};

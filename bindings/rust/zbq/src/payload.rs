@@ -172,7 +172,9 @@ unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
         }
         for i in 0..words {
             let at = head + i * WORD;
-            to.add(at).cast::<u64>().write_unaligned(load_word(from.add(at)));
+            to.add(at)
+                .cast::<u64>()
+                .write_unaligned(load_word(from.add(at)));
         }
         for i in tail..len {
             to.add(i).write(load_byte(from.add(i)));
@@ -192,7 +194,10 @@ mod tests {
                 // SAFETY: a part of the vector.
                 let window = unsafe { Payload::new(bytes[begin..].as_ptr(), len) };
                 assert_eq!(window.to_vec(), bytes[begin..begin + len]);
-                assert_eq!(window.bytes().collect::<Vec<_>>(), bytes[begin..begin + len]);
+                assert_eq!(
+                    window.bytes().collect::<Vec<_>>(),
+                    bytes[begin..begin + len]
+                );
             }
         }
     }

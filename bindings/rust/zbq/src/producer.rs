@@ -226,7 +226,10 @@ impl Producer {
             check(code)?;
         }
         // SAFETY: numbers, which may all be zero.
-        Ok(ConsumerInfo::from_raw(unsafe { &info.assume_init() }, code != NOENT))
+        Ok(ConsumerInfo::from_raw(
+            unsafe { &info.assume_init() },
+            code != NOENT,
+        ))
     }
 
     // ---- for reservations ----
@@ -252,7 +255,7 @@ impl Producer {
             offset: 0,
         };
         self.left = 0; // asking makes an earlier run void
-        // SAFETY: a live handle, and a place for the run.
+                       // SAFETY: a live handle, and a place for the run.
         check(unsafe { zbq_sys::zbq_producer_reserve(self.raw(), bytes, &mut run) })?;
         self.next = run.base.cast();
         self.left = run.max_bytes;

@@ -135,7 +135,9 @@ impl<'p> Reservation<'p> {
             }
             let first = numbers.as_ptr().cast();
             let seq_id = self.seq_id;
-            check(zbq_sys::zbq_producer_broadcast_fds(handle, seq_id, first, fd_count))?;
+            check(zbq_sys::zbq_producer_broadcast_fds(
+                handle, seq_id, first, fd_count,
+            ))?;
         }
         self.fd_count = fd_count;
         self.write_header();

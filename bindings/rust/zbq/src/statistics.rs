@@ -34,7 +34,11 @@ impl Statistics {
     /// Consumers evicted for this reason.
     pub fn evicted_for(&self, reason: Eviction) -> u64 {
         let of = |counted: &(usize, &u64)| Eviction::from_raw(counted.0 as u32) == Some(reason);
-        self.by_reason.iter().enumerate().find(of).map_or(0, |counted| *counted.1)
+        self.by_reason
+            .iter()
+            .enumerate()
+            .find(of)
+            .map_or(0, |counted| *counted.1)
     }
 
     pub(crate) fn from_raw(counters: &zbq_producer_statistics) -> Self {
