@@ -14,6 +14,7 @@ mod options;
 mod payload;
 mod poll;
 mod producer;
+mod rendezvous;
 mod reservation;
 mod statistics;
 mod tail;
@@ -29,6 +30,7 @@ pub use message::{Message, Reader};
 pub use options::{Options, PayloadType, Wakeup};
 pub use payload::Payload;
 pub use producer::Producer;
+pub use rendezvous::{connect, ConnectOptions, Listener, ListenerOptions, Newcomer, Peer};
 pub use reservation::Reservation;
 pub use statistics::{ConsumerInfo, Statistics};
 

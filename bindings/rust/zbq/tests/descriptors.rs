@@ -4,34 +4,16 @@
 mod support;
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek};
 use std::os::unix::io::{AsFd, BorrowedFd};
 use std::time::Duration;
 use support::{
-    assert_success, both_ends, identity, join, join_by_stdin, open_fds, pattern, spawn_consumer,
-    LONG, PAGE,
+    assert_success, both_ends, file, identity, join, join_by_stdin, open_fds, pattern,
+    spawn_consumer, LONG, PAGE,
 };
 use zbq::{Error, Wakeup};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
-
-/// A file that has no name.
-fn file(text: &str) -> File {
-    let path = std::env::temp_dir().join(format!(
-        "zbq-rust-{}-{:?}",
-        std::process::id(),
-        std::thread::current().id()
-    ));
-    let mut file = File::options()
-        .create_new(true)
-        .read(true)
-        .write(true)
-        .open(&path)
-        .unwrap();
-    std::fs::remove_file(path).unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-    file
-}
 
 // In one test, since what it counts is the process's.
 #[test]

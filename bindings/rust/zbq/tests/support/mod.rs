@@ -2,6 +2,8 @@
 //! What the tests share.
 #![allow(dead_code)] // not each of them uses all
 
+use std::fs::File;
+use std::io::Write;
 use std::os::unix::io::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -78,7 +80,25 @@ pub fn open_fds() -> usize {
 /// Device and inode: the same file, whatever its number.
 pub fn identity(fd: impl AsFd) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
-    let file = std::fs::File::from(fd.as_fd().try_clone_to_owned().unwrap());
+    let file = File::from(fd.as_fd().try_clone_to_owned().unwrap());
     let metadata = file.metadata().unwrap();
     (metadata.dev(), metadata.ino())
+}
+
+/// A file that has no name.
+pub fn file(text: &str) -> File {
+    let path = std::env::temp_dir().join(format!(
+        "zbq-rust-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    let mut file = File::options()
+        .create_new(true)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
+    std::fs::remove_file(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
 }
