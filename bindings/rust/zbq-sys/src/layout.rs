@@ -53,6 +53,7 @@ macro_rules! layouts {
 
         /// The same as text, in the form of the library's own list.
         #[cfg(test)]
+        #[allow(dead_code)] // tests/golden_layout.rs takes this file in, and uses it
         pub fn text() -> String {
             let mut text = String::new();
             $(
