@@ -40,8 +40,14 @@ macro_rules! layouts {
                 record: $record,
             }
             $({
+                #[repr(C)]
+                union Ones {
+                    bytes: [u8; size_of::<$kind>()],
+                    field: $kind,
+                }
+                let ones_only = Ones { bytes: [0xff; size_of::<$kind>()] };
                 // SAFETY: any bits are a value of these types: integers, raw pointers, arrays.
-                let value: $kind = unsafe { core::mem::transmute([0xffu8; size_of::<$kind>()]) };
+                let value: $kind = unsafe { ones_only.field };
                 let mut view = View { bytes: [0; $size] };
                 view.record.$field = value;
                 // SAFETY: every byte was written, by the first line or the second.
