@@ -19,6 +19,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 ///
 /// `run` is as `zbq_consumer_readable` gave it or as this function left it, the consumer lives, and
 /// its tail has not passed `run.offset`.
+#[inline]
 pub unsafe fn zbq_readable_next(run: &mut zbq_readable_run, out: &mut zbq_msg_view) -> bool {
     if run.bytes == 0 {
         return false;
@@ -55,6 +56,7 @@ pub unsafe fn zbq_readable_next(run: &mut zbq_readable_run, out: &mut zbq_msg_vi
 ///
 /// The pointers are those that `zbq_consumer_ctrl` and `zbq_consumer_meta` gave, and the consumer
 /// lives.
+#[inline]
 pub unsafe fn zbq_seems_ready(
     control: *const zbq_control_region,
     page: *const zbq_consumer_metadata,

@@ -38,6 +38,7 @@ impl<'p> Batch<'p> {
 
     /// Adds a message and gives its payload to fill, aligned to 16; `None` when there is no room
     /// left for it.
+    #[inline]
     pub fn add(&mut self, len: usize) -> Option<&mut [u8]> {
         let bytes = message_size(len).filter(|bytes| *bytes <= self.bytes - self.used)?;
         let header = zbq_msg_header {

@@ -51,7 +51,7 @@ pub struct Consumer {
     handle: NonNull<zbq_consumer>,
     push: bool,
     known: Cell<zbq_readable_run>, // messages that are there, not taken yet
-    tail: Cell<Tail>,
+    tail: Tail,
 }
 
 // SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own.
@@ -90,7 +90,7 @@ impl Consumer {
                 bytes: 0,
                 offset: tail,
             }),
-            tail: Cell::new(Tail::new(tail)),
+            tail: Tail::new(tail),
         })
     }
 
@@ -102,9 +102,10 @@ impl Consumer {
     ///
     /// [`Error::Again`]: none now. For good: [`Error::Closed`], [`Error::ProducerDied`] (both only
     /// when all was read), [`Error::Evicted`], [`Error::Protocol`] (the stream is malformed).
+    #[inline]
     pub fn try_next(&self) -> Result<Message<'_>> {
         let view = self.take()?;
-        self.update_tail(|tail| tail.hold());
+        self.tail.hold();
         // SAFETY: it was just taken, and holds its room.
         Ok(unsafe { Message::new(self, &view) })
     }
@@ -238,6 +239,7 @@ impl Consumer {
 
     // ---- for messages ----
 
+    #[inline]
     pub(crate) fn is_valid(&self) -> bool {
         // SAFETY: a live handle.
         unsafe { zbq_sys::zbq_consumer_valid(self.raw()) }
@@ -248,8 +250,9 @@ impl Consumer {
         self.ending().unwrap_or(Error::Closed)
     }
 
+    #[inline]
     pub(crate) fn let_go(&self, begin: u64, end: u64) {
-        if let Some(tail) = self.update_tail(|tail| tail.let_go(begin, end)) {
+        if let Some(tail) = self.tail.let_go(begin, end) {
             // SAFETY: a live handle.
             unsafe { zbq_sys::zbq_consumer_publish(self.raw(), tail) };
         }
@@ -308,15 +311,9 @@ impl Consumer {
 
     // ---- looking ----
 
+    #[inline]
     fn raw(&self) -> *mut zbq_consumer {
         self.handle.as_ptr()
-    }
-
-    fn update_tail<R>(&self, update: impl FnOnce(&mut Tail) -> R) -> R {
-        let mut tail = self.tail.get();
-        let result = update(&mut tail);
-        self.tail.set(tail);
-        result
     }
 
     // Whether there is a message to take, as far as that shows without taking it.
@@ -337,6 +334,7 @@ impl Consumer {
         }
     }
 
+    #[inline]
     fn take(&self) -> Result<zbq_msg_view> {
         if let Some(view) = self.take_known() {
             return Ok(view);
@@ -350,6 +348,7 @@ impl Consumer {
         })
     }
 
+    #[inline]
     fn take_known(&self) -> Option<zbq_msg_view> {
         let mut known = self.known.get();
         let mut view = zbq_msg_view {

@@ -43,6 +43,7 @@ const HEADER: usize = std::mem::size_of::<zbq_sys::zbq_msg_header>();
 /// assert_eq!(zbq::message_size(0), Some(16));
 /// assert_eq!(zbq::message_size(17), Some(48));
 /// ```
+#[inline]
 pub const fn message_size(payload_len: usize) -> Option<u64> {
     const MASK: u64 = zbq_sys::ZBQ_MSG_ALIGN as u64 - 1;
     if payload_len > u32::MAX as usize {

@@ -113,6 +113,7 @@ impl<'c> Message<'c> {
     /// # Safety
     ///
     /// The view is the consumer's, and the tail does not pass it before this goes.
+    #[inline]
     pub(crate) unsafe fn new(consumer: &'c Consumer, view: &zbq_msg_view) -> Self {
         // SAFETY: the header is mapped and aligned. Loaded once, as the payload is: see there.
         let (fd_count, seq_id) = unsafe { load_descriptors(view.header) };
@@ -150,6 +151,7 @@ impl<'c> Message<'c> {
     // ---- its bytes ----
 
     /// The bytes, in place. Ask [`is_intact`](Self::is_intact) after reading.
+    #[inline]
     pub fn payload(&self) -> Payload<'_> {
         // SAFETY: these bytes lie in the ring, which is mapped while the consumer lives; the
         // message borrows that.
@@ -158,6 +160,7 @@ impl<'c> Message<'c> {
 
     /// Asked after reading: `true` means that what was read was whole. `false`: the consumer was
     /// evicted, and it may have been overwritten meanwhile.
+    #[inline]
     pub fn is_intact(&self) -> bool {
         self.consumer.is_valid()
     }
@@ -253,6 +256,7 @@ impl<'c> Message<'c> {
 }
 
 impl Drop for Message<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.seq_id != 0 && !self.collected.get() {
             self.consumer.discard_fds(self.seq_id);
@@ -291,6 +295,7 @@ impl io::Read for Reader<'_> {
 /// # Safety
 ///
 /// A header is mapped there, and aligned.
+#[inline]
 unsafe fn load_descriptors(header: *const zbq_msg_header) -> (u8, u64) {
     debug_assert_eq!(std::mem::size_of::<zbq_msg_header>(), HEADER);
     // SAFETY: as the caller says; atomic loads, since it may change.

@@ -35,6 +35,7 @@ impl<'m> Payload<'m> {
     }
 
     /// Bytes. They were counted once; this does not change.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -45,6 +46,7 @@ impl<'m> Payload<'m> {
     }
 
     /// One byte.
+    #[inline]
     pub fn get(&self, index: usize) -> Option<u8> {
         // SAFETY: within the window.
         (index < self.len).then(|| unsafe { load_byte(self.at.add(index)) })
@@ -64,6 +66,7 @@ impl<'m> Payload<'m> {
     /// assert_eq!(number, Some(1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let part = self.slice(offset, N)?;
         let mut bytes = [0; N];
@@ -72,6 +75,7 @@ impl<'m> Payload<'m> {
     }
 
     /// Copies from `offset` on, as much as there is and `into` holds. Gives how much that was.
+    #[inline]
     pub fn read_at(&self, offset: usize, into: &mut [u8]) -> usize {
         let len = into.len().min(self.len.saturating_sub(offset));
         if len != 0 {
@@ -100,6 +104,7 @@ impl<'m> Payload<'m> {
     }
 
     /// The window's part of `len` bytes from `offset` on; `None` when they are not all there.
+    #[inline]
     pub fn slice(&self, offset: usize, len: usize) -> Option<Payload<'m>> {
         let fits = len <= self.len.checked_sub(offset)?;
         // SAFETY: a part of this window.
@@ -143,6 +148,7 @@ impl fmt::Debug for Payload<'_> {
 /// # Safety
 ///
 /// The byte is initialized and mapped.
+#[inline]
 unsafe fn load_byte(at: *const u8) -> u8 {
     // SAFETY: as the caller says; see above.
     unsafe { (*at.cast::<AtomicU8>()).load(Relaxed) }
@@ -151,6 +157,7 @@ unsafe fn load_byte(at: *const u8) -> u8 {
 /// # Safety
 ///
 /// As above, for 8 bytes, and `at` is aligned to 8.
+#[inline]
 unsafe fn load_word(at: *const u8) -> u64 {
     // SAFETY: as the caller says; see above.
     unsafe { (*at.cast::<AtomicU64>()).load(Relaxed) }

@@ -56,6 +56,7 @@ impl Producer {
     /// # Errors
     ///
     /// [`Error::Again`]: no room now. [`Error::TooLarge`]: never.
+    #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
         self.find_room(message_size(len).ok_or(Error::TooLarge)?)?;
         Ok(Reservation::new(self, len))
@@ -90,6 +91,7 @@ impl Producer {
     /// # Errors
     ///
     /// As [`try_reserve`](Self::try_reserve).
+    #[inline]
     pub fn try_publish(&mut self, payload: &[u8]) -> Result<()> {
         let mut room = self.try_reserve(payload.len())?;
         room.payload().copy_from_slice(payload);
@@ -234,17 +236,20 @@ impl Producer {
 
     // ---- for reservations ----
 
+    #[inline]
     pub(crate) fn raw(&self) -> *mut zbq_producer {
         self.handle.as_ptr()
     }
 
     /// Where the room begins that [`find_room`](Self::find_room) found.
+    #[inline]
     pub(crate) fn room(&self) -> *mut u8 {
         self.next
     }
 
     // Room for so many bytes at `next`. The library is asked when its run is used up, not for each
     // message.
+    #[inline]
     fn find_room(&mut self, bytes: u64) -> Result<()> {
         if bytes != 0 && bytes <= self.left {
             return Ok(());
@@ -263,6 +268,7 @@ impl Producer {
     }
 
     /// Publishes whole messages, that lie at `next`: not more than the room that was found.
+    #[inline]
     pub(crate) fn commit(&mut self, bytes: u64) {
         debug_assert!(bytes <= self.left && bytes % zbq_sys::ZBQ_MSG_ALIGN as u64 == 0);
         // SAFETY: a live handle.

@@ -76,6 +76,7 @@ pub struct Reservation<'p> {
 impl<'p> Reservation<'p> {
     // The header goes first: to come back to its cache line after the payload would take it from a
     // reader of the message before, which lies there too.
+    #[inline]
     pub(crate) fn new(producer: &'p mut Producer, len: usize) -> Self {
         let reservation = Self {
             producer,
@@ -89,6 +90,7 @@ impl<'p> Reservation<'p> {
 
     /// The payload to fill, of the size asked for, aligned to 16. It holds whatever was there
     /// before: fill in all of it.
+    #[inline]
     pub fn payload(&mut self) -> &mut [u8] {
         // SAFETY: the room was found to hold the header and so many bytes, one after the other even
         // where they lie across the ring's end. All of it is initialized memory, and no other
@@ -154,12 +156,14 @@ impl<'p> Reservation<'p> {
     }
 
     /// Publishes the message.
+    #[inline]
     pub fn commit(self) {
         // It had room for no less.
         let bytes = message_size(self.len).unwrap_or_default();
         self.producer.commit(bytes);
     }
 
+    #[inline]
     fn write_header(&self) {
         let header = zbq_msg_header {
             payload_len: self.len as u32, // no more, as it was given room
