@@ -1,16 +1,15 @@
+/* SPDX-License-Identifier: MIT */
 /* zbq 0.1.0: a zero-copy broadcast queue for Linux, in one file.
  *
- * To use it, include it, from C11 or C++. In one C++20 source file, best one of its own, write
+ * To use it, include it, from C11 or C++. One C++20 source file, which holds nothing else, is
  *
  *     #define ZBQ_IMPLEMENTATION
  *     #include "zbq.h"
  *
- * which compiles the library. That file may be compiled with -fno-exceptions -fno-rtti, and then
- * needs no C++ run-time library: a C program can link it.
+ * That is the library. Compiled with -fno-exceptions -fno-rtti it needs no C++ run time, and a C
+ * program can link it.
  *
  * Made from the sources by ./dev amalgamate: changes belong there.
- *
- * SPDX-License-Identifier: MIT
  *
  * MIT License
  *

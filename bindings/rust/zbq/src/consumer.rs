@@ -250,6 +250,12 @@ impl Consumer {
         self.ending().unwrap_or(Error::Closed)
     }
 
+    /// Of the messages held, by the offset.
+    #[inline]
+    pub(crate) fn is_oldest(&self, offset: u64) -> bool {
+        offset == self.tail.published()
+    }
+
     #[inline]
     pub(crate) fn let_go(&self, begin: u64, end: u64) {
         if let Some(tail) = self.tail.let_go(begin, end) {

@@ -258,7 +258,9 @@ impl<'c> Message<'c> {
 impl Drop for Message<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.seq_id != 0 && !self.collected.get() {
+        // Collecting a later record would close those of an earlier message that is still held.
+        let may_discard = self.consumer.is_oldest(self.offset);
+        if self.seq_id != 0 && !self.collected.get() && may_discard {
             self.consumer.discard_fds(self.seq_id);
         }
         let size = message_size(self.len).unwrap_or_default(); // it lies in the ring

@@ -25,6 +25,11 @@ impl Tail {
     }
 
     #[inline]
+    pub(crate) fn published(&self) -> u64 {
+        self.published.get()
+    }
+
+    #[inline]
     pub(crate) fn hold(&self) {
         self.held.set(self.held.get() + 1);
     }

@@ -88,6 +88,17 @@ fn are_closed_when_nobody_takes_them() {
     }
     assert_eq!(open_fds(), open);
 
+    // A later message that goes leaves those of an earlier one.
+    producer.publish_with(b"", &[taken.as_fd()], LONG).unwrap();
+    producer
+        .publish_with(b"", &[ignored.as_fd()], LONG)
+        .unwrap();
+    let early = consumer.try_next().unwrap();
+    drop(consumer.try_next().unwrap());
+    let fds = early.take_fds(LONG).unwrap();
+    assert_eq!(identity(&fds[0]), identity(&taken));
+    drop((early, fds));
+
     // Those of an earlier message are closed by taking later ones.
     producer
         .publish_with(b"", &[ignored.as_fd()], LONG)
