@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 //! What `zbq/inline.h` has as inline functions, and a wrapper needs.
 
-use crate::{
-    zbq_consumer_metadata, zbq_control_region, zbq_msg_header, zbq_msg_view, zbq_readable_run,
-    ZBQ_MSG_ALIGN,
-};
+use crate::{zbq_msg_header, zbq_msg_view, zbq_readable_run, ZBQ_MSG_ALIGN};
 use core::mem::size_of;
 use core::ptr::addr_of;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// The next message of a run, and takes it off.
 ///
@@ -47,26 +44,4 @@ pub unsafe fn zbq_readable_next(run: &mut zbq_readable_run, out: &mut zbq_msg_vi
     run.bytes -= step;
     run.offset += step;
     true
-}
-
-/// Whether a look would find something: messages past `offset`, the end of the stream, an eviction.
-/// For one who looks again and again.
-///
-/// # Safety
-///
-/// The pointers are those that `zbq_consumer_ctrl` and `zbq_consumer_meta` gave, and the consumer
-/// lives.
-#[inline]
-pub unsafe fn zbq_seems_ready(
-    control: *const zbq_control_region,
-    page: *const zbq_consumer_metadata,
-    offset: u64,
-) -> bool {
-    // SAFETY: both are mapped while the consumer lives. Relaxed: whoever finds something asks the
-    // library, which loads it again.
-    unsafe {
-        (*addr_of!((*control).producer_head).cast::<AtomicU64>()).load(Relaxed) != offset
-            || (*addr_of!((*control).closed).cast::<AtomicU32>()).load(Relaxed) != 0
-            || (*addr_of!((*page).eviction).cast::<AtomicU32>()).load(Relaxed) != 0
-    }
 }

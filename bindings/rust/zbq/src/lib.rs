@@ -165,7 +165,35 @@ const _: () = {
     const fn is_send<T: Send>() {}
     is_send::<Producer>();
     is_send::<Consumer>();
+    is_send::<Listener>();
     is_send::<Error>();
     const fn is_sync<T: Sync>() {}
     is_sync::<Error>();
 };
+
+// Were it so, there would be two answers to which one is meant.
+macro_rules! must_not_be {
+    ($marker:ident: $($kind:ty),*) => {$(
+        const _: fn() = || {
+            trait Ambiguous<Which> {
+                fn name() {}
+            }
+            impl<T: ?Sized> Ambiguous<()> for T {}
+            impl<T: ?Sized + $marker> Ambiguous<u8> for T {}
+            <$kind as Ambiguous<_>>::name();
+        };
+    )*};
+}
+must_not_be!(
+    Sync: Producer,
+    Consumer,
+    Message<'static>,
+    Payload<'static>,
+    Reader<'static>
+);
+must_not_be!(
+    Send: Message<'static>,
+    Payload<'static>,
+    Reader<'static>,
+    Iter<'static>
+);
