@@ -43,10 +43,10 @@ unlicensed() {
     done
 }
 refuse "no SPDX line" < <(files \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.c' \
-    -o -name '*.sh' -o -name CMakeLists.txt -o -name dev \) | unlicensed)
+    -o -name '*.sh' -o -name '*.rs' -o -name Cargo.toml -o -name CMakeLists.txt -o -name dev \) | unlicensed)
 
 mapfile -t text < <(files \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.c' \
-    -o -name '*.sh' -o -name '*.md' -o -name '*.txt' -o -name dev \))
+    -o -name '*.sh' -o -name '*.rs' -o -name '*.toml' -o -name '*.md' -o -name '*.txt' -o -name dev \))
 refuse "a tab or trailing space" < <(grep -nP '\t| +$' /dev/null "${text[@]}" || true)
 refuse "a path of one machine" < <(grep -nE '(^|[^a-z])/(work|root|home)/[a-z]' /dev/null "${text[@]}" |
     grep -v 'lint/rules' || true)
@@ -58,4 +58,7 @@ declared=$(grep -oE '\bzbq_[a-z_]+\(' include/zbq.h | tr -d '(' | sort -u)
 for list in zbq.map tests/abi/symbols.txt; do
     refuse "$list is not what zbq.h declares" < <(diff <(echo "$declared") <(names "$list") || true)
 done
+externs=bindings/rust/zbq-sys/src/calls.rs
+refuse "$externs is not what zbq.h declares" < <(diff <(echo "$declared") <(names <(grep 'pub fn ' "$externs" |
+    grep -oE '\bzbq_[a-z_]+\(')) || true)
 exit "$broken"

@@ -13,6 +13,8 @@ fresh() {
     cp -r "$root/include" "$root/src" "$root/zbq.map" "$root/dev" "$work/tree"
     mkdir -p "$work/tree/tests/abi"
     cp "$root/tests/abi/symbols.txt" "$work/tree/tests/abi"
+    mkdir -p "$work/tree/bindings/rust/zbq-sys/src"
+    cp "$root/bindings/rust/zbq-sys/src/calls.rs" "$work/tree/bindings/rust/zbq-sys/src"
 }
 
 expect_refused() { # what the rule says, file, line to add
@@ -33,3 +35,5 @@ expect_refused "trailing space" src/join.cpp 'int x; '
 expect_refused "path of one machine" src/join.cpp '// see /home/me'
 expect_refused "zbq.map is not" zbq.map 'zbq_new_call;'
 expect_refused "symbols.txt is not" tests/abi/symbols.txt 'zbq_new_call'
+expect_refused "calls.rs is not" bindings/rust/zbq-sys/src/calls.rs '    pub fn zbq_new_call() -> c_int;'
+expect_refused "SPDX" bindings/rust/new.rs 'fn new() {}'

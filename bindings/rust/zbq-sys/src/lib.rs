@@ -10,6 +10,7 @@
 //! Every size, alignment, offset and width is asserted when this is compiled.
 #![allow(non_camel_case_types)]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
+#![deny(clippy::undocumented_unsafe_blocks)]
 #![cfg(target_os = "linux")]
 
 mod calls;

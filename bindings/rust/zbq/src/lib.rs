@@ -109,6 +109,7 @@
 //! - `system`: links an installed libzbq instead of building the library from its single header,
 //!   which takes a C++20 compiler and no C++ run-time library.
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
+#![deny(clippy::undocumented_unsafe_blocks)]
 #![cfg(target_os = "linux")]
 
 #[cfg(feature = "tokio")]
