@@ -46,12 +46,20 @@ case $subject in
 format)
     [ -x /usr/bin/rustfmt ] || skip "no package rustfmt"
     cargo fmt --all -- --check
+    # What the README shows is in the example.
+    readme=$source/bindings/rust/zbq/README.md example=$source/bindings/rust/zbq/examples/readme.rs
+    shown=$(sed -n '/^```rust$/,/^```$/p' "$readme" | grep -v '^```' | grep -vxFf "$example" || true)
+    if [ -n "$shown" ]; then
+        printf 'not in examples/readme.rs:\n%s\n' "$shown"
+        exit 1
+    fi
     ;;
 clippy)
     [ -x /usr/bin/clippy-driver ] || skip "no package rust-clippy"
     cargo clippy --quiet --workspace --all-targets --features zbq/tokio -- -D warnings
     ;;
 build_and_test)
+    echo "C++ is at $ZBQ_CPP_PEER and $ZBQ_TOOL"
     cargo test --quiet --workspace --features zbq/tokio
     ;;
 no_cxx_runtime)

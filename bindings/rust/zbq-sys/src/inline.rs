@@ -23,10 +23,11 @@ pub unsafe fn zbq_readable_next(run: &mut zbq_readable_run, out: &mut zbq_msg_vi
     }
     let header = run.base.cast::<zbq_msg_header>();
     // SAFETY: a header lies at the base of a run that is not empty, aligned, in memory that is
-    // mapped while the consumer lives. Relaxed: one load, whose copy is checked and used, for the
-    // producer may be hostile; the load of the head that gave the run has ordered it.
-    let payload_len =
-        unsafe { (*addr_of!((*header).payload_len).cast::<AtomicU32>()).load(Relaxed) };
+    // mapped while the consumer lives.
+    let payload_len = unsafe { &*addr_of!((*header).payload_len).cast::<AtomicU32>() };
+    // Relaxed: one load, whose copy is checked and used, for the producer may be hostile; the load
+    // of the head that gave the run has ordered it.
+    let payload_len = payload_len.load(Relaxed);
     let total_len = (size_of::<zbq_msg_header>() as u64) + u64::from(payload_len);
     let align = ZBQ_MSG_ALIGN as u64;
     let step = (total_len + align - 1) & !(align - 1);

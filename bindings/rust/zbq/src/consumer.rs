@@ -306,9 +306,9 @@ impl Consumer {
             NOENT => Err(Error::DescriptorsLost),
             code => {
                 check(code)?;
-                // SAFETY: so many were written: open, and ours alone.
-                let own = |number: &MaybeUninit<RawFd>| unsafe {
-                    OwnedFd::from_raw_fd(number.assume_init())
+                let own = |number: &MaybeUninit<RawFd>| {
+                    // SAFETY: so many were written: open, and ours alone.
+                    unsafe { OwnedFd::from_raw_fd(number.assume_init()) }
                 };
                 Ok(numbers[..usize::from(count)].iter().map(own).collect())
             }

@@ -64,11 +64,11 @@
 //!   time.
 //! - Its loads are relaxed atomic loads, of a byte or an aligned word. In the language's memory
 //!   model a plain load that races with a write is undefined; an atomic one gives one of the values
-//!   that the place had. That holds for writes that are atomic themselves. The writer is another
-//!   process, whose stores the model does not describe: what is relied on is that the hardware makes
-//!   an aligned store of a word or less whole, and a longer copy a sequence of those. Nothing the
-//!   compiler sees in this process races with these loads. `memcpy` is a plain load and is not used.
-//!   A volatile load would do no better: it does not count as atomic.
+//!   that the place had, if the writes are atomic, too. The writer here is another process, whose
+//!   stores the model does not describe: what is relied on is that the machine gives a load some
+//!   mixture of the bytes that were ever stored there, and nothing worse. Nothing that a compiler
+//!   sees races with these loads. `memcpy` is a plain load, and is not used. A volatile load would
+//!   do no better, for it does not count as atomic.
 //! - Relaxed loads up to the size of a pointer are what the standard library allows of memory that
 //!   is mapped read-only. References to atomics are not handed out: safe code could store through
 //!   them, which would be a fault. For the same reason nothing here loads with another order.
@@ -85,9 +85,9 @@
 //!   being slow, makes it with [`Payload::as_ptr`] in `unsafe` code of its own; there it says under
 //!   which conditions.
 //!
-//! [`Reservation::payload`] does give a `&mut [u8]` of the ring, and may: no other process can write
-//! there. The ring is a memfd that was sealed with `F_SEAL_FUTURE_WRITE` when the producer had
-//! mapped it: the kernel refuses every other writable mapping, and every write. Other processes can
+//! [`Reservation::payload`] does give a `&mut [u8]` of the ring, and may: no other process can
+//! write there. The ring is a memfd that was sealed with `F_SEAL_FUTURE_WRITE` when the producer
+//! had mapped it: the kernel refuses every other writable mapping, and every write. Other processes can
 //! read it, which no promise of `&mut` is about: they see nothing of a message before its commit
 //! but what a cheat reads, and what they read is not this process's to define. A reservation is at
 //! most as long as the ring, so that the two mappings in a row, which make a message linear across

@@ -48,8 +48,11 @@ impl<'m> Payload<'m> {
     /// One byte.
     #[inline]
     pub fn get(&self, index: usize) -> Option<u8> {
+        if index >= self.len {
+            return None;
+        }
         // SAFETY: within the window.
-        (index < self.len).then(|| unsafe { load_byte(self.at.add(index)) })
+        Some(unsafe { load_byte(self.at.add(index)) })
     }
 
     /// `N` bytes from `offset` on; `None` when they are not all there.
@@ -106,9 +109,11 @@ impl<'m> Payload<'m> {
     /// The window's part of `len` bytes from `offset` on; `None` when they are not all there.
     #[inline]
     pub fn slice(&self, offset: usize, len: usize) -> Option<Payload<'m>> {
-        let fits = len <= self.len.checked_sub(offset)?;
+        if len > self.len.checked_sub(offset)? {
+            return None;
+        }
         // SAFETY: a part of this window.
-        fits.then(|| unsafe { Self::new(self.at.add(offset), len) })
+        Some(unsafe { Self::new(self.at.add(offset), len) })
     }
 
     /// One byte after the other.

@@ -221,17 +221,15 @@ impl Producer {
     pub fn consumer_info(&self, slot: u32) -> Result<ConsumerInfo> {
         const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
         let mut info = MaybeUninit::zeroed();
+        let out = info.as_mut_ptr();
         // SAFETY: a live handle, and a place for the answer.
-        let code =
-            unsafe { zbq_sys::zbq_producer_consumer_info(self.raw(), slot, info.as_mut_ptr()) };
+        let code = unsafe { zbq_sys::zbq_producer_consumer_info(self.raw(), slot, out) };
         if code != NOENT {
             check(code)?;
         }
         // SAFETY: numbers, which may all be zero.
-        Ok(ConsumerInfo::from_raw(
-            unsafe { &info.assume_init() },
-            code != NOENT,
-        ))
+        let info = unsafe { info.assume_init() };
+        Ok(ConsumerInfo::from_raw(&info, code != NOENT))
     }
 
     // ---- for reservations ----

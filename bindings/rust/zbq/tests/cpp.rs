@@ -24,7 +24,7 @@ fn payload_of(message: usize) -> Vec<u8> {
 fn program(variable: &str) -> Option<Command> {
     let path = std::env::var_os(variable);
     if path.is_none() {
-        eprintln!("skipped: {variable} names no program");
+        support::skip(&format!("{variable} names no program"));
     }
     path.map(Command::new)
 }

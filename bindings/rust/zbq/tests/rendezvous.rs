@@ -293,7 +293,7 @@ fn as_nobody(role: &str, name: &str) -> Option<std::process::Child> {
     match child {
         Ok(child) => Some(child),
         Err(error) => {
-            eprintln!("skipped: no process of another user: {error}");
+            support::skip(&format!("no process of another user: {error}"));
             None
         }
     }

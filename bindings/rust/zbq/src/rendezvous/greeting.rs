@@ -5,7 +5,7 @@ use super::socket;
 use std::io;
 use std::os::unix::io::AsFd;
 
-/// `z` `b` `q`, version, code, zeros. The code of a hello is the mode, that of a welcome the answer.
+/// `z` `b` `q`, version, code, zeros. A hello's code is the mode, that of a welcome the answer.
 type Greeting = [u8; 8];
 
 pub(super) const WELCOME: u8 = 0;

@@ -428,7 +428,8 @@ fn check_stale(place: &Place) -> Result<()> {
     };
     match error.raw_os_error() {
         Some(libc::ECONNREFUSED | libc::ENOENT) => Ok(()),
-        Some(libc::EAGAIN) => Err(io::Error::from_raw_os_error(libc::EADDRINUSE).into()), // its queue is full
+        // Its queue is full.
+        Some(libc::EAGAIN) => Err(io::Error::from_raw_os_error(libc::EADDRINUSE).into()),
         _ => Err(error.into()), // EPROTOTYPE: of another program
     }
 }

@@ -115,9 +115,9 @@ pub(super) fn int_option(socket: &OwnedFd, option: libc::c_int) -> io::Result<li
     let mut value: libc::c_int = 0;
     let mut size = size_of_val(&value) as libc::socklen_t;
     let out = (&mut value as *mut libc::c_int).cast();
+    let fd = socket.as_raw_fd();
     // SAFETY: a place of that size.
-    let got =
-        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, out, &mut size) };
+    let got = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, out, &mut size) };
     check(got).map(|_| value)
 }
 

@@ -37,6 +37,11 @@ pub fn pattern(message: usize, len: usize) -> Vec<u8> {
     (0..len).map(|i| (message * 31 + i * 7) as u8).collect()
 }
 
+/// Says why a test does nothing, past the test runner, which keeps what those that pass print.
+pub fn skip(why: &str) {
+    writeln!(std::io::stderr(), "skipped: {why}").unwrap();
+}
+
 // ---- other processes ----
 
 /// Runs one of this program's ignored tests as a process, with the socket as its standard input.
