@@ -64,6 +64,9 @@ declared=$(grep -oE '\bzbq_[a-z_]+\(' include/zbq.h | tr -d '(' | sort -u)
 for list in zbq.map tests/abi/symbols.txt; do
     refuse "$list is not what zbq.h declares" < <(diff <(echo "$declared") <(names "$list") || true)
 done
+externs=bindings/rust/zbq-sys/src/calls.rs
+refuse "$externs is not what zbq.h declares" < <(diff <(echo "$declared") <(names <(grep 'pub fn ' "$externs" |
+    grep -oE '\bzbq_[a-z_]+\(')) || true)
 
 version=$(sed -n 's/^project(zbq VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 of_version() { # where it stands, and what stands there
@@ -75,9 +78,11 @@ of_version() { # where it stands, and what stands there
     sed -n 's/.*"version": "\(.*\)".*/packaging\/vcpkg \1/p' packaging/vcpkg/zbq/vcpkg.json
     sed -n "s/.*project(.* version: '\([0-9.]*\)'.*/packaging\/meson \1/p" \
         packaging/meson/packagefiles/zbq/meson.build
+    sed -n '/^\[dep/q; s/^version = "\(.*\)"/crate \1/p' bindings/rust/zbq-sys/Cargo.toml
+    sed -n '/^\[dep/q; s/^version = "\(.*\)"/crate \1/p' bindings/rust/zbq/Cargo.toml
     sed -n 's/.*= zbq-\([0-9.]*[0-9]\).*/zbq.wrap \1/p' packaging/meson/zbq.wrap
 }
 refuse "not of version $version" < <(of_version | awk -v is="$version" '$2 != is')
 refuse "places of the version" < <(places=$(of_version | wc -l)
-    [ "$places" -eq 6 ] || echo "$places found, not 6")
+    [ "$places" -eq 8 ] || echo "$places found, not 8")
 exit "$broken"
