@@ -469,7 +469,7 @@ ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, cons
  * @retval ZBQ_ERROR_IO it could not be made */
 ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
 
-/** Looks at every consumer and evicts
+/** Looks at every consumer and evicts:
  *   - the dead: the side socket hung up, or the process exited;
  *   - those that published a tail that cannot be;
  *   - those that have held back the ring, or a descriptor record, for
