@@ -12,7 +12,7 @@
  * Conventions that hold for every call:
  *
  *   - A call that returns int gives ZBQ_OK (0) or one of the negative
- *     zbq_error values; its comment lists which and why.
+ *     zbq_error values; its description lists which and why.
  *   - Any argument is safe: NULL, a wrong descriptor and an out-of-range number
  *     give an error, never a crash. A handle that was destroyed is not.
  *   - The library never prints, never aborts, installs no signal handler and
@@ -24,7 +24,7 @@
  *     ZBQ_ERROR_INVALID. Every descriptor is close-on-exec.
  *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
  *     the place in the ring is the offset modulo its capacity.
- *   - Unless a comment says that it blocks, a call does not block.
+ *   - Unless its description says that it blocks, a call does not block.
  *   - A consumer or producer for which an event descriptor was asked (event_fd) makes
  *     system calls also where a call has nothing to give.
  *
@@ -409,14 +409,16 @@ ZBQ_API int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contigu
  * messages, each a zbq_msg_header, its payload, and padding to a multiple of
  * ZBQ_MSG_ALIGN. Each run can be committed once; 0 bytes gives it up.
  *
- * Returns false, with nothing changed, when prod is NULL, written_bytes is more
- * than the run or not a multiple of ZBQ_MSG_ALIGN, or there is no run. Unknown
- * flags are ignored. Makes no system call unless a consumer is parked. */
+ * Unknown flags are ignored. Makes no system call unless a consumer is parked.
+ *
+ * @return false, with nothing changed, when prod is NULL, written_bytes is more
+ *     than the run or not a multiple of ZBQ_MSG_ALIGN, or there is no run */
 ZBQ_API bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes,
                                  zbq_commit_flags flags);
 
-/** For zbq_window_commit of zbq/inline.h, which commits without a call: valid until the producer is
- * destroyed. NULL for NULL. */
+/** For zbq_window_commit of zbq/inline.h, which commits without a call.
+ *
+ * @return the producer's window, valid until the producer is destroyed. NULL for NULL. */
 ZBQ_API zbq_commit_window *zbq_producer_window(zbq_producer *prod);
 
 /** What zbq_window_commit leaves to the library: wakes those who are parked. NULL is ignored. */
@@ -474,6 +476,7 @@ ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
  *     stall_timeout_ns without moving, by the producer's clock, since the first scan
  *     that found the producer waiting. A consumer with nothing to read is never
  *     stalled.
+ *
  * Makes a system call or two for each consumer.
  *
  * @retval ZBQ_ERROR_INVALID prod is NULL */
@@ -543,12 +546,12 @@ ZBQ_API int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out);
 /** All that is there from `from` on: the logical offset where a message starts, at or
  * past the tail and not past the head last acquired. For many messages with one call:
  * zbq_readable_next of zbq/inline.h gives them. The first was checked as by zbq_consumer_peek.
- * zbq_consumer_next goes on at `from` too.
+ * zbq_consumer_next goes on at `from` too. On failure *out is as it was.
  *
  * @retval ZBQ_ERROR_INVALID cons or out is NULL, or `from` is out of range
- * @retval ZBQ_ERROR_AGAIN as zbq_consumer_peek, and so are
- * @retval ZBQ_ERROR_NOENT evicted, or the end, and
- * @retval ZBQ_ERROR_PROTOCOL malformed; in all these cases *out is as it was
+ * @retval ZBQ_ERROR_AGAIN nothing new, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek
  */
 ZBQ_API int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out);
 

@@ -239,7 +239,7 @@ public:
     /// Lets go of the room now. The bytes must not be read any more.
     void release() noexcept {
         if (state_) {
-            if (record_id() != 0 && !collected_) {
+            if (record_id() != 0 && !collected_ && is_oldest()) {
                 discard_descriptors();
             }
             state_->let_go(offset(), end_offset());
@@ -255,6 +255,9 @@ private:
         : message_view(view), state_(state), why_(status::ok) {
         state_->hold();
     }
+
+    // Of those held: collecting a later record would close those of an earlier message.
+    [[nodiscard]] bool is_oldest() const noexcept { return offset() == state_->tail; }
 
     // If they are there already. Else the next to collect descriptors closes them.
     void discard_descriptors() const noexcept {

@@ -47,8 +47,10 @@ static inline bool zbq_window_looks(zbq_commit_window *window) {
 /** Publishes the first `bytes` of what the window's run has left: as zbq_producer_commit with
  * ZBQ_COMMIT_KEEP, without the call where nothing unusual is to be done. 0 bytes are not for it.
  *
- * false, with nothing changed, when that is more than the run has or not a multiple of
- * ZBQ_MSG_ALIGN. The window is of zbq_producer_window, not NULL. */
+ * The window is of zbq_producer_window, not NULL.
+ *
+ * @return false, with nothing changed, when that is more than the run has or not a multiple of
+ *     ZBQ_MSG_ALIGN */
 static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) {
     if (bytes > window->limit - window->head || bytes % ZBQ_MSG_ALIGN != 0) {
         return false;
@@ -101,11 +103,12 @@ static inline bool zbq_seems_ready(const zbq_control_region *control,
            __atomic_load_n(&page->eviction, __ATOMIC_RELAXED) != 0;
 }
 
-/** The next message of a run, and takes it off.
+/** The next message of a run, and takes it off. An evicted reader may also be given nonsense,
+ * inside the ring: see zbq_consumer_valid.
  *
- * false with bytes left: there is no message, since the consumer was evicted meanwhile or
- * the stream is malformed; zbq_consumer_readable at run->offset tells which. An evicted
- * reader may also be given nonsense, inside the ring: see zbq_consumer_valid. */
+ * @return whether there was one. false with bytes left: there is no message, since the
+ *     consumer was evicted meanwhile or the stream is malformed; zbq_consumer_readable at
+ *     run->offset tells which */
 static inline bool zbq_readable_next(zbq_readable_run *run, zbq_msg_view *out) {
     const zbq_msg_header *header = (const zbq_msg_header *)run->base;
     if (run->bytes == 0) {

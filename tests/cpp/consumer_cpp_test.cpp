@@ -257,6 +257,18 @@ TEST_F(Consumer, WhatIsNotTakenIsClosed) {
     }
 }
 
+TEST_F(Consumer, ALaterMessageThatGoesLeavesThoseOfAnEarlierOne) {
+    const auto files = test::numbered_list(1);
+    const test::leak_check leaks;
+    ASSERT_EQ(ring_.publish(bytes("1"), test::plain(files), zbq::now), status::ok);
+    ASSERT_EQ(ring_.publish(bytes("2"), test::plain(files), zbq::now), status::ok);
+    zbq::message earlier = reader_.try_next();
+    reader_.try_next().release();
+    const zbq::descriptors got = earlier.take_descriptors();
+    ASSERT_EQ(got.size(), 1U);
+    EXPECT_EQ(test::number_of(got[0]), test::number_of(files[0].get()));
+}
+
 TEST_F(Consumer, DescriptorsAreOwned) {
     const auto files = test::numbered_list(2);
     const test::leak_check leaks;

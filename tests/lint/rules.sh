@@ -6,8 +6,16 @@ cd "${1:-$(dirname "$0")/../..}"
 broken=0
 
 files() {
-    find . -path ./build -prune -o -path ./.git -prune -o -type f "$@" -print
+    find . \( -path ./build -o -path ./.git -o -name target \) -prune -o -type f "$@" -print
 }
+
+# All kinds that can carry a comment, but for lists that are compared as they are.
+kinds=(-name dev -o -name CMakeLists.txt -o -name meson.build -o -name Doxyfile -o -name 'Dockerfile*'
+    -o -name .clang-format -o -name .clang-tidy -o -name .gitignore -o -name .gitattributes
+    -o -path ./.ci/run)
+for kind in h hpp c cpp rs sh bash zsh fish awk py cmake in map toml yml yaml pml idl mdoc wrap; do
+    kinds+=(-o -name "*.$kind")
+done
 
 # Says what is wrong where standard input has lines.
 refuse() { # message; a pipe would lose what it sets, so: refuse ... < <(...)
@@ -42,13 +50,9 @@ unlicensed() {
         head -3 "$file" | grep -q 'SPDX-License-Identifier' || echo "$file"
     done
 }
-refuse "no SPDX line" < <(files \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.c' \
-    -o -name '*.sh' -o -name '*.py' -o -name '*.cmake' -o -name '*.in' -o -name '*.map' -o -name '*.wrap' \
-    -o -name meson.build -o -name CMakeLists.txt -o -name dev \) | unlicensed)
+refuse "no SPDX line" < <(files \( "${kinds[@]}" \) | unlicensed)
 
-mapfile -t text < <(files \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.c' \
-    -o -name '*.sh' -o -name '*.py' -o -name '*.cmake' -o -name '*.in' -o -name '*.map' -o -name '*.wrap' \
-    -o -name meson.build -o -name '*.md' -o -name '*.txt' -o -name dev \))
+mapfile -t text < <(files \( "${kinds[@]}" -o -name '*.md' -o -name '*.txt' \))
 refuse "a tab or trailing space" < <(grep -nP '\t| +$' /dev/null "${text[@]}" || true)
 refuse "a path of one machine" < <(grep -nE '(^|[^a-z])/(work|root|home)/[a-z]' /dev/null "${text[@]}" |
     grep -v 'lint/rules' || true)
@@ -60,6 +64,9 @@ declared=$(grep -oE '\bzbq_[a-z_]+\(' include/zbq.h | tr -d '(' | sort -u)
 for list in zbq.map tests/abi/symbols.txt; do
     refuse "$list is not what zbq.h declares" < <(diff <(echo "$declared") <(names "$list") || true)
 done
+externs=bindings/rust/zbq-sys/src/calls.rs
+refuse "$externs is not what zbq.h declares" < <(diff <(echo "$declared") <(names <(grep 'pub fn ' "$externs" |
+    grep -oE '\bzbq_[a-z_]+\(')) || true)
 
 version=$(sed -n 's/^project(zbq VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 of_version() { # where it stands, and what stands there
@@ -71,9 +78,11 @@ of_version() { # where it stands, and what stands there
     sed -n 's/.*"version": "\(.*\)".*/packaging\/vcpkg \1/p' packaging/vcpkg/zbq/vcpkg.json
     sed -n "s/.*project(.* version: '\([0-9.]*\)'.*/packaging\/meson \1/p" \
         packaging/meson/packagefiles/zbq/meson.build
+    sed -n '/^\[dep/q; s/^version = "\(.*\)"/crate \1/p' bindings/rust/zbq-sys/Cargo.toml
+    sed -n '/^\[dep/q; s/^version = "\(.*\)"/crate \1/p' bindings/rust/zbq/Cargo.toml
     sed -n 's/.*= zbq-\([0-9.]*[0-9]\).*/zbq.wrap \1/p' packaging/meson/zbq.wrap
 }
 refuse "not of version $version" < <(of_version | awk -v is="$version" '$2 != is')
 refuse "places of the version" < <(places=$(of_version | wc -l)
-    [ "$places" -eq 6 ] || echo "$places found, not 6")
+    [ "$places" -eq 8 ] || echo "$places found, not 8")
 exit "$broken"

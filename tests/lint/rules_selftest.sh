@@ -14,6 +14,10 @@ fresh() {
         "$root/CMakeLists.txt" "$work/tree"
     mkdir -p "$work/tree/tests/abi"
     cp "$root/tests/abi/symbols.txt" "$work/tree/tests/abi"
+    mkdir -p "$work/tree/bindings/rust/zbq-sys/src" "$work/tree/bindings/rust/zbq"
+    cp "$root/bindings/rust/zbq-sys/src/calls.rs" "$work/tree/bindings/rust/zbq-sys/src"
+    cp "$root/bindings/rust/zbq-sys/Cargo.toml" "$work/tree/bindings/rust/zbq-sys"
+    cp "$root/bindings/rust/zbq/Cargo.toml" "$work/tree/bindings/rust/zbq"
 }
 
 expect_refused() { # what the rule says, file, line to add
@@ -30,9 +34,14 @@ expect_refused "atomics outside" src/ring.hpp 'int x = __atomic_load_n(&y, 0);'
 expect_refused "system call outside" src/join.cpp '    close(fd);'
 expect_refused "C++ run time" src/join.cpp '    throw 1;'
 expect_refused "SPDX" src/new.hpp 'int x;'
+for file in new.py new.rs new.toml new.yml new.cmake new.map Dockerfile meson.build .gitignore; do
+    expect_refused "SPDX" "$file" 'x'
+done
 expect_refused "trailing space" src/join.cpp 'int x; '
 expect_refused "path of one machine" src/join.cpp '// see /home/me'
 expect_refused "zbq.map is not" zbq.map 'zbq_new_call;'
 expect_refused "symbols.txt is not" tests/abi/symbols.txt 'zbq_new_call'
 expect_refused "not of version" include/zbq.h '#define ZBQ_VERSION_PATCH 9'
 expect_refused "places of the version" packaging/meson/zbq.wrap 'x = zbq-1.0.0'
+expect_refused "calls.rs is not" bindings/rust/zbq-sys/src/calls.rs '    pub fn zbq_new_call() -> c_int;'
+expect_refused "SPDX" bindings/rust/new.rs 'fn new() {}'

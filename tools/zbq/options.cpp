@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "options.hpp"
-
+#include "declarations.hpp"
 #include "errors.hpp"
+#include "help.hpp"
 #include "units.hpp"
-
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -14,44 +12,6 @@
 namespace zbq::tool {
 
 namespace {
-
-constexpr const char *main_help = R"(
-Examples:
-  zbq sub --wait log | grep -i error &
-  tail -f /var/log/syslog | zbq pub log
-
-NAME is a socket in $XDG_RUNTIME_DIR/zbq (else /run/user/UID/zbq or /tmp/zbq-UID),
-or a path when it has a slash. 'zbq pub --help' and 'zbq sub --help' tell more.)";
-
-constexpr const char *pub_help = R"(
-A consumer gets what is published after it has joined: see --wait-for. One that holds
-the ring back for --stall-timeout is evicted, with a line on standard error.
-
-Examples:
-  zbq pub --wait-for 2 --input /var/log/dpkg.log log
-  camera | zbq pub --chunks 65536 --capacity 16M frames
-  seq 1000 | zbq pub --rate 10 ./numbers.sock
-
-Exit status:
-  0    all of the input was published
-  1    an error: bad input, name in use, ...
-  2    a mistake on the command line
-  130  stopped by Ctrl-C (129 by a hang-up, 143 by SIGTERM), the stream ended properly)";
-
-constexpr const char *sub_help = R"(
-Examples:
-  zbq sub log
-  zbq sub --wait --sha256 --count frames
-  zbq sub --pull --length-prefixed frames | decode
-
-Exit status; what was read before is written in each case:
-  0    the stream ended, or nobody reads the output any more
-  1    an error: output failed, no room at the publisher, ...
-  2    a mistake on the command line
-  3    evicted by the publisher; the message says why
-  4    the publisher died without ending the stream
-  5    nobody publishes that name
-  130  stopped by Ctrl-C (129 by a hang-up, 143 by SIGTERM))";
 
 void add_pub_framing(CLI::App *pub, pub_options *options) {
     CLI::Option *lines = pub->add_flag_callback(
@@ -87,9 +47,10 @@ void add_pub_ring(CLI::App *pub, pub_options *options) {
            "how long a consumer may hold the ring back, such as 500ms or 2s; 0: for ever "
            "(default 5s)")
         ->type_name("TIME");
-    pub->add_option("--max-consumers", options->max_consumers, "at one time (default 64)")
+    pub->add_option("--max-consumers", options->max_consumers,
+                    "how many at one time, from 1 to 65536 (default 64)")
         ->type_name("N")
-        ->check(CLI::Range(1U, 65536U));
+        ->check(CLI::Range(1U, 65536U).description(""));
 }
 
 CLI::App *add_pub(CLI::App *app, pub_options *options) {
@@ -109,7 +70,7 @@ CLI::App *add_pub(CLI::App *app, pub_options *options) {
         ->take_all();
     pub->add_option("--rate", options->rate, "messages per second")->type_name("R");
     pub->add_flag("--quiet", options->quiet, "no summary at the end, no progress");
-    pub->footer(pub_help);
+    pub->footer(footer(pub_help));
     return pub;
 }
 
@@ -147,7 +108,7 @@ CLI::App *add_sub(CLI::App *app, sub_options *options) {
            "look again every millisecond or less; gets no descriptors")
         ->excludes(push);
     sub->add_flag("--wait", options->wait, "wait for a publisher that is not there yet");
-    sub->footer(sub_help);
+    sub->footer(footer(sub_help));
     return sub;
 }
 
@@ -183,28 +144,29 @@ uint64_t pub_options::payload_limit() const {
                               std::numeric_limits<uint32_t>::max());
 }
 
-command_line parse_command_line(int argc, char **argv) {
-    CLI::App app("Broadcasts a stream from one process to many through shared memory.", "zbq");
+declarations::declarations()
+    : app("Broadcasts a stream from one process to many through shared memory.", "zbq"),
+      pub(add_pub(&app, &publish)), sub(add_sub(&app, &subscribe)) {
     app.set_version_flag("--version", fmt::format("zbq {}.{}.{}", ZBQ_VERSION_MAJOR,
                                                   ZBQ_VERSION_MINOR, ZBQ_VERSION_PATCH));
     app.require_subcommand(1);
-    app.footer(main_help);
-    pub_options publish;
-    sub_options subscribe;
-    const CLI::App *pub = add_pub(&app, &publish);
-    add_sub(&app, &subscribe);
+    app.footer(footer(main_help));
+}
+
+command_line parse_command_line(int argc, char **argv) {
+    declarations declared;
     try {
-        app.parse(argc, argv);
+        declared.app.parse(argc, argv);
     } catch (const CLI::Success &help) {
-        return {{}, app.exit(help)};
+        return {{}, declared.app.exit(help)};
     } catch (const CLI::ParseError &error) {
         throw usage_error(fmt::format("{}\nTry 'zbq --help'.", error.what()));
     }
-    if (!pub->parsed()) {
-        return {subscribe, std::nullopt};
+    if (!declared.pub->parsed()) {
+        return {declared.subscribe, std::nullopt};
     }
-    check_pub(publish);
-    return {publish, std::nullopt};
+    check_pub(declared.publish);
+    return {declared.publish, std::nullopt};
 }
 
 } // namespace zbq::tool

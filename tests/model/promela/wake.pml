@@ -163,7 +163,7 @@ inline revoke(i) {
 
 inline wake_or_tell(i) {
     if
-    :: d_step { served[i] && parked[i] != 0 -> 
+    :: d_step { served[i] && parked[i] != 0 ->
             took = parked[i];
             parked[i] = 0;
             fences_left = FENCES }

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+//! What lies in shared memory, or is sent between processes.
+//!
+//! Such memory changes under whoever reads it. Use these types behind raw pointers, read the words
+//! with atomic loads, and never make a reference to one.
+
+use crate::ZBQ_PARKING_PLACES;
+
+/// The producer writes, consumers only read.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+pub struct zbq_control_region {
+    /// All below it is readable.
+    pub producer_head: u64,
+    _pad0: [u8; 56],
+    /// Changes when sleepers are woken, and with records.
+    pub broadcast_futex: u32,
+    _pad1: [u8; 60],
+    /// As its own pid namespace numbers it; for people.
+    pub producer_pid: i32,
+    _pad2: [u8; 60],
+    /// Constant, as are the next two.
+    pub ring_capacity: u64,
+    /// As given to `zbq_producer_create`.
+    pub clog_threshold: u64,
+    /// As given to `zbq_producer_create`.
+    pub stall_timeout_ns: u64,
+    /// 1 once the producer was destroyed: the head is final.
+    pub closed: u32,
+    /// Constant: 1 where the producer has membarrier.
+    pub remote_barrier: u32,
+    /// A tail that reaches this is awaited; 0: none is.
+    pub awaited_tail: u64,
+    /// 1 while collected descriptors are awaited.
+    pub awaited_fds: u32,
+    /// Zero.
+    pub reserved: [u8; 20],
+}
+
+/// Where a consumer says that it sleeps.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+pub struct zbq_parking {
+    /// Set when it goes to sleep; bit 0: on the futex, bit 1: it polls.
+    pub parked: u32,
+    _pad: [u8; 60],
+}
+
+/// One page for each consumer and join, shared with the producer alone.
+#[repr(C, align(4096))]
+#[derive(Clone, Copy)]
+pub struct zbq_consumer_metadata {
+    /// Consumer: all below it is released.
+    pub tail_offset: u64,
+    /// Consumer: time of its last publish, after `join_baseline`.
+    pub progress_timestamp: u64,
+    /// Producer, once: CLOCK_MONOTONIC at the join.
+    pub join_baseline: u64,
+    _pad0: [u8; 40],
+    /// Producer: a [`zbq_eviction`](crate::zbq_eviction).
+    pub eviction: u32,
+    /// Producer: 1 while it fences before it looks at `parked`.
+    pub fenced: u32,
+    _pad1: [u8; 56],
+    /// Slot `i` uses `i % ZBQ_PARKING_PLACES`.
+    pub parking: [zbq_parking; ZBQ_PARKING_PLACES],
+}
+
+/// What every message in the ring starts with; the payload follows.
+#[repr(C, align(16))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct zbq_msg_header {
+    /// Bytes of the payload.
+    pub payload_len: u32,
+    /// Descriptors that belong to it, 0 to 253.
+    pub fd_count: u8,
+    /// The application's own.
+    pub flags: u8,
+    /// Zero.
+    pub reserved: u16,
+    /// Of its descriptors' record; 0 with none.
+    pub seq_id: u64,
+}
+
+/// Sent by the producer with the descriptors of a join.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct zbq_join_payload {
+    /// As in the control region.
+    pub ring_capacity: u64,
+    /// As in the consumer's page.
+    pub join_baseline: u64,
+    /// The consumer's first message starts here.
+    pub initial_head: u64,
+    /// As in the control region.
+    pub producer_pid: i32,
+    /// The consumer has it until it leaves or is evicted.
+    pub slot_index: u32,
+    /// A [`zbq_wakeup_mode`](crate::zbq_wakeup_mode).
+    pub wakeup_mode: u32,
+    /// [`ZBQ_PROTOCOL_VERSION`](crate::ZBQ_PROTOCOL_VERSION).
+    pub protocol_version: u32,
+    /// Records up to this id went out before the join.
+    pub seq_floor: u64,
+    /// A [`zbq_type`](crate::zbq_type), as are the next two.
+    pub type_hash: u64,
+    /// Its size.
+    pub type_size: u32,
+    /// Its alignment.
+    pub type_align: u32,
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+//! A consumer in tokio's event loop.
+
+use crate::consumer::Consumer;
+use crate::error::{Error, Result};
+use crate::message::Message;
+use std::os::unix::io::{AsRawFd, RawFd};
+use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+
+/// A consumer whose waits are `await`ed: with the feature `tokio`.
+///
+/// Its futures can move between threads, as a runtime with several wants; a [`Message`] stays
+/// where it was taken, so it must go before the next `await`. [`next_vec`](Self::next_vec) gives a
+/// copy, that may stay.
+///
+/// ```
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// # producer.admit(&near, zbq::Wakeup::Push)?;
+/// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+/// # producer.try_publish(b"hello")?;
+/// # runtime.block_on(async {
+/// let mut consumer = zbq::AsyncConsumer::new(consumer)?;
+/// let message = consumer.next().await?;
+/// assert_eq!(message.to_vec()?, b"hello");
+/// # Ok::<(), zbq::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct AsyncConsumer {
+    events: AsyncFd<EventFd>, // before the consumer, which closes the descriptor
+    consumer: Consumer,
+}
+
+// The consumer's, which outlives it.
+#[derive(Debug)]
+struct EventFd(RawFd);
+
+impl AsRawFd for EventFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0
+    }
+}
+
+impl AsyncConsumer {
+    /// Takes a consumer over, that was joined with [`Wakeup::Push`](crate::Wakeup::Push).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] (it polls), [`Error::NoMemory`], [`Error::Io`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, or in one without I/O.
+    pub fn new(consumer: Consumer) -> Result<Self> {
+        let event_fd = EventFd(consumer.event_fd()?.as_raw_fd());
+        Ok(Self {
+            events: AsyncFd::with_interest(event_fd, Interest::READABLE)?,
+            consumer,
+        })
+    }
+
+    /// Waits until there is something to read. Dropped before that, it has changed nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Consumer::next`], but [`Error::Again`].
+    pub async fn readable(&mut self) -> Result<()> {
+        loop {
+            // First the readiness, then the look: what comes after the look makes it ready anew.
+            let mut ready = self.events.readable().await?;
+            match self.consumer.look() {
+                Err(Error::Again) => ready.clear_ready(),
+                found => return found,
+            }
+        }
+    }
+
+    /// The next message, in place.
+    ///
+    /// # Errors
+    ///
+    /// As [`readable`](Self::readable).
+    pub async fn next(&mut self) -> Result<Message<'_>> {
+        self.readable().await?;
+        self.consumer.try_next()
+    }
+
+    /// A copy of the next message, whose room is given back. Its descriptors, if it has any, are
+    /// closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`readable`](Self::readable).
+    pub async fn next_vec(&mut self) -> Result<Vec<u8>> {
+        self.next().await?.to_vec()
+    }
+
+    /// For everything that does not wait.
+    pub fn get_ref(&self) -> &Consumer {
+        &self.consumer
+    }
+
+    /// The consumer, to be used without a runtime again.
+    pub fn into_inner(self) -> Consumer {
+        self.consumer
+    }
+}
+
+// Whatever the futures hold may move between threads.
+const _: () = {
+    fn is_send<T: Send>(_: T) {}
+    #[allow(dead_code)]
+    fn futures_are_send(consumer: &mut AsyncConsumer) {
+        is_send(consumer.readable());
+    }
+    #[allow(dead_code)]
+    fn next_vec_is_send(consumer: &mut AsyncConsumer) {
+        is_send(consumer.next_vec());
+    }
+};

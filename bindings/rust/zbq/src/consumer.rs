@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: MIT
+//! One who reads.
+
+use crate::error::{check, from_code, Error, Eviction, Result};
+use crate::iter::{Iter, TryIter};
+use crate::message::Message;
+use crate::options::{PayloadType, Wakeup};
+use crate::tail::Tail;
+use crate::time::{Deadline, SLICE};
+use std::cell::Cell;
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::{self, addr_of, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+use zbq_sys::{
+    zbq_consumer, zbq_ending, zbq_error, zbq_msg_view, zbq_readable_run, zbq_type,
+    ZBQ_MAX_FD_PER_MSG,
+};
+
+/// One who reads. It starts with the next message that is committed after it was admitted.
+///
+/// It can move to another thread, but is used by one at a time: it is `Send`, and not `Sync`.
+///
+/// ```
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// # producer.admit(&near, zbq::Wakeup::Push)?;
+/// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || consumer.lag());
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// # producer.admit(&near, zbq::Wakeup::Push)?;
+/// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| consumer.lag());
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Consumer {
+    handle: NonNull<zbq_consumer>,
+    push: bool,
+    known: Cell<zbq_readable_run>, // messages that are there, not taken yet
+    tail: Tail,
+}
+
+// SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own.
+unsafe impl Send for Consumer {}
+
+const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
+
+/// How long one sleeps at most whom nobody wakes.
+const PULL_SLEEP: Duration = Duration::from_millis(1);
+
+impl Consumer {
+    /// Joins through a Unix socket that is connected to one which the producer admits;
+    /// [`connect`](crate::connect()) does all of that by name. Waits as the socket does: for ever,
+    /// for its read time-out, or not at all. The socket stays the caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] (no Unix socket), [`Error::Again`] (nothing there in time),
+    /// [`Error::Protocol`] (malformed, or another mode), [`Error::NoMemory`], [`Error::Io`] (the
+    /// peer is gone).
+    pub fn join(socket: impl AsFd, wakeup: Wakeup) -> Result<Self> {
+        let mut handle = ptr::null_mut();
+        // SAFETY: an open descriptor, and a place for the handle.
+        check(unsafe {
+            let fd = socket.as_fd().as_raw_fd();
+            zbq_sys::zbq_consumer_join(fd, wakeup.to_raw(), &mut handle)
+        })?;
+        let handle = NonNull::new(handle).ok_or(Error::Invalid)?;
+        // SAFETY: a live handle.
+        let tail = unsafe { zbq_sys::zbq_consumer_tail(handle.as_ptr()) };
+        Ok(Self {
+            handle,
+            push: wakeup == Wakeup::Push,
+            known: Cell::new(zbq_readable_run {
+                base: ptr::null(),
+                bytes: 0,
+                offset: tail,
+            }),
+            tail: Tail::new(tail),
+        })
+    }
+
+    // ---- messages ----
+
+    /// The next message. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Again`]: none now. For good: [`Error::Closed`], [`Error::ProducerDied`] (both only
+    /// when all was read), [`Error::Evicted`], [`Error::Protocol`] (the stream is malformed).
+    #[inline]
+    pub fn try_next(&self) -> Result<Message<'_>> {
+        let view = self.take()?;
+        self.tail.hold();
+        // SAFETY: it was just taken, and holds its room.
+        Ok(unsafe { Message::new(self, &view) })
+    }
+
+    /// The next message, waiting for it; without a time-out for ever.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_next`](Self::try_next), and [`Error::Io`]: it cannot sleep.
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Message<'_>> {
+        self.wait(timeout)?;
+        self.try_next()
+    }
+
+    /// All messages to the end of the stream, waiting for each. A stream that the producer did not
+    /// end as it should (it died, it broke the protocol, this consumer was evicted) ends with that
+    /// error.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.try_publish(b"one")?;
+    /// producer.try_publish(b"two")?;
+    /// drop(producer);
+    /// let mut lengths = 0;
+    /// for message in &consumer {
+    ///     lengths += message?.len();
+    /// }
+    /// assert_eq!(lengths, 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&self) -> Iter<'_> {
+        Iter::new(self)
+    }
+
+    /// The messages that are there now. Never waits.
+    pub fn try_iter(&self) -> TryIter<'_> {
+        TryIter::new(self)
+    }
+
+    // ---- waiting ----
+
+    /// Waits until there is something to read; without a time-out for ever. A consumer that pushes
+    /// is woken; one that polls looks every millisecond.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Again`]: not within the time. Else as [`next`](Self::next).
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
+        if self.known.get().bytes != 0 {
+            return Ok(());
+        }
+        match self.look() {
+            Err(Error::Again) => self.wait_until(Deadline::after(timeout)),
+            found => found,
+        }
+    }
+
+    /// A descriptor that becomes readable when there is something to do: a message, descriptors,
+    /// the end of the stream. For `poll` and the like, level- or edge-triggered; never read from
+    /// it. Read messages until [`Error::Again`], which clears it, then wait for it. At the end of
+    /// the stream it stays readable.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] (this consumer polls), [`Error::NoMemory`], [`Error::Io`].
+    pub fn event_fd(&self) -> Result<BorrowedFd<'_>> {
+        // SAFETY: a live handle. The consumer keeps the descriptor open for as long as that lives.
+        unsafe {
+            let fd = check(zbq_sys::zbq_consumer_event_fd(self.raw()))?;
+            Ok(BorrowedFd::borrow_raw(fd))
+        }
+    }
+
+    // ---- how it stands ----
+
+    /// Why the stream has ended, or `None` while it goes on. There may still be messages to read,
+    /// unless this consumer was evicted or the stream is malformed. A producer that was killed is
+    /// noticed by waiting.
+    pub fn ending(&self) -> Option<Error> {
+        let mut reason = 0;
+        // SAFETY: a live handle, and a place for the reason.
+        match unsafe { zbq_sys::zbq_consumer_ending(self.raw(), &mut reason) } {
+            zbq_ending::ZBQ_ENDING_CLOSED => Some(Error::Closed),
+            zbq_ending::ZBQ_ENDING_PRODUCER_DIED => Some(Error::ProducerDied),
+            zbq_ending::ZBQ_ENDING_EVICTED => {
+                let reason = Eviction::from_raw(reason).unwrap_or(Eviction::Unknown);
+                Some(Error::Evicted(reason))
+            }
+            zbq_ending::ZBQ_ENDING_MALFORMED => Some(Error::Protocol),
+            _ => None,
+        }
+    }
+
+    /// Whether the producer's process runs: also after it ended the stream. Makes a system call.
+    pub fn producer_is_alive(&self) -> bool {
+        // SAFETY: a live handle.
+        unsafe { zbq_sys::zbq_consumer_is_producer_alive(self.raw()) }
+    }
+
+    /// Bytes committed and not yet released here.
+    pub fn lag(&self) -> u64 {
+        // SAFETY: a live handle.
+        unsafe {
+            let head = zbq_sys::zbq_consumer_acquire_head(self.raw());
+            head - zbq_sys::zbq_consumer_tail(self.raw())
+        }
+    }
+
+    /// Bytes of the ring.
+    pub fn capacity(&self) -> u64 {
+        // SAFETY: a live handle; its control region is mapped. Another process may write there.
+        unsafe {
+            let control = zbq_sys::zbq_consumer_ctrl(self.raw());
+            (*addr_of!((*control).ring_capacity).cast::<AtomicU64>()).load(Relaxed)
+        }
+    }
+
+    /// What the producer said that its payloads are. Its word: check each message all the same.
+    pub fn payload_type(&self) -> PayloadType {
+        let mut told = MaybeUninit::<zbq_type>::zeroed();
+        // SAFETY: a live handle. Numbers, which may all be zero.
+        PayloadType::from_raw(unsafe {
+            zbq_sys::zbq_consumer_type(self.raw(), told.as_mut_ptr());
+            told.assume_init()
+        })
+    }
+
+    // ---- for messages ----
+
+    #[inline]
+    pub(crate) fn is_valid(&self) -> bool {
+        // SAFETY: a live handle.
+        unsafe { zbq_sys::zbq_consumer_valid(self.raw()) }
+    }
+
+    /// Why there is nothing more.
+    pub(crate) fn end(&self) -> Error {
+        self.ending().unwrap_or(Error::Closed)
+    }
+
+    /// Of the messages held, by the offset.
+    #[inline]
+    pub(crate) fn is_oldest(&self, offset: u64) -> bool {
+        offset == self.tail.published()
+    }
+
+    #[inline]
+    pub(crate) fn let_go(&self, begin: u64, end: u64) {
+        if let Some(tail) = self.tail.let_go(begin, end) {
+            // SAFETY: a live handle.
+            unsafe { zbq_sys::zbq_consumer_publish(self.raw(), tail) };
+        }
+    }
+
+    /// Waits for the record, and owns what it brings.
+    pub(crate) fn take_fds(&self, seq_id: u64, timeout: Option<Duration>) -> Result<Vec<OwnedFd>> {
+        let end = Deadline::after(timeout);
+        loop {
+            let token = self.token();
+            let got = self.collect(seq_id);
+            let left = match (&got, end.left(SLICE)) {
+                (Err(Error::Again), Some(left)) => left,
+                _ => return got,
+            };
+            self.sleep(token, left)?;
+            // The end of the stream shows in what collecting gives, unless a forked child of the
+            // producer keeps the socket.
+            if self.ending().is_some() {
+                return match self.collect(seq_id) {
+                    Err(Error::Again) => Err(Error::DescriptorsLost),
+                    got => got,
+                };
+            }
+        }
+    }
+
+    /// Closes the record's descriptors if they are there already. Else the next to collect does.
+    pub(crate) fn discard_fds(&self, seq_id: u64) {
+        if self.push {
+            let _ = self.collect(seq_id);
+        }
+    }
+
+    fn collect(&self, seq_id: u64) -> Result<Vec<OwnedFd>> {
+        let mut numbers = [MaybeUninit::<RawFd>::uninit(); ZBQ_MAX_FD_PER_MSG as usize];
+        let mut count = 0;
+        // SAFETY: a live handle, room for as many as there can be, and a place for their number.
+        let code = unsafe {
+            let first = numbers.as_mut_ptr().cast();
+            zbq_sys::zbq_consumer_recv_fds(self.raw(), seq_id, first, &mut count)
+        };
+        match code {
+            NOENT if !self.is_valid() => Err(self.end()),
+            NOENT => Err(Error::DescriptorsLost),
+            code => {
+                check(code)?;
+                let own = |number: &MaybeUninit<RawFd>| {
+                    // SAFETY: so many were written: open, and ours alone.
+                    unsafe { OwnedFd::from_raw_fd(number.assume_init()) }
+                };
+                Ok(numbers[..usize::from(count)].iter().map(own).collect())
+            }
+        }
+    }
+
+    // ---- looking ----
+
+    #[inline]
+    fn raw(&self) -> *mut zbq_consumer {
+        self.handle.as_ptr()
+    }
+
+    // Whether there is a message to take, as far as that shows without taking it.
+    pub(crate) fn look(&self) -> Result<()> {
+        let mut known = self.known.get();
+        if known.bytes != 0 {
+            return Ok(());
+        }
+        // SAFETY: a live handle, and a place for the run.
+        let code = unsafe { zbq_sys::zbq_consumer_readable(self.raw(), known.offset, &mut known) };
+        match code {
+            0 => {
+                self.known.set(known);
+                Ok(())
+            }
+            NOENT => Err(self.end()),
+            code => Err(from_code(code)),
+        }
+    }
+
+    #[inline]
+    fn take(&self) -> Result<zbq_msg_view> {
+        if let Some(view) = self.take_known() {
+            return Ok(view);
+        }
+        self.forget_known(); // what is left of it was no message
+        self.look()?;
+        self.take_known().ok_or_else(|| {
+            self.forget_known();
+            // Changed since it was checked: by the next, if this consumer was evicted.
+            self.ending().unwrap_or(Error::Protocol)
+        })
+    }
+
+    #[inline]
+    fn take_known(&self) -> Option<zbq_msg_view> {
+        let mut known = self.known.get();
+        let mut view = zbq_msg_view {
+            header: ptr::null(),
+            payload: ptr::null(),
+            payload_len: 0,
+            logical_offset: 0,
+            total_len: 0,
+        };
+        // SAFETY: the consumer lives; the tail has not passed what was not taken.
+        let found = unsafe { zbq_sys::zbq_readable_next(&mut known, &mut view) };
+        self.known.set(known);
+        found.then_some(view)
+    }
+
+    fn forget_known(&self) {
+        let offset = self.known.get().offset;
+        self.known.set(zbq_readable_run {
+            base: ptr::null(),
+            bytes: 0,
+            offset,
+        });
+    }
+
+    // ---- sleeping ----
+
+    fn token(&self) -> u32 {
+        // SAFETY: a live handle.
+        unsafe { zbq_sys::zbq_consumer_get_futex_token(self.raw()) }
+    }
+
+    fn wait_until(&self, end: Deadline) -> Result<()> {
+        loop {
+            let token = self.token();
+            let found = self.look();
+            let left = match (&found, end.left(SLICE)) {
+                (Err(Error::Again), Some(left)) => left,
+                _ => return found,
+            };
+            self.sleep(token, left)?;
+        }
+    }
+
+    // Until something happens, or for nothing. What it is the next look tells.
+    fn sleep(&self, token: u32, most: Duration) -> Result<()> {
+        if !self.push {
+            thread::sleep(most.min(PULL_SLEEP));
+            self.producer_is_alive();
+            return Ok(());
+        }
+        let nanoseconds = most.as_nanos() as u64; // a slice at most
+                                                  // SAFETY: a live handle.
+        match unsafe { zbq_sys::zbq_consumer_wait(self.raw(), token, nanoseconds) } {
+            code if code == zbq_error::ZBQ_ERROR_IO as libc::c_int => Err(from_code(code)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        // SAFETY: the last use: nothing that refers to it outlives it.
+        unsafe { zbq_sys::zbq_consumer_destroy(self.raw()) };
+    }
+}
+
+impl<'c> IntoIterator for &'c Consumer {
+    type Item = Result<Message<'c>>;
+    type IntoIter = Iter<'c>;
+    fn into_iter(self) -> Iter<'c> {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("next", &self.known.get().offset)
+            .field("push", &self.push)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+//! What can go wrong.
+
+use std::fmt;
+use std::io;
+use zbq_sys::zbq_error;
+
+/// What a call of this crate gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why there is no result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not now, or not within the time given. Nothing is wrong.
+    Again,
+    /// The producer ended the stream, and all of it was read.
+    Closed,
+    /// As [`Closed`](Error::Closed), but the producer was killed or crashed.
+    ProducerDied,
+    /// This consumer lost its slot. What it was reading may have been overwritten meanwhile.
+    Evicted(Eviction),
+    /// The other side broke the protocol.
+    Protocol,
+    /// A bad argument, or a call that is out of place.
+    Invalid,
+    /// Larger than the ring, or than a message can be; or a name longer than an address.
+    TooLarge,
+    /// Memory could not be had.
+    NoMemory,
+    /// No slot is free for another consumer.
+    Full,
+    /// The descriptors of this message never come: this consumer polls ([`Wakeup::Pull`]), those of
+    /// a later message were taken before, or the stream has ended.
+    ///
+    /// [`Wakeup::Pull`]: crate::Wakeup::Pull
+    DescriptorsLost,
+    /// Nobody publishes under this name.
+    NoProducer,
+    /// The other side does not admit this process, or is not who it should be. The text says which.
+    Refused(String),
+    /// A system call failed.
+    Io(io::Error),
+}
+
+/// Why a consumer lost its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Eviction {
+    /// Its process ended, or it left.
+    Dead,
+    /// It held the ring back for the stall time-out.
+    Stalled,
+    /// It did not collect descriptors for as long.
+    SideStalled,
+    /// It published a tail that cannot be.
+    Protocol,
+    /// The producer gave a reason that is none.
+    Unknown,
+}
+
+impl Eviction {
+    /// `None`: it was not evicted.
+    pub(crate) fn from_raw(reason: u32) -> Option<Self> {
+        match reason {
+            0 => None,
+            1 => Some(Self::Dead),
+            2 => Some(Self::Stalled),
+            3 => Some(Self::SideStalled),
+            4 => Some(Self::Protocol),
+            _ => Some(Self::Unknown),
+        }
+    }
+}
+
+impl fmt::Display for Eviction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dead => "its process ended, or it left",
+            Self::Stalled => "it held the ring back for the stall time-out",
+            Self::SideStalled => "it did not collect descriptors for the stall time-out",
+            Self::Protocol => "it published a tail that cannot be",
+            Self::Unknown => "the producer gave no reason that is known",
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Again => f.write_str("not yet"),
+            Self::Closed => f.write_str("the producer ended the stream"),
+            Self::ProducerDied => f.write_str("the producer died"),
+            Self::Evicted(reason) => write!(f, "this consumer was evicted: {reason}"),
+            Self::Protocol => f.write_str("the other side broke the protocol"),
+            Self::Invalid => f.write_str("a bad argument, or a call that is out of place"),
+            Self::TooLarge => f.write_str("too large"),
+            Self::NoMemory => f.write_str("no memory"),
+            Self::Full => f.write_str("the producer has no slot for another consumer"),
+            Self::DescriptorsLost => f.write_str("the message's descriptors never come"),
+            Self::NoProducer => f.write_str("nobody publishes under this name"),
+            Self::Refused(why) => write!(f, "refused: {why}"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Again => io::ErrorKind::WouldBlock,
+            Error::Closed => io::ErrorKind::UnexpectedEof,
+            Error::ProducerDied => io::ErrorKind::ConnectionReset,
+            Error::Evicted(_) => io::ErrorKind::ConnectionAborted,
+            Error::Protocol => io::ErrorKind::InvalidData,
+            Error::Invalid | Error::TooLarge => io::ErrorKind::InvalidInput,
+            Error::NoMemory => io::ErrorKind::OutOfMemory,
+            Error::Full => io::ErrorKind::ConnectionRefused,
+            Error::NoProducer | Error::DescriptorsLost => io::ErrorKind::NotFound,
+            Error::Refused(_) => io::ErrorKind::PermissionDenied,
+            Error::Io(_) => io::ErrorKind::Other,
+        };
+        match error {
+            Error::Io(error) => error, // with its errno
+            other => Self::new(kind, other),
+        }
+    }
+}
+
+// From a number of the C interface that is no success: to be asked before anything else sets errno.
+pub(crate) fn from_code(code: libc::c_int) -> Error {
+    const INVALID: libc::c_int = zbq_error::ZBQ_ERROR_INVALID as libc::c_int;
+    const NOMEM: libc::c_int = zbq_error::ZBQ_ERROR_NOMEM as libc::c_int;
+    const AGAIN: libc::c_int = zbq_error::ZBQ_ERROR_AGAIN as libc::c_int;
+    const PROTOCOL: libc::c_int = zbq_error::ZBQ_ERROR_PROTOCOL as libc::c_int;
+    const OVERFLOW: libc::c_int = zbq_error::ZBQ_ERROR_OVERFLOW as libc::c_int;
+    match code {
+        INVALID => Error::Invalid,
+        NOMEM => Error::NoMemory,
+        AGAIN => Error::Again,
+        PROTOCOL => Error::Protocol,
+        OVERFLOW => Error::TooLarge,
+        _ => Error::Io(io::Error::last_os_error()),
+    }
+}
+
+/// Of a call of the C interface: its number where that is not negative.
+pub(crate) fn check(code: libc::c_int) -> Result<libc::c_int> {
+    if code >= 0 {
+        Ok(code)
+    } else {
+        Err(from_code(code))
+    }
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT
+//! One message.
+
+use crate::consumer::Consumer;
+use crate::error::{Error, Result};
+use crate::payload::Payload;
+use crate::{message_size, HEADER};
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
+use std::ptr::addr_of;
+use std::sync::atomic::{AtomicU64, AtomicU8, Ordering::Relaxed};
+use std::time::Duration;
+use zbq_sys::{zbq_msg_header, zbq_msg_view};
+
+/// A message, where it lies in the ring. Dropping it gives its room back.
+///
+/// Several may be held at a time; the producer gets room back in the order of the stream. Whoever
+/// holds one for longer than the ring's stall time-out, while the producer needs the room, is
+/// evicted.
+///
+/// It borrows the consumer: it ends before that, and stays with its thread.
+///
+/// ```
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// # producer.admit(&near, zbq::Wakeup::Push)?;
+/// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+/// producer.try_publish(b"hello")?;
+/// let message = consumer.try_next()?;
+/// let bytes = message.payload().to_vec();
+/// assert!(message.is_intact());
+/// drop(message);
+/// drop(consumer);
+/// assert_eq!(bytes, b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A use after its release:
+///
+/// ```compile_fail,E0505
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// # producer.admit(&near, zbq::Wakeup::Push)?;
+/// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+/// producer.try_publish(b"hello")?;
+/// let message = consumer.try_next()?;
+/// let payload = message.payload();
+/// drop(message);
+/// let bytes = payload.to_vec();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// One that outlives its consumer:
+///
+/// ```compile_fail,E0505
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// # producer.admit(&near, zbq::Wakeup::Push)?;
+/// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+/// producer.try_publish(b"hello")?;
+/// let message = consumer.try_next()?;
+/// drop(consumer);
+/// let bytes = message.to_vec();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// In another thread; its copy may go there:
+///
+/// ```compile_fail,E0277
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// # producer.admit(&near, zbq::Wakeup::Push)?;
+/// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+/// producer.try_publish(b"hello")?;
+/// let message = consumer.try_next()?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || message.len());
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// ```
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// # producer.admit(&near, zbq::Wakeup::Push)?;
+/// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+/// producer.try_publish(b"hello")?;
+/// let message = consumer.try_next()?.to_vec()?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || message.len());
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropped, it gives its room back"]
+pub struct Message<'c> {
+    consumer: &'c Consumer,
+    at: *const u8, // the payload
+    len: usize,
+    offset: u64,
+    fd_count: u8,
+    seq_id: u64, // 0: no descriptors
+    collected: Cell<bool>,
+}
+
+impl<'c> Message<'c> {
+    /// # Safety
+    ///
+    /// The view is the consumer's, and the tail does not pass it before this goes.
+    #[inline]
+    pub(crate) unsafe fn new(consumer: &'c Consumer, view: &zbq_msg_view) -> Self {
+        // SAFETY: the header is mapped and aligned. Loaded once, as the payload is: see there.
+        let (fd_count, seq_id) = unsafe { load_descriptors(view.header) };
+        Self {
+            consumer,
+            at: view.payload.cast(),
+            len: view.payload_len as usize, // it lies in memory that is mapped
+            offset: view.logical_offset,
+            fd_count,
+            seq_id: if fd_count != 0 { seq_id } else { 0 },
+            collected: Cell::new(false),
+        }
+    }
+
+    /// Bytes of the payload.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where in the stream it starts, in bytes since the ring was made.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// How many descriptors it was sent with.
+    pub fn fd_count(&self) -> u8 {
+        self.fd_count
+    }
+
+    // ---- its bytes ----
+
+    /// The bytes, in place. Ask [`is_intact`](Self::is_intact) after reading.
+    #[inline]
+    pub fn payload(&self) -> Payload<'_> {
+        // SAFETY: these bytes lie in the ring, which is mapped while the consumer lives; the
+        // message borrows that.
+        unsafe { Payload::new(self.at, self.len) }
+    }
+
+    /// Asked after reading: `true` means that what was read was whole. `false`: the consumer was
+    /// evicted, and it may have been overwritten meanwhile.
+    #[inline]
+    pub fn is_intact(&self) -> bool {
+        self.consumer.is_valid()
+    }
+
+    /// Reads in place and then asks whether that was whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Evicted`]: what was read may have been torn, and is dropped.
+    pub fn read<R>(&self, read: impl FnOnce(Payload<'_>) -> R) -> Result<R> {
+        let result = read(self.payload());
+        if self.is_intact() {
+            Ok(result)
+        } else {
+            Err(self.consumer.end())
+        }
+    }
+
+    /// A copy of the bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Evicted`]: they may have been torn.
+    pub fn to_vec(&self) -> Result<Vec<u8>> {
+        self.read(|payload| payload.to_vec())
+    }
+
+    /// Copies from `offset` on, as much as there is and `into` holds. Gives how much that was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Evicted`]: the bytes may have been torn; `into` holds them all the same.
+    pub fn read_at(&self, offset: usize, into: &mut [u8]) -> Result<usize> {
+        self.read(|payload| payload.read_at(offset, into))
+    }
+
+    /// Reads the bytes from the first to the last, for all that takes an [`io::Read`].
+    pub fn reader(&self) -> Reader<'_> {
+        Reader {
+            message: self,
+            next: 0,
+        }
+    }
+
+    /// Writes the bytes to a descriptor from where they lie, without a copy in this process. Waits
+    /// as that descriptor does. Gives how much was written: less than all where it would block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]: the write failed. [`Error::Evicted`]: what was written may have been torn.
+    pub fn write_to(&self, fd: impl AsFd) -> Result<usize> {
+        let mut written = 0;
+        while written < self.len {
+            // SAFETY: the bytes are mapped. The kernel reads them, and takes any value.
+            let count = unsafe {
+                let from = self.at.add(written).cast();
+                libc::write(fd.as_fd().as_raw_fd(), from, self.len - written)
+            };
+            if count >= 0 {
+                written += count as usize;
+                continue;
+            }
+            match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => (),
+                error if error.kind() == io::ErrorKind::WouldBlock && written != 0 => break,
+                error => return Err(error.into()),
+            }
+        }
+        self.read(|_| written)
+    }
+
+    // ---- its descriptors ----
+
+    /// Takes the descriptors, waiting for them; without a time-out for ever. Take those of an
+    /// earlier message first: taking later ones closes them. What is never taken is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Again`]: not there yet. [`Error::DescriptorsLost`]: they never come, or were taken
+    /// already. [`Error::Protocol`]: the producer sent another number of them, or a record that is
+    /// none; all of it was closed. [`Error::Evicted`], [`Error::NoMemory`], [`Error::Io`].
+    pub fn take_fds(&self, timeout: Option<Duration>) -> Result<Vec<OwnedFd>> {
+        if self.seq_id == 0 {
+            return Ok(Vec::new());
+        }
+        let taken = self.consumer.take_fds(self.seq_id, timeout);
+        self.collected.set(!matches!(taken, Err(Error::Again)));
+        match taken {
+            Ok(fds) if fds.len() != usize::from(self.fd_count) => Err(Error::Protocol),
+            other => other,
+        }
+    }
+}
+
+impl Drop for Message<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Collecting a later record would close those of an earlier message that is still held.
+        let may_discard = self.consumer.is_oldest(self.offset);
+        if self.seq_id != 0 && !self.collected.get() && may_discard {
+            self.consumer.discard_fds(self.seq_id);
+        }
+        let size = message_size(self.len).unwrap_or_default(); // it lies in the ring
+        self.consumer.let_go(self.offset, self.offset + size);
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("offset", &self.offset)
+            .field("len", &self.len)
+            .field("fd_count", &self.fd_count)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a message from the first byte to the last: see [`Message::reader`]. Bytes that may have
+/// been torn, because the consumer was evicted, are an error.
+#[derive(Debug)]
+pub struct Reader<'m> {
+    message: &'m Message<'m>,
+    next: usize,
+}
+
+impl io::Read for Reader<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.message.read_at(self.next, into)?;
+        self.next += count;
+        Ok(count)
+    }
+}
+
+/// # Safety
+///
+/// A header is mapped there, and aligned.
+#[inline]
+unsafe fn load_descriptors(header: *const zbq_msg_header) -> (u8, u64) {
+    debug_assert_eq!(std::mem::size_of::<zbq_msg_header>(), HEADER);
+    // SAFETY: as the caller says; atomic loads, since it may change.
+    unsafe {
+        let fd_count = (*addr_of!((*header).fd_count).cast::<AtomicU8>()).load(Relaxed);
+        let seq_id = (*addr_of!((*header).seq_id).cast::<AtomicU64>()).load(Relaxed);
+        (fd_count, seq_id)
+    }
+}

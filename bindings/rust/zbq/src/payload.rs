@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+//! Bytes that may change while they are read.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::{size_of, MaybeUninit};
+use std::sync::atomic::{AtomicU64, AtomicU8, Ordering::Relaxed};
+
+/// A message's bytes where they lie in shared memory: a window to read through, and never a slice.
+///
+/// What it gives is what the bytes were at that moment. A hostile producer may change them at any
+/// time, and they may be written over when this consumer is evicted. So two reads of one byte may
+/// differ: copy what you decide by first. Whether what was read was whole is for the message to
+/// tell, afterwards: [`Message::is_intact`], or [`Message::read`], which asks by itself.
+///
+/// [`Message::is_intact`]: crate::Message::is_intact
+/// [`Message::read`]: crate::Message::read
+#[derive(Clone, Copy)]
+pub struct Payload<'m> {
+    at: *const u8, // so many bytes are mapped for 'm
+    len: usize,
+    message: PhantomData<&'m [AtomicU8]>,
+}
+
+impl<'m> Payload<'m> {
+    /// # Safety
+    ///
+    /// `len` bytes from `at` on are initialized, and mapped for `'m`.
+    pub(crate) unsafe fn new(at: *const u8, len: usize) -> Self {
+        Self {
+            at,
+            len,
+            message: PhantomData,
+        }
+    }
+
+    /// Bytes. They were counted once; this does not change.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// One byte.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<u8> {
+        if index >= self.len {
+            return None;
+        }
+        // SAFETY: within the window.
+        Some(unsafe { load_byte(self.at.add(index)) })
+    }
+
+    /// `N` bytes from `offset` on; `None` when they are not all there.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.try_publish(&[1, 0, 0, 0, 7])?;
+    /// let message = consumer.try_next()?;
+    /// let number = message.read(|payload| payload.array(0).map(u32::from_le_bytes))?;
+    /// assert_eq!(number, Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let part = self.slice(offset, N)?;
+        let mut bytes = [0; N];
+        part.read_at(0, &mut bytes);
+        Some(bytes)
+    }
+
+    /// Copies from `offset` on, as much as there is and `into` holds. Gives how much that was.
+    #[inline]
+    pub fn read_at(&self, offset: usize, into: &mut [u8]) -> usize {
+        let len = into.len().min(self.len.saturating_sub(offset));
+        if len != 0 {
+            // SAFETY: so many bytes are in the window and in the slice, which is not shared.
+            unsafe { copy_out(self.at.add(offset), into.as_mut_ptr(), len) };
+        }
+        len
+    }
+
+    /// Adds all bytes to the end of `to`.
+    pub fn append_to(&self, to: &mut Vec<u8>) {
+        to.reserve(self.len);
+        let spare: &mut [MaybeUninit<u8>] = to.spare_capacity_mut();
+        // SAFETY: there is room for so many, and then they are initialized.
+        unsafe {
+            copy_out(self.at, spare.as_mut_ptr().cast(), self.len);
+            to.set_len(to.len() + self.len);
+        }
+    }
+
+    /// A copy of all bytes.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    /// The window's part of `len` bytes from `offset` on; `None` when they are not all there.
+    #[inline]
+    pub fn slice(&self, offset: usize, len: usize) -> Option<Payload<'m>> {
+        if len > self.len.checked_sub(offset)? {
+            return None;
+        }
+        // SAFETY: a part of this window.
+        Some(unsafe { Self::new(self.at.add(offset), len) })
+    }
+
+    /// One byte after the other.
+    pub fn bytes(&self) -> impl Iterator<Item = u8> + 'm {
+        let window = *self;
+        (0..self.len).map_while(move |index| window.get(index))
+    }
+
+    /// Where the bytes lie: for calls that take an address, such as one that writes them to a
+    /// device. It is valid while the message lives.
+    ///
+    /// A `&[u8]` made from it, in `unsafe` code of your own, is sound only while nothing changes
+    /// the bytes: the producer is trusted to leave committed messages alone (this crate's and the
+    /// C++ one do), and this consumer is not evicted for as long as that slice lives. The second
+    /// holds for a ring whose [`stall_timeout`](crate::Options::stall_timeout) is `None`. It can
+    /// not be seen from here.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.at
+    }
+}
+
+impl fmt::Debug for Payload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.bytes()).finish()
+    }
+}
+
+// ---- loads ----
+//
+// Relaxed atomic loads of a byte or an aligned word. In Rust's model a load that races with a
+// write is undefined unless both are atomic; this one is atomic, and the write is the machine's
+// concern: another process makes it, so that no compiler ever sees the two together. Memory mapped
+// read-only may be loaded from so: the standard library allows relaxed loads, up to the size of a
+// pointer. The references made here are not handed out, since through an `&AtomicU8` safe code
+// could store.
+
+/// # Safety
+///
+/// The byte is initialized and mapped.
+#[inline]
+unsafe fn load_byte(at: *const u8) -> u8 {
+    // SAFETY: as the caller says; see above.
+    unsafe { (*at.cast::<AtomicU8>()).load(Relaxed) }
+}
+
+/// # Safety
+///
+/// As above, for 8 bytes, and `at` is aligned to 8.
+#[inline]
+unsafe fn load_word(at: *const u8) -> u64 {
+    // SAFETY: as the caller says; see above.
+    unsafe { (*at.cast::<AtomicU64>()).load(Relaxed) }
+}
+
+/// # Safety
+///
+/// `len` bytes from `from` on are initialized and mapped; so many from `to` on can be written, and
+/// nobody else uses those.
+unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
+    const WORD: usize = size_of::<u64>();
+    let head = from.align_offset(WORD).min(len);
+    let words = (len - head) / WORD;
+    let tail = head + words * WORD;
+    // SAFETY: each place is within the two spans, and a word's is aligned.
+    unsafe {
+        for i in 0..head {
+            to.add(i).write(load_byte(from.add(i)));
+        }
+        for i in 0..words {
+            let at = head + i * WORD;
+            to.add(at)
+                .cast::<u64>()
+                .write_unaligned(load_word(from.add(at)));
+        }
+        for i in tail..len {
+            to.add(i).write(load_byte(from.add(i)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_from_any_place_any_number_of_bytes() {
+        let bytes: Vec<u8> = (0..64).collect();
+        for begin in 0..17 {
+            for len in 0..40 {
+                // SAFETY: a part of the vector.
+                let window = unsafe { Payload::new(bytes[begin..].as_ptr(), len) };
+                assert_eq!(window.to_vec(), bytes[begin..begin + len]);
+                assert_eq!(
+                    window.bytes().collect::<Vec<_>>(),
+                    bytes[begin..begin + len]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn gives_nothing_past_its_end() {
+        let bytes = [1, 2, 3, 4];
+        // SAFETY: all of the array.
+        let window = unsafe { Payload::new(bytes.as_ptr(), bytes.len()) };
+        let mut into = [9; 3];
+        assert_eq!(window.get(3), Some(4));
+        assert_eq!(window.get(4), None);
+        assert_eq!(window.array(1), Some([2, 3, 4]));
+        assert_eq!(window.array::<4>(1), None);
+        assert_eq!(window.array::<0>(5), None);
+        assert_eq!(window.array::<1>(usize::MAX), None);
+        assert_eq!(window.read_at(3, &mut into), 1);
+        assert_eq!(into, [4, 9, 9]);
+        assert_eq!(window.read_at(5, &mut into), 0);
+        assert_eq!(window.read_at(usize::MAX, &mut into), 0);
+        assert!(window.slice(1, 4).is_none());
+        assert!(window.slice(4, 0).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+//! The one who publishes.
+
+use crate::batch::Batch;
+use crate::error::{check, Error, Result};
+use crate::message_size;
+use crate::options::{Options, PayloadType, Wakeup};
+use crate::poll;
+use crate::reservation::Reservation;
+use crate::statistics::{ConsumerInfo, Statistics};
+use crate::time::{Deadline, SLICE};
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd};
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+use zbq_sys::{
+    zbq_commit_flags, zbq_contiguous_run, zbq_error, zbq_producer, zbq_producer_statistics,
+};
+
+/// The one who publishes. Dropping it ends the stream; consumers read on to its end.
+///
+/// It can move to another thread, but is used by one at a time: what publishes takes `&mut self`.
+pub struct Producer {
+    handle: NonNull<zbq_producer>,
+    // What is left of the run that the library gave. It stays the library's run: nothing else asks
+    // for one, and every commit keeps the rest open.
+    next: *mut u8,
+    left: u64,
+}
+
+// SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own.
+unsafe impl Send for Producer {}
+
+impl Producer {
+    /// Makes a ring.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] (an option), [`Error::NoMemory`], [`Error::Io`].
+    pub fn new(options: &Options) -> Result<Self> {
+        let mut handle = ptr::null_mut();
+        // SAFETY: both outlive the call.
+        check(unsafe { zbq_sys::zbq_producer_create(&mut handle, &options.to_raw()) })?;
+        Ok(Self {
+            handle: NonNull::new(handle).ok_or(Error::Invalid)?,
+            next: ptr::null_mut(),
+            left: 0,
+        })
+    }
+
+    // ---- messages ----
+
+    /// Room for a message with a payload of this size; 0 is fine. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Again`]: no room now. [`Error::TooLarge`]: never.
+    #[inline]
+    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
+        self.find_room(message_size(len).ok_or(Error::TooLarge)?)?;
+        Ok(Reservation::new(self, len))
+    }
+
+    /// The same, waiting for room; without a time-out for ever. Consumers that hold it back for
+    /// the stall time-out are evicted meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve), and [`Error::Io`]: it cannot wait.
+    pub fn reserve(&mut self, len: usize, timeout: Option<Duration>) -> Result<Reservation<'_>> {
+        let bytes = message_size(len).ok_or(Error::TooLarge)?;
+        let end = Deadline::after(timeout);
+        self.until_done(end, |this| this.find_room(bytes))?;
+        Ok(Reservation::new(self, len))
+    }
+
+    /// Room for several messages, that one commit publishes: so many bytes in all, each message
+    /// counted by [`message_size`]. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve), and [`Error::Invalid`]: 0 bytes.
+    pub fn try_batch(&mut self, bytes: u64) -> Result<Batch<'_>> {
+        self.find_room(bytes)?;
+        Ok(Batch::new(self, bytes))
+    }
+
+    /// Publishes a copy of these bytes. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve).
+    #[inline]
+    pub fn try_publish(&mut self, payload: &[u8]) -> Result<()> {
+        let mut room = self.try_reserve(payload.len())?;
+        room.payload().copy_from_slice(payload);
+        room.commit();
+        Ok(())
+    }
+
+    /// Publishes a copy of these bytes, waiting for room; without a time-out for ever.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve).
+    pub fn publish(&mut self, payload: &[u8], timeout: Option<Duration>) -> Result<()> {
+        let mut room = self.reserve(payload.len(), timeout)?;
+        room.payload().copy_from_slice(payload);
+        room.commit();
+        Ok(())
+    }
+
+    /// Publishes a copy of these bytes with descriptors. Waits for room in the ring and for
+    /// consumers to collect earlier descriptors.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), and [`Error::Invalid`]: more than 253 descriptors, or one of
+    /// a kind that cannot be sent. After [`Error::Again`] some consumers may have been sent
+    /// descriptors of a message that never comes; they drop them. To try again without waiting here
+    /// use [`Reservation::attach`].
+    pub fn publish_with(
+        &mut self,
+        payload: &[u8],
+        fds: &[BorrowedFd<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        let end = Deadline::after(timeout);
+        let bytes = message_size(payload.len()).ok_or(Error::TooLarge)?;
+        self.until_done(end, |this| this.find_room(bytes))?;
+        let mut room = Reservation::new(self, payload.len());
+        room.payload().copy_from_slice(payload);
+        room.attach_until(fds, end)?;
+        room.commit();
+        Ok(())
+    }
+
+    // ---- waiting ----
+
+    /// A descriptor that becomes readable when it is worth while to try again what gave
+    /// [`Error::Again`]. For `poll` and the like, level- or edge-triggered; never read from it.
+    /// `zbq_producer_event_fd` of the C interface tells all about it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`], [`Error::Io`].
+    pub fn event_fd(&self) -> Result<BorrowedFd<'_>> {
+        // SAFETY: a live handle. The producer keeps the descriptor open for as long as that lives.
+        unsafe {
+            let fd = check(zbq_sys::zbq_producer_event_fd(self.raw()))?;
+            Ok(BorrowedFd::borrow_raw(fd))
+        }
+    }
+
+    /// Sleeps until it is worth while to try again what gave [`Error::Again`]. It may also return
+    /// for nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Again`]: not within the time. [`Error::NoMemory`], [`Error::Io`]: it cannot wait.
+    pub fn wait_for_room(&mut self, timeout: Option<Duration>) -> Result<()> {
+        self.sleep(Deadline::after(timeout))
+    }
+
+    // ---- consumers ----
+
+    /// Gives the process at the other end of a connected Unix socket a slot, and gives its number.
+    /// The socket stays the caller's. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] (no Unix socket), [`Error::Full`], [`Error::NoMemory`], [`Error::Io`] (it
+    /// is gone).
+    pub fn admit(&mut self, socket: impl AsFd, wakeup: Wakeup) -> Result<u32> {
+        const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
+        let mut slot = 0;
+        // SAFETY: a live handle, an open descriptor, and a place for the number.
+        let code = unsafe {
+            let fd = socket.as_fd().as_raw_fd();
+            zbq_sys::zbq_producer_handshake(self.raw(), fd, wakeup.to_raw(), &mut slot)
+        };
+        match code {
+            NOENT => Err(Error::Full),
+            code => check(code).map(|_| slot),
+        }
+    }
+
+    /// Says what the payloads are, to consumers that join from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`]: a consumer has joined already.
+    pub fn set_type(&mut self, payload_type: PayloadType) -> Result<()> {
+        // SAFETY: a live handle; the argument outlives the call.
+        check(unsafe { zbq_sys::zbq_producer_set_type(self.raw(), &payload_type.to_raw()) })?;
+        Ok(())
+    }
+
+    /// Evicts consumers that are dead or hung. Never waits.
+    pub fn scan(&mut self) {
+        // SAFETY: a live handle. It fails for null alone.
+        unsafe { zbq_sys::zbq_producer_scan(self.raw()) };
+    }
+
+    /// Counters. Reads every consumer's page.
+    pub fn statistics(&self) -> Statistics {
+        let mut counters = MaybeUninit::<zbq_producer_statistics>::zeroed();
+        // SAFETY: a live handle. The call fails for null alone, and else fills all of it in.
+        Statistics::from_raw(unsafe {
+            zbq_sys::zbq_producer_stats(self.raw(), counters.as_mut_ptr());
+            &counters.assume_init()
+        })
+    }
+
+    /// What is known of the consumer in a slot.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`]: there is no such slot.
+    pub fn consumer_info(&self, slot: u32) -> Result<ConsumerInfo> {
+        const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
+        let mut info = MaybeUninit::zeroed();
+        let out = info.as_mut_ptr();
+        // SAFETY: a live handle, and a place for the answer.
+        let code = unsafe { zbq_sys::zbq_producer_consumer_info(self.raw(), slot, out) };
+        if code != NOENT {
+            check(code)?;
+        }
+        // SAFETY: numbers, which may all be zero.
+        let info = unsafe { info.assume_init() };
+        Ok(ConsumerInfo::from_raw(&info, code != NOENT))
+    }
+
+    // ---- for reservations ----
+
+    #[inline]
+    pub(crate) fn raw(&self) -> *mut zbq_producer {
+        self.handle.as_ptr()
+    }
+
+    /// Where the room begins that [`find_room`](Self::find_room) found.
+    #[inline]
+    pub(crate) fn room(&self) -> *mut u8 {
+        self.next
+    }
+
+    // Room for so many bytes at `next`. The library is asked when its run is used up, not for each
+    // message.
+    #[inline]
+    fn find_room(&mut self, bytes: u64) -> Result<()> {
+        if bytes != 0 && bytes <= self.left {
+            return Ok(());
+        }
+        let mut run = zbq_contiguous_run {
+            base: ptr::null_mut(),
+            max_bytes: 0,
+            offset: 0,
+        };
+        self.left = 0; // asking makes an earlier run void
+                       // SAFETY: a live handle, and a place for the run.
+        check(unsafe { zbq_sys::zbq_producer_reserve(self.raw(), bytes, &mut run) })?;
+        self.next = run.base.cast();
+        self.left = run.max_bytes;
+        Ok(())
+    }
+
+    /// Publishes whole messages, that lie at `next`: not more than the room that was found.
+    #[inline]
+    pub(crate) fn commit(&mut self, bytes: u64) {
+        debug_assert!(bytes <= self.left && bytes % zbq_sys::ZBQ_MSG_ALIGN as u64 == 0);
+        // SAFETY: a live handle.
+        let done = unsafe {
+            zbq_sys::zbq_producer_commit(self.raw(), bytes, zbq_commit_flags::ZBQ_COMMIT_KEEP)
+        };
+        debug_assert!(done);
+        // SAFETY: within the run, or its end.
+        self.next = unsafe { self.next.add(bytes as usize) };
+        self.left -= bytes;
+    }
+
+    pub(crate) fn until_done(
+        &mut self,
+        end: Deadline,
+        mut attempt: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        loop {
+            match attempt(self) {
+                Err(Error::Again) => self.sleep(end)?,
+                done => return done,
+            }
+        }
+    }
+
+    pub(crate) fn sleep(&mut self, end: Deadline) -> Result<()> {
+        let fd = self.event_fd()?;
+        let left = end.left(SLICE);
+        let ready = poll::readable(fd, left.unwrap_or_default())?;
+        if ready || left.is_some() {
+            Ok(())
+        } else {
+            Err(Error::Again)
+        }
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        // SAFETY: the last use: nothing that refers to it outlives it.
+        unsafe { zbq_sys::zbq_producer_destroy(self.raw()) };
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counters = self.statistics();
+        f.debug_struct("Producer")
+            .field("head", &counters.head)
+            .field("consumers", &counters.consumers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+//! Joining a producer by its name.
+
+use super::greeting::{self, Received};
+use super::place::{Directory, Place};
+use super::socket;
+use crate::consumer::Consumer;
+use crate::error::{Error, Result};
+use crate::options::Wakeup;
+use crate::poll;
+use crate::time::Deadline;
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
+use std::os::unix::io::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    wakeup: Wakeup,
+    wait_for_producer: bool,
+    producers: Vec<u32>,
+}
+
+impl ConnectOptions {
+    /// As [`Wakeup::Push`], waiting for a producer that is not there yet.
+    pub fn new() -> Self {
+        Self {
+            wakeup: Wakeup::Push,
+            wait_for_producer: true,
+            producers: Vec::new(),
+        }
+    }
+
+    /// What to join as.
+    pub fn wakeup(mut self, wakeup: Wakeup) -> Self {
+        self.wakeup = wakeup;
+        self
+    }
+
+    /// Whether to wait for a producer that is not there yet.
+    pub fn wait_for_producer(mut self, wait: bool) -> Self {
+        self.wait_for_producer = wait;
+        self
+    }
+
+    /// Users that may be at the other end. Without any: for an abstract name this process's own
+    /// (its effective user) and root, for a path whoever could make it.
+    pub fn producers(mut self, users: &[u32]) -> Self {
+        self.producers = users.to_vec();
+        self
+    }
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Joins the producer at a name: see [`Listener`](crate::Listener). Waits for it to appear and to
+/// answer; without a time-out for ever.
+///
+/// ```no_run
+/// let consumer = zbq::connect("greetings", None, &zbq::ConnectOptions::new())?;
+/// for message in &consumer {
+///     println!("{}", String::from_utf8_lossy(&message?.to_vec()?));
+/// }
+/// # Ok::<(), zbq::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::NoProducer`], [`Error::Again`] (no answer in time), [`Error::Full`],
+/// [`Error::Refused`] (by the producer; or the name is somebody else's), [`Error::Protocol`],
+/// [`Error::Invalid`] (no name), [`Error::TooLarge`] (its length), [`Error::NoMemory`],
+/// [`Error::Io`].
+pub fn connect(
+    name: impl AsRef<OsStr>,
+    timeout: Option<Duration>,
+    options: &ConnectOptions,
+) -> Result<Consumer> {
+    let attempt = Attempt {
+        end: Deadline::after(timeout),
+        options,
+    };
+    loop {
+        // Each time anew: its directory may be there now.
+        let place = Place::of(name.as_ref(), Directory::Look)?;
+        if let Some(socket) = attempt.open(&place)? {
+            if attempt.greet(&place, &socket)? {
+                return attempt.take_slot(&socket);
+            }
+        }
+        match attempt.end.left(STEP) {
+            Some(left) if options.wait_for_producer => std::thread::sleep(left),
+            _ => return Err(Error::NoProducer),
+        }
+    }
+}
+
+/// From one attempt to the next.
+const STEP: Duration = Duration::from_millis(50);
+
+struct Attempt<'a> {
+    end: Deadline,
+    options: &'a ConnectOptions,
+}
+
+impl Attempt<'_> {
+    // None when the producer is not there.
+    fn open(&self, place: &Place) -> Result<Option<OwnedFd>> {
+        let socket = socket::new()?;
+        while let Err(error) = socket::connect(&socket, place) {
+            if error.kind() != ErrorKind::WouldBlock {
+                return may_come_back(place, error).map(|()| None);
+            }
+            match self.end.left(STEP) {
+                Some(left) => std::thread::sleep(left), // its queue is full
+                None => return Err(Error::Again),
+            }
+        }
+        self.check_producer(place, &socket)?;
+        Ok(Some(socket))
+    }
+
+    fn check_producer(&self, place: &Place, socket: &OwnedFd) -> Result<()> {
+        let listed = &self.options.producers;
+        if listed.is_empty() && !place.is_abstract() {
+            return Ok(());
+        }
+        let uid = socket::peer_of(socket).uid;
+        let own = listed.is_empty() && (uid == socket::user() || uid == 0);
+        if own || listed.contains(&uid) {
+            Ok(())
+        } else {
+            Err(Error::Refused(format!(
+                "{} belongs to user {uid}",
+                place.name()
+            )))
+        }
+    }
+
+    // Whether it was welcomed; false when the producer went away meanwhile.
+    fn greet(&self, place: &Place, socket: &OwnedFd) -> Result<bool> {
+        if let Err(error) = greeting::send(socket, self.options.wakeup.to_raw() as u8) {
+            return may_come_back(place, error).map(|()| false);
+        }
+        loop {
+            match greeting::receive(socket) {
+                Ok(Received::Code(greeting::WELCOME)) => return Ok(true),
+                Ok(Received::Code(greeting::FULL)) => return Err(Error::Full),
+                Ok(Received::Code(_)) => return Err(Error::Refused(place.name())),
+                Ok(Received::Nonsense) => return Err(Error::Protocol),
+                Ok(Received::End) => return Ok(false),
+                Err(error) if is_not_yet(&error) => self.wait_for_answer(socket)?,
+                Err(error) => return may_come_back(place, error).map(|()| false),
+            }
+        }
+    }
+
+    fn take_slot(&self, socket: &OwnedFd) -> Result<Consumer> {
+        loop {
+            match Consumer::join(socket, self.options.wakeup) {
+                Err(Error::Again) => self.wait_for_answer(socket)?,
+                done => return done,
+            }
+        }
+    }
+
+    fn wait_for_answer(&self, socket: &OwnedFd) -> Result<()> {
+        let left = self.end.left(STEP).ok_or(Error::Again)?;
+        poll::readable(socket.as_fd(), left)?;
+        Ok(())
+    }
+}
+
+fn is_not_yet(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+// After a failed call: an error when there cannot be a producer.
+fn may_come_back(place: &Place, error: io::Error) -> Result<()> {
+    match error.raw_os_error() {
+        Some(
+            libc::ENOENT | libc::ENOTDIR | libc::ECONNREFUSED | libc::ECONNRESET | libc::EPIPE,
+        ) => Ok(()),
+        Some(libc::EPROTOTYPE) => {
+            let why = format!("{} is a socket of another kind", place.name());
+            Err(Error::Refused(why))
+        }
+        _ => Err(error.into()),
+    }
+}

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+//! Names, and who may come in.
+
+mod support;
+
+use std::fs::{self, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use support::{producer, LONG, PAGE};
+use zbq::{connect, ConnectOptions, Consumer, Error, Listener, ListenerOptions, Options, Producer};
+
+const NOW: Option<Duration> = Some(Duration::ZERO);
+
+fn abstract_name(of: &str) -> String {
+    format!("@zbq-rust-{}-{of}", std::process::id())
+}
+
+fn listen(name: impl AsRef<std::ffi::OsStr>) -> Result<Listener, Error> {
+    Listener::new(name, ListenerOptions::new())
+}
+
+fn connect_now(name: impl AsRef<std::ffi::OsStr>) -> Result<Consumer, Error> {
+    let options = ConnectOptions::new().wait_for_producer(false);
+    connect(name, NOW, &options)
+}
+
+/// A consumer by name, while the listener serves in this thread.
+fn join_by_name(
+    name: &str,
+    listener: &mut Listener,
+    producer: &mut Producer,
+) -> Result<Consumer, Error> {
+    let name = name.to_owned();
+    let joining = std::thread::spawn(move || connect(name, LONG, &ConnectOptions::new()));
+    let newcomers = loop {
+        let newcomers = listener.wait_and_serve(producer, LONG).unwrap();
+        if !newcomers.is_empty() {
+            break newcomers;
+        }
+    };
+    assert_eq!(newcomers.len(), 1);
+    assert_eq!(newcomers[0].peer.pid, std::process::id() as i32);
+    let joined = joining.join().unwrap();
+    assert_eq!(joined.is_ok(), newcomers[0].result.is_ok());
+    joined
+}
+
+/// A directory that goes with this.
+struct TempDir(PathBuf);
+
+impl TempDir {
+    fn new(of: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("zbq-rust-{}-{of}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+        Self(path)
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn mode_of(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_full_ring_says_so() {
+    let name = abstract_name("full");
+    let mut listener = listen(&name).unwrap();
+    let mut ring = Producer::new(&Options::new().capacity(PAGE).max_consumers(1)).unwrap();
+    let first = join_by_name(&name, &mut listener, &mut ring).unwrap();
+    let second = join_by_name(&name, &mut listener, &mut ring);
+    assert!(matches!(second, Err(Error::Full)), "{second:?}");
+    ring.try_publish(b"x").unwrap();
+    assert_eq!(first.try_next().unwrap().to_vec().unwrap(), b"x");
+    drop(first);
+    join_by_name(&name, &mut listener, &mut ring).unwrap(); // the dead make room
+}
+
+#[test]
+fn nobody_is_there() {
+    let name = abstract_name("nobody");
+    assert!(matches!(connect_now(&name), Err(Error::NoProducer)));
+    let short = Some(Duration::from_millis(20));
+    let waited = connect(&name, short, &ConnectOptions::new());
+    assert!(matches!(waited, Err(Error::NoProducer)));
+    let _silent = listen(&name).unwrap(); // which nobody serves
+    let unanswered = connect(&name, short, &ConnectOptions::new());
+    assert!(matches!(unanswered, Err(Error::Again)));
+}
+
+#[test]
+fn names_are_checked() {
+    for name in ["", ".", "..", "@", "dir/", "nul\0"] {
+        assert!(matches!(listen(name), Err(Error::Invalid)), "{name:?}");
+        assert!(matches!(connect_now(name), Err(Error::Invalid)), "{name:?}");
+    }
+    for (name, fits) in [(107, true), (108, true), (109, false)] {
+        let name = format!("@{}", "x".repeat(name - 1));
+        assert_eq!(!matches!(connect_now(&name), Err(Error::TooLarge)), fits);
+    }
+    for (name, fits) in [(107, true), (108, false)] {
+        let name = format!("/{}", "x".repeat(name - 1));
+        assert_eq!(!matches!(connect_now(&name), Err(Error::TooLarge)), fits);
+    }
+}
+
+#[test]
+fn a_path_is_taken_and_given_back() {
+    let dir = TempDir::new("path");
+    let path = dir.join("socket");
+    let listener = listen(&path).unwrap();
+    assert_eq!(mode_of(&path), 0o600);
+    match listen(&path) {
+        Err(Error::Io(error)) => assert_eq!(error.kind(), ErrorKind::AddrInUse),
+        other => panic!("{other:?}"),
+    }
+    drop(listener);
+    assert!(!path.exists());
+
+    // Left behind by one who died.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let open_to_others = ListenerOptions::new().users(&[12345]);
+    let listener = Listener::new(&path, open_to_others).unwrap();
+    assert_eq!(mode_of(&path), 0o666);
+
+    // Replaced by somebody else's, who keeps it.
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "a file").unwrap();
+    drop(listener);
+    assert!(path.exists());
+    assert!(matches!(listen(&path), Err(Error::Refused(_))));
+}
+
+#[test]
+fn another_kind_of_socket_is_refused() {
+    let dir = TempDir::new("kind");
+    let path = dir.join("socket");
+    let stream = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    assert!(matches!(connect_now(&path), Err(Error::Refused(_))));
+    let taken = Listener::from_socket(stream.into(), ListenerOptions::new());
+    assert!(matches!(taken, Err(Error::Invalid)));
+}
+
+// ---- strangers ----
+
+fn packet_socket_to(name: &str) -> OwnedFd {
+    // SAFETY: numbers, and an address of that size.
+    unsafe {
+        let fd = libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0);
+        let socket = OwnedFd::from_raw_fd(fd);
+        let mut address: libc::sockaddr_un = std::mem::zeroed();
+        address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        for (to, from) in address.sun_path.iter_mut().zip(name.bytes()).skip(1) {
+            *to = from as libc::c_char;
+        }
+        let size = (2 + name.len()) as libc::socklen_t;
+        let address = (&address as *const libc::sockaddr_un).cast();
+        assert_eq!(libc::connect(socket.as_raw_fd(), address, size), 0);
+        socket
+    }
+}
+
+fn say(socket: &OwnedFd, packet: &[u8]) {
+    // SAFETY: so many bytes.
+    let sent = unsafe { libc::send(socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), 0) };
+    assert_eq!(sent, packet.len() as isize);
+}
+
+fn answer(socket: &OwnedFd) -> Vec<u8> {
+    let mut packet = vec![0; 16];
+    // SAFETY: room for so many bytes.
+    let size = unsafe {
+        let into = packet.as_mut_ptr().cast();
+        libc::recv(socket.as_raw_fd(), into, packet.len(), libc::MSG_DONTWAIT)
+    };
+    packet.truncate(usize::try_from(size).expect("no answer"));
+    packet
+}
+
+#[test]
+fn nonsense_is_refused_and_silence_costs_nobody() {
+    let name = abstract_name("strangers");
+    let mut listener = listen(&name).unwrap();
+    let mut ring = producer(PAGE);
+    let silent: Vec<OwnedFd> = (0..20).map(|_| packet_socket_to(&name)).collect();
+    let hellos: [&[u8]; 5] = [
+        b"zbq\x01\x02\0\0\0", // no such mode
+        b"zbq\x02\0\0\0\0",   // no such version
+        b"zbq\x01\0\0\0\x01", // not zero
+        b"zbq\x01\0\0\0",     // too short
+        b"zbq\x01\0\0\0\0\0", // too long
+    ];
+    for hello in hellos {
+        let stranger = packet_socket_to(&name);
+        say(&stranger, hello);
+        for _ in 0..3 {
+            assert!(listener.serve(&mut ring).is_empty());
+        }
+        assert_eq!(answer(&stranger), b"zbq\x01\x02\0\0\0");
+        assert_eq!(answer(&stranger), b""); // hung up
+    }
+    assert_eq!(answer(&silent[0]), b""); // 16 may wait, so the first made way
+    join_by_name(&name, &mut listener, &mut ring).unwrap();
+}
+
+// ---- the private directory, in processes of their own for the environment's sake ----
+
+fn run_with_runtime_dir(role: &str, runtime: &Path) {
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "--nocapture", role])
+        .env("XDG_RUNTIME_DIR", runtime)
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn plain_names_lie_in_a_private_directory() {
+    let dir = TempDir::new("runtime");
+    run_with_runtime_dir("uses_a_plain_name", &dir.0);
+    assert_eq!(mode_of(&dir.join("zbq")), 0o700);
+    assert!(!dir.join("zbq/plain").exists());
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn uses_a_plain_name() {
+    assert!(matches!(connect_now("plain"), Err(Error::NoProducer)));
+    let mut listener = listen("plain").unwrap();
+    join_by_name("plain", &mut listener, &mut producer(PAGE)).unwrap();
+}
+
+#[test]
+fn a_directory_of_others_is_refused() {
+    let dir = TempDir::new("open");
+    let zbq = dir.join("zbq");
+    fs::create_dir(&zbq).unwrap();
+    fs::set_permissions(&zbq, Permissions::from_mode(0o750)).unwrap();
+    run_with_runtime_dir("is_refused", &dir.0);
+    fs::remove_dir(&zbq).unwrap();
+    std::os::unix::fs::symlink(&dir.0, &zbq).unwrap();
+    run_with_runtime_dir("fails", &dir.0);
+    fs::remove_file(&zbq).unwrap();
+    fs::set_permissions(&dir.0, Permissions::from_mode(0o777)).unwrap();
+    run_with_runtime_dir("is_refused", &dir.0);
+    run_with_runtime_dir("is_refused", Path::new("relative"));
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn is_refused() {
+    assert!(matches!(listen("plain"), Err(Error::Refused(_))));
+    assert!(matches!(connect_now("plain"), Err(Error::Refused(_))));
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn fails() {
+    assert!(listen("plain").is_err());
+    assert!(matches!(
+        connect_now("plain"),
+        Err(Error::Io(_) | Error::Refused(_))
+    ));
+}
+
+// ---- other users ----
+
+const NOBODY: u32 = 65534;
+
+/// The same program as another user; `None`, and why, where that cannot be.
+fn as_nobody(role: &str, name: &str) -> Option<std::process::Child> {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "--nocapture", role])
+        .env("ZBQ_TEST_NAME", name)
+        .env("RUST_BACKTRACE", "0") // it would look for sources
+        .current_dir("/")
+        .uid(NOBODY)
+        .spawn();
+    match child {
+        Ok(child) => Some(child),
+        Err(error) => {
+            support::skip(&format!("no process of another user: {error}"));
+            None
+        }
+    }
+}
+
+fn serve_until_asked(listener: &mut Listener) -> Result<u32, Error> {
+    let mut ring = producer(PAGE);
+    loop {
+        if let Some(newcomer) = listener.wait_and_serve(&mut ring, LONG).unwrap().pop() {
+            assert_eq!(newcomer.peer.uid, NOBODY);
+            return newcomer.result;
+        }
+    }
+}
+
+#[test]
+fn users_are_let_in_by_the_list() {
+    let name = abstract_name("users");
+    let mut strict = listen(&name).unwrap();
+    let child = match as_nobody("is_refused_by_the_listener", &name) {
+        Some(child) => child,
+        None => return,
+    };
+    assert!(matches!(
+        serve_until_asked(&mut strict),
+        Err(Error::Refused(_))
+    ));
+    support::assert_success(child);
+    drop(strict);
+
+    for lenient in [
+        ListenerOptions::new().users(&[NOBODY]),
+        ListenerOptions::new().groups(&[group_of_nobody()]),
+    ] {
+        let mut lenient = Listener::new(&name, lenient).unwrap();
+        let child = as_nobody("is_admitted", &name).unwrap();
+        serve_until_asked(&mut lenient).unwrap();
+        support::assert_success(child);
+    }
+}
+
+/// Only the user is changed.
+fn group_of_nobody() -> u32 {
+    // SAFETY: it cannot fail.
+    unsafe { libc::getegid() }
+}
+
+fn test_name() -> String {
+    std::env::var("ZBQ_TEST_NAME").unwrap()
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn is_refused_by_the_listener() {
+    let refused = connect(test_name(), LONG, &ConnectOptions::new());
+    assert!(matches!(refused, Err(Error::Refused(_))));
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn is_admitted() {
+    connect(test_name(), LONG, &ConnectOptions::new()).unwrap();
+}
+
+// Anyone may take an abstract name.
+#[test]
+fn somebody_elses_abstract_name_is_refused() {
+    let name = abstract_name("theirs");
+    let mut child = match as_nobody("listens", &name) {
+        Some(child) => child,
+        None => return,
+    };
+    let refused = connect(&name, LONG, &ConnectOptions::new());
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    let trusting = ConnectOptions::new().producers(&[NOBODY]);
+    // It is not served there; what matters is that the owner is no reason any more.
+    let short = Some(Duration::from_millis(20));
+    assert!(matches!(
+        connect(&name, short, &trusting),
+        Err(Error::Again)
+    ));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn listens() {
+    let _listener = listen(test_name()).unwrap();
+    loop {
+        std::thread::park();
+    }
+}

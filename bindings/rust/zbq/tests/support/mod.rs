@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+//! What the tests share.
+#![allow(dead_code)] // not each of them uses all
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::io::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+use zbq::{Consumer, Options, Producer, Wakeup};
+
+pub const PAGE: u64 = 4096;
+
+/// Long enough that whoever waits for it has hung.
+pub const LONG: Option<Duration> = Some(Duration::from_secs(60));
+
+pub fn producer(capacity: u64) -> Producer {
+    Producer::new(&Options::new().capacity(capacity).stall_timeout(None)).unwrap()
+}
+
+/// A consumer of it in this process.
+pub fn join(producer: &mut Producer, wakeup: Wakeup) -> Consumer {
+    let (near, far) = UnixStream::pair().unwrap();
+    producer.admit(&near, wakeup).unwrap();
+    Consumer::join(&far, wakeup).unwrap()
+}
+
+pub fn both_ends(capacity: u64) -> (Producer, Consumer) {
+    let mut producer = producer(capacity);
+    let consumer = join(&mut producer, Wakeup::Push);
+    (producer, consumer)
+}
+
+/// A payload that tells which message it is of: any two differ, at each place.
+pub fn pattern(message: usize, len: usize) -> Vec<u8> {
+    (0..len).map(|i| (message * 31 + i * 7) as u8).collect()
+}
+
+/// Says why a test does nothing, past the test runner, which keeps what those that pass print.
+pub fn skip(why: &str) {
+    writeln!(std::io::stderr(), "skipped: {why}").unwrap();
+}
+
+// ---- other processes ----
+
+/// Runs one of this program's ignored tests as a process, with the socket as its standard input.
+pub fn spawn(role: &str, socket: UnixStream) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "--nocapture", role])
+        .stdin(Stdio::from(OwnedFd::from(socket)))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Such a process that reads.
+pub fn spawn_consumer(producer: &mut Producer, role: &str) -> Child {
+    let (near, far) = UnixStream::pair().unwrap();
+    producer.admit(&near, Wakeup::Push).unwrap();
+    spawn(role, far)
+}
+
+/// For the process itself: joins by its standard input.
+pub fn join_by_stdin() -> Consumer {
+    Consumer::join(std::io::stdin(), Wakeup::Push).unwrap()
+}
+
+pub fn assert_success(mut child: Child) {
+    let status: ExitStatus = child.wait().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// Admits consumers by standard input's socket.
+pub fn admit_by_stdin(producer: &mut Producer) {
+    producer.admit(std::io::stdin(), Wakeup::Push).unwrap();
+}
+
+// ---- descriptors ----
+
+pub fn open_fds() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Device and inode: the same file, whatever its number.
+pub fn identity(fd: impl AsFd) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    let file = File::from(fd.as_fd().try_clone_to_owned().unwrap());
+    let metadata = file.metadata().unwrap();
+    (metadata.dev(), metadata.ino())
+}
+
+/// A file that has no name.
+pub fn file(text: &str) -> File {
+    let path = std::env::temp_dir().join(format!(
+        "zbq-rust-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    let mut file = File::options()
+        .create_new(true)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
+    std::fs::remove_file(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+//! Consumers in an event loop.
+#![cfg(feature = "tokio")]
+
+mod support;
+
+use std::future::Future;
+use std::time::Duration;
+use support::{both_ends, join, pattern, producer, spawn_consumer, PAGE};
+use tokio::runtime::Builder;
+use zbq::{AsyncConsumer, Consumer, Error, Producer, Wakeup};
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let hung = Duration::from_secs(60);
+            tokio::time::timeout(hung, future).await.unwrap()
+        })
+}
+
+async fn read_to_the_end(mut consumer: AsyncConsumer) -> Result<usize, Error> {
+    let mut count = 0;
+    loop {
+        match consumer.next_vec().await {
+            Ok(bytes) => assert_eq!(bytes, pattern(count, count)),
+            Err(Error::Closed) => return Ok(count),
+            Err(error) => return Err(error),
+        }
+        count += 1;
+    }
+}
+
+fn publish(mut producer: Producer, count: usize) {
+    for i in 0..count {
+        producer.publish(&pattern(i, i), support::LONG).unwrap();
+        if i % 64 == 0 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn several_read_one_stream_to_its_end() {
+    let mut producer = producer(PAGE);
+    let consumers: Vec<Consumer> = (0..3).map(|_| join(&mut producer, Wakeup::Push)).collect();
+    let publisher = std::thread::spawn(move || publish(producer, 1000));
+    let counts = block_on(async {
+        let tasks: Vec<_> = consumers
+            .into_iter()
+            .map(|consumer| tokio::spawn(read_to_the_end(AsyncConsumer::new(consumer).unwrap())))
+            .collect();
+        let mut counts = Vec::new();
+        for task in tasks {
+            counts.push(task.await.unwrap().unwrap());
+        }
+        counts
+    });
+    publisher.join().unwrap();
+    assert_eq!(counts, [1000; 3]);
+}
+
+#[test]
+fn what_is_there_is_taken_in_place() {
+    let (mut producer, consumer) = both_ends(PAGE);
+    block_on(async {
+        let mut consumer = AsyncConsumer::new(consumer).unwrap();
+        producer.try_publish(b"one").unwrap();
+        producer.try_publish(b"two").unwrap();
+        assert_eq!(consumer.next().await.unwrap().to_vec().unwrap(), b"one");
+        assert_eq!(
+            consumer.get_ref().try_next().unwrap().to_vec().unwrap(),
+            b"two"
+        );
+        assert!(matches!(consumer.get_ref().try_next(), Err(Error::Again)));
+        producer.try_publish(b"three").unwrap();
+        assert_eq!(consumer.next().await.unwrap().to_vec().unwrap(), b"three");
+        let consumer = consumer.into_inner();
+        producer.try_publish(b"four").unwrap();
+        assert_eq!(consumer.try_next().unwrap().to_vec().unwrap(), b"four");
+    });
+}
+
+#[test]
+fn a_wait_that_was_dropped_loses_nothing() {
+    let (mut producer, consumer) = both_ends(PAGE);
+    block_on(async {
+        let mut consumer = AsyncConsumer::new(consumer).unwrap();
+        for i in 0..10 {
+            let moment = Duration::from_millis(2);
+            let nothing = tokio::time::timeout(moment, consumer.readable()).await;
+            assert!(nothing.is_err());
+            producer.try_publish(&pattern(i, 10)).unwrap();
+            assert_eq!(consumer.next_vec().await.unwrap(), pattern(i, 10));
+        }
+    });
+}
+
+#[test]
+fn one_who_polls_is_refused() {
+    let mut producer = producer(PAGE);
+    let consumer = join(&mut producer, Wakeup::Pull);
+    block_on(async {
+        assert!(matches!(AsyncConsumer::new(consumer), Err(Error::Invalid)));
+    });
+}
+
+#[test]
+fn reaches_another_process() {
+    let mut producer = producer(PAGE);
+    let child = spawn_consumer(&mut producer, "reads_in_its_loop");
+    publish(producer, 500);
+    support::assert_success(child);
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn reads_in_its_loop() {
+    let consumer = support::join_by_stdin();
+    let count = block_on(async {
+        read_to_the_end(AsyncConsumer::new(consumer).unwrap())
+            .await
+            .unwrap()
+    });
+    assert_eq!(count, 500);
+}

@@ -1,0 +1,4242 @@
+/* SPDX-License-Identifier: MIT */
+/* zbq 1.0.0: a zero-copy broadcast queue for Linux, in one file.
+ *
+ * To use it, include it, from C11 or C++. One C++20 source file, which holds nothing else, is
+ *
+ *     #define ZBQ_IMPLEMENTATION
+ *     #include "zbq.h"
+ *
+ * That is the library. Compiled with -fno-exceptions -fno-rtti it needs no C++ run time, and a C
+ * program can link it.
+ *
+ * Made from the sources by ./dev amalgamate: changes belong there.
+ *
+ * MIT License
+ *
+ * Copyright (c) 2026 The zbq authors
+ *
+ * Permission is hereby granted, free of charge, to any person obtaining a copy
+ * of this software and associated documentation files (the "Software"), to deal
+ * in the Software without restriction, including without limitation the rights
+ * to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+ * copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so, subject to the following conditions:
+ *
+ * The above copyright notice and this permission notice shall be included in all
+ * copies or substantial portions of the Software.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+ * IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+ * FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+ * AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+ * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+ * SOFTWARE.
+ */
+
+/* ---- include/zbq.h ---- */
+
+/**
+ * @file
+ * zbq: a zero-copy broadcast queue for Linux.
+ *
+ * One process, the producer, publishes a stream of messages of any size, each
+ * with open file descriptors if it likes. Any number of processes on the same
+ * machine, the consumers, read them in place from shared memory that the kernel
+ * lets them map read-only. There is no daemon, no copy, and no system call on
+ * the fast path (query, commit, peek, publish).
+ *
+ * Conventions that hold for every call:
+ *
+ *   - A call that returns int gives ZBQ_OK (0) or one of the negative
+ *     zbq_error values; its description lists which and why.
+ *   - Any argument is safe: NULL, a wrong descriptor and an out-of-range number
+ *     give an error, never a crash. A handle that was destroyed is not.
+ *   - The library never prints, never aborts, installs no signal handler and
+ *     raises no SIGPIPE.
+ *   - A handle belongs to one thread at a time. Different handles are
+ *     independent, even of one ring within one process.
+ *   - After fork() the child can do nothing with a handle but destroy it: the
+ *     mappings are absent there, and a call that would make a system call gives
+ *     ZBQ_ERROR_INVALID. Every descriptor is close-on-exec.
+ *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
+ *     the place in the ring is the offset modulo its capacity.
+ *   - Unless its description says that it blocks, a call does not block.
+ *   - A consumer or producer for which an event descriptor was asked (event_fd) makes
+ *     system calls also where a call has nothing to give.
+ *
+ * docs/design.md tells why things are as they are; docs/protocol.md gives the
+ * shared memory and the socket messages byte by byte.
+ */
+#ifndef ZBQ_H
+#define ZBQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** @cond */
+#if defined(__cplusplus)
+#define ZBQ_ALIGNAS(n) alignas(n)
+#define ZBQ_STATIC_ASSERT(condition, text) static_assert(condition, text)
+#define ZBQ_ENUM_INT : int /* so that a value out of range is a value, not undefined */
+extern "C" {
+#else
+#define ZBQ_ALIGNAS(n) _Alignas(n)
+#define ZBQ_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
+#define ZBQ_ENUM_INT
+#endif
+
+#if defined(__GNUC__)
+#define ZBQ_API __attribute__((visibility("default")))
+#else
+#define ZBQ_API
+#endif
+/** @endcond */
+
+/* ---- constants ---------------------------------------------------------- */
+
+#define ZBQ_VERSION_MAJOR 1 /**< of this header */
+#define ZBQ_VERSION_MINOR 0 /**< of this header */
+#define ZBQ_VERSION_PATCH 0 /**< of this header */
+
+/** The most descriptors that one message can carry: the kernel's limit for one
+ * SCM_RIGHTS record. */
+#define ZBQ_MAX_FD_PER_MSG 253
+
+/** Every message starts at a logical offset that is a multiple of this, and
+ * every commit is a multiple of it. */
+#define ZBQ_MSG_ALIGN 16
+
+/** The most descriptors that may wait, sent but not collected, for one consumer.
+ * A record that would exceed it is held back (zbq_producer_broadcast_fds gives
+ * ZBQ_ERROR_AGAIN), because the kernel counts descriptors in flight for the whole
+ * user and one reader that never collects could starve everyone. */
+#define ZBQ_MAX_FD_IN_FLIGHT 512
+
+/** The longest that one call of zbq_consumer_wait or zbq_consumer_wait_broadcast
+ * sleeps, and that the producer's event descriptor stays quiet while something is
+ * awaited. */
+#define ZBQ_WAIT_SLICE_NS 100000000
+
+/** What a call gives that returns int. */
+typedef enum zbq_error ZBQ_ENUM_INT {
+    ZBQ_OK = 0,              /**< done */
+    ZBQ_ERROR_INVALID = -1,  /**< a bad argument, or a call that is out of place */
+    ZBQ_ERROR_NOMEM = -2,    /**< memory could not be had */
+    ZBQ_ERROR_AGAIN = -3,    /**< not yet; nothing is wrong */
+    ZBQ_ERROR_IO = -4,       /**< a system call failed; errno is left as it set it */
+    ZBQ_ERROR_PROTOCOL = -5, /**< the other side broke the protocol */
+    ZBQ_ERROR_OVERFLOW = -6, /**< larger than the ring */
+    ZBQ_ERROR_NOENT = -7     /**< nothing there: no slot, no record, the end */
+} zbq_error;
+
+/** How a consumer learns of messages. */
+typedef enum zbq_wakeup_mode ZBQ_ENUM_INT {
+    ZBQ_WAKEUP_PUSH = 0, /**< may sleep until the producer wakes it; gets descriptors */
+    ZBQ_WAKEUP_PULL = 1  /**< polls when it likes; never woken; gets no descriptors */
+} zbq_wakeup_mode;
+
+/** For zbq_producer_commit. */
+typedef enum zbq_commit_flags ZBQ_ENUM_INT {
+    ZBQ_COMMIT_NONE = 0,       /**< nothing beside publishing */
+    ZBQ_COMMIT_FORCE_SCAN = 1, /**< run zbq_producer_scan after publishing */
+    ZBQ_COMMIT_KEEP = 2        /**< what is left of the run stays open, for the next commit */
+} zbq_commit_flags;
+
+/** Why a consumer lost its slot. */
+typedef enum zbq_eviction ZBQ_ENUM_INT {
+    ZBQ_EVICTION_NONE = 0,         /**< it still has it */
+    ZBQ_EVICTION_DEAD = 1,         /**< its process ended, or it left */
+    ZBQ_EVICTION_STALLED = 2,      /**< it held the ring back for stall_timeout_ns */
+    ZBQ_EVICTION_SIDE_STALLED = 3, /**< it did not collect descriptors for as long */
+    ZBQ_EVICTION_PROTOCOL = 4      /**< it published a tail that cannot be */
+} zbq_eviction;
+
+/** How a stream stands, for one consumer. */
+typedef enum zbq_ending ZBQ_ENUM_INT {
+    ZBQ_ENDING_NONE = 0,          /**< it goes on */
+    ZBQ_ENDING_CLOSED = 1,        /**< the producer ended it; what it committed can be read */
+    ZBQ_ENDING_PRODUCER_DIED = 2, /**< as that, but it was killed or crashed */
+    ZBQ_ENDING_EVICTED = 3,       /**< this consumer lost its slot: nothing more to read */
+    ZBQ_ENDING_MALFORMED = 4      /**< the producer broke the protocol: the same */
+} zbq_ending;
+
+/* ---- shared memory ------------------------------------------------------ */
+
+/** The producer writes, consumers only read. */
+typedef struct zbq_control_region {
+    ZBQ_ALIGNAS(64) uint64_t producer_head; /**< all below it is readable */
+    uint8_t pad0_[56];                      /**< zero */
+    uint32_t broadcast_futex;  /**< changes when sleepers are woken, and with records */
+    uint8_t pad1_[60];         /**< zero */
+    int32_t producer_pid;      /**< as its own pid namespace numbers it; for people */
+    uint8_t pad2_[60];         /**< zero */
+    uint64_t ring_capacity;    /**< constant, as are the next two */
+    uint64_t clog_threshold;   /**< as given to zbq_producer_create */
+    uint64_t stall_timeout_ns; /**< as given to zbq_producer_create */
+    uint32_t closed;           /**< 1 once the producer was destroyed: the head is final */
+    uint32_t remote_barrier;   /**< constant: 1 where the producer has membarrier */
+    uint64_t awaited_tail;     /**< a tail that reaches this is awaited; 0: none is */
+    uint32_t awaited_fds;      /**< 1 while collected descriptors are awaited */
+    uint8_t reserved[20];      /**< zero */
+} zbq_control_region;
+
+/** Where a consumer says that it sleeps. */
+typedef struct zbq_parking {
+    ZBQ_ALIGNAS(64)
+    uint32_t parked;  /**< set when it goes to sleep; bit 0: on the futex, bit 1: it polls */
+    uint8_t pad_[60]; /**< zero */
+} zbq_parking;
+
+/** How many of them a page has. */
+#define ZBQ_PARKING_PLACES 62
+
+/** One page for each consumer and join, shared with the producer alone. Each
+ * cache line has one writer but for `parked`, which the consumer sets and either
+ * side clears. Consumers park at different places of their pages, so that these, which
+ * the producer reads at each commit, fall on different sets of its cache. */
+typedef struct zbq_consumer_metadata {
+    ZBQ_ALIGNAS(4096) uint64_t tail_offset; /**< consumer: all below it is released */
+    uint64_t progress_timestamp; /**< consumer: time of its last publish, after join_baseline */
+    uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
+    uint8_t pad0_[40];           /**< zero */
+    uint32_t eviction;           /**< producer: a zbq_eviction */
+    uint32_t fenced;             /**< producer: 1 while it fences before it looks at `parked` */
+    uint8_t pad1_[56];           /**< zero */
+    zbq_parking parking[ZBQ_PARKING_PLACES]; /**< slot i uses i % ZBQ_PARKING_PLACES */
+} zbq_consumer_metadata;
+
+/** What every message in the ring starts with. The producer's application fills
+ * it in; the payload follows, and the next message starts at the next multiple of
+ * ZBQ_MSG_ALIGN. */
+typedef struct zbq_msg_header {
+    ZBQ_ALIGNAS(16) uint32_t payload_len; /**< 0 to 2^32 - 1 */
+    uint8_t fd_count;                     /**< 0 to ZBQ_MAX_FD_PER_MSG */
+    uint8_t flags;                        /**< the application's own */
+    uint16_t reserved;                    /**< zero */
+    uint64_t seq_id;                      /**< of its descriptors' record; 0 with none */
+} zbq_msg_header;
+
+/** Sent by the producer with the descriptors of a join. */
+typedef struct zbq_join_payload {
+    uint64_t ring_capacity;    /**< as in the control region */
+    uint64_t join_baseline;    /**< as in the consumer's page */
+    uint64_t initial_head;     /**< the consumer's first message starts here */
+    int32_t producer_pid;      /**< as in the control region */
+    uint32_t slot_index;       /**< the consumer has it until it leaves or is evicted */
+    uint32_t wakeup_mode;      /**< a zbq_wakeup_mode */
+    uint32_t protocol_version; /**< ZBQ_PROTOCOL_VERSION */
+    uint64_t seq_floor;        /**< records up to this id went out before the join */
+    uint64_t type_hash;        /**< a zbq_type */
+    uint32_t type_size;        /**< the same */
+    uint32_t type_align;       /**< the same */
+} zbq_join_payload;
+
+/** Of docs/protocol.md; a consumer refuses any other. */
+#define ZBQ_PROTOCOL_VERSION 1
+
+/** @cond */
+#define ZBQ_ASSERT_AT(type, field, offset)                                                         \
+    ZBQ_STATIC_ASSERT(offsetof(type, field) == (offset), #type "." #field " is at " #offset)
+#define ZBQ_ASSERT_SIZE(type, size, align)                                                         \
+    ZBQ_STATIC_ASSERT(sizeof(type) == (size), #type " is " #size);                                 \
+    ZBQ_STATIC_ASSERT(ZBQ_ALIGNOF(type) == (align), #type " aligns at " #align)
+#if defined(__cplusplus)
+#define ZBQ_ALIGNOF(type) alignof(type)
+#else
+#define ZBQ_ALIGNOF(type) _Alignof(type)
+#endif
+
+ZBQ_ASSERT_SIZE(zbq_control_region, 256, 64);
+ZBQ_ASSERT_AT(zbq_control_region, producer_head, 0);
+ZBQ_ASSERT_AT(zbq_control_region, broadcast_futex, 64);
+ZBQ_ASSERT_AT(zbq_control_region, producer_pid, 128);
+ZBQ_ASSERT_AT(zbq_control_region, ring_capacity, 192);
+ZBQ_ASSERT_AT(zbq_control_region, clog_threshold, 200);
+ZBQ_ASSERT_AT(zbq_control_region, stall_timeout_ns, 208);
+ZBQ_ASSERT_AT(zbq_control_region, closed, 216);
+ZBQ_ASSERT_AT(zbq_control_region, remote_barrier, 220);
+ZBQ_ASSERT_AT(zbq_control_region, awaited_tail, 224);
+ZBQ_ASSERT_AT(zbq_control_region, awaited_fds, 232);
+ZBQ_ASSERT_SIZE(zbq_consumer_metadata, 4096, 4096);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, join_baseline, 16);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, eviction, 64);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, fenced, 68);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, parking, 128);
+ZBQ_ASSERT_SIZE(zbq_parking, 64, 64);
+ZBQ_ASSERT_SIZE(zbq_msg_header, 16, 16);
+ZBQ_ASSERT_AT(zbq_msg_header, payload_len, 0);
+ZBQ_ASSERT_AT(zbq_msg_header, fd_count, 4);
+ZBQ_ASSERT_AT(zbq_msg_header, flags, 5);
+ZBQ_ASSERT_AT(zbq_msg_header, reserved, 6);
+ZBQ_ASSERT_AT(zbq_msg_header, seq_id, 8);
+ZBQ_ASSERT_SIZE(zbq_join_payload, 64, 8);
+ZBQ_ASSERT_AT(zbq_join_payload, ring_capacity, 0);
+ZBQ_ASSERT_AT(zbq_join_payload, join_baseline, 8);
+ZBQ_ASSERT_AT(zbq_join_payload, initial_head, 16);
+ZBQ_ASSERT_AT(zbq_join_payload, producer_pid, 24);
+ZBQ_ASSERT_AT(zbq_join_payload, slot_index, 28);
+ZBQ_ASSERT_AT(zbq_join_payload, wakeup_mode, 32);
+ZBQ_ASSERT_AT(zbq_join_payload, protocol_version, 36);
+ZBQ_ASSERT_AT(zbq_join_payload, seq_floor, 40);
+ZBQ_ASSERT_AT(zbq_join_payload, type_hash, 48);
+ZBQ_ASSERT_AT(zbq_join_payload, type_size, 56);
+ZBQ_ASSERT_AT(zbq_join_payload, type_align, 60);
+/** @endcond */
+
+/* ---- handles, parameters, results --------------------------------------- */
+
+/** The one who publishes; made by zbq_producer_create. */
+typedef struct zbq_producer zbq_producer;
+
+/** One who reads; made by zbq_consumer_join. */
+typedef struct zbq_consumer zbq_consumer;
+
+/** For zbq_producer_create. */
+typedef struct zbq_producer_params {
+    uint64_t ring_capacity;    /**< a multiple of 4096 and of the page size, not 0 */
+    uint64_t clog_threshold;   /**< failed attempts in a row before a scan; 0 is as 1 */
+    uint64_t stall_timeout_ns; /**< how long a consumer may hold back; 0: for ever */
+    uint32_t max_consumers;    /**< at one time; not 0 */
+} zbq_producer_params;
+
+/** What the payloads of a ring are, in the application's own terms. Told to every
+ * consumer at its join; the library does not look at payloads. All zero: not told. */
+typedef struct zbq_type {
+    uint64_t hash;  /**< of a name or schema, as both sides agree */
+    uint32_t size;  /**< of each payload; 0: they vary */
+    uint32_t align; /**< at most ZBQ_MSG_ALIGN */
+} zbq_type;
+
+/** A span of the ring that the producer may write. `base` stays valid until the
+ * next commit, query or reserve. */
+typedef struct zbq_contiguous_run {
+    void *base;         /**< what may be written */
+    uint64_t max_bytes; /**< 0: clogged, and base is NULL */
+    uint64_t offset;    /**< logical offset of base: the producer's head */
+} zbq_contiguous_run;
+
+/** The fast part of a producer, from zbq_producer_window: for zbq_window_commit of
+ * zbq/inline.h, and to be written by nothing else. */
+typedef struct zbq_commit_window {
+    uint64_t head;               /**< all below it is committed */
+    uint64_t limit;              /**< of the run that may be committed; head: there is none */
+    uint64_t *shared_head;       /**< the control region's producer_head */
+    zbq_parking *const *parking; /**< of the push-mode consumers */
+    uint32_t parking_count;      /**< how many there are */
+    uint32_t unusual;            /**< not 0: a commit has more to do */
+    uint64_t looked_at;          /**< when that was last looked at, in ticks of the processor */
+    uint64_t look_interval;      /**< the longest from look to look; 0: each commit looks */
+    zbq_producer *producer;      /**< whose it is */
+} zbq_commit_window;
+
+/** A message, in place. The pointers stay valid until the consumer publishes a
+ * tail past it, is evicted or is destroyed. An evicted reader's bytes may change
+ * under it: see zbq_consumer_valid. Use payload_len from here, never again from
+ * the header: a hostile producer may have changed that since it was checked. */
+typedef struct zbq_msg_view {
+    const zbq_msg_header *header; /**< in the ring */
+    const void *payload;          /**< in the ring */
+    uint64_t payload_len;         /**< as it was when it was checked */
+    uint64_t logical_offset;      /**< of the header */
+    uint64_t total_len;           /**< 16 + payload_len; publish rounds it up */
+} zbq_msg_view;
+
+/** Messages that lie one after the other, from zbq_consumer_readable; zbq_readable_next of
+ * zbq/inline.h walks them. Valid for as long as a view of the first of them would be. */
+typedef struct zbq_readable_run {
+    const void *base; /**< in the ring: the next message */
+    uint64_t bytes;   /**< from there up to the head; 0: all were walked */
+    uint64_t offset;  /**< logical offset of base */
+} zbq_readable_run;
+
+/** Of a ring, from zbq_producer_stats. */
+typedef struct zbq_producer_statistics {
+    uint64_t head;          /**< bytes committed since the start */
+    uint64_t slowest_tail;  /**< the least of the tails, read now; head with no consumer */
+    uint64_t joined;        /**< consumers that ever got a slot */
+    uint64_t evicted[5];    /**< by zbq_eviction; [0] is their sum */
+    uint64_t failures;      /**< failed attempts to get room or to send descriptors */
+    uint64_t scans;         /**< of all consumers */
+    uint64_t wakes;         /**< wake-up calls made: FUTEX_WAKE, or a record on an event socket */
+    uint32_t consumers;     /**< slots taken now */
+    uint32_t max_consumers; /**< slots */
+} zbq_producer_statistics;
+
+/** Of a slot, from zbq_producer_consumer_info. */
+typedef struct zbq_consumer_info {
+    uint64_t lag;           /**< bytes committed that it has not released */
+    uint64_t join_number;   /**< 1 for the first join of this ring, then 2, … */
+    int32_t pid;            /**< as the kernel told at a scan; 0 while unknown */
+    uint32_t slot_index;    /**< also the one asked for */
+    uint32_t mode;          /**< a zbq_wakeup_mode */
+    uint32_t eviction;      /**< a zbq_eviction */
+    uint32_t fds_in_flight; /**< descriptors sent to it and not collected */
+    uint32_t reserved;      /**< zero */
+} zbq_consumer_info;
+
+/* ---- producer ----------------------------------------------------------- */
+
+/** Makes a ring: reserves, maps and seals all memory. On success *out is a handle
+ * that zbq_producer_destroy releases; on any failure it is NULL.
+ *
+ * @retval ZBQ_ERROR_INVALID out or params is NULL; ring_capacity is 0 or not a multiple
+ *     of 4096 (or of the page size, where that is larger);
+ *     max_consumers is 0
+ * @retval ZBQ_ERROR_NOMEM the memory could not be reserved
+ * @retval ZBQ_ERROR_IO another system call failed, or this kernel does not enforce
+ *     F_SEAL_FUTURE_WRITE (Linux 5.1; pidfds need 5.3)
+ */
+ZBQ_API int zbq_producer_create(zbq_producer **out, const zbq_producer_params *params);
+
+/** Ends the stream, wakes every sleeping consumer and releases everything. The
+ * consumers read on to the end of what was committed. NULL is ignored. In a forked
+ * child it releases the child's copies and leaves the stream alone. */
+ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
+
+/** Gives the process at the other end of conn_fd a slot: sends one message with
+ * the join payload and the descriptors, which zbq_consumer_join receives there.
+ * conn_fd is a connected Unix socket of any type and stays the caller's. The
+ * consumer starts with the next message committed.
+ *
+ * On failure the slot is free again and nothing leaks.
+ *
+ * @retval ZBQ_ERROR_INVALID prod or out_slot_id is NULL, mode is neither, or conn_fd is
+ *     not a Unix socket
+ * @retval ZBQ_ERROR_NOENT no slot is free
+ * @retval ZBQ_ERROR_NOMEM memory for the consumer's page could not be reserved
+ * @retval ZBQ_ERROR_IO the peer is gone or its socket full, or another system call
+ *     failed
+ */
+ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
+                                   uint32_t *out_slot_id);
+
+/** Says what the payloads are, to consumers that join from now on. See
+ * zbq_consumer_type.
+ *
+ * @retval ZBQ_ERROR_INVALID prod or type is NULL, or a consumer has joined already */
+ZBQ_API int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type);
+
+/** The largest run of writable bytes up to the physical end of the ring. It may be
+ * shorter than a message wants because the end is near: zbq_producer_reserve has
+ * no such limit.
+ *
+ * max_bytes is 0 when the slowest consumer has left no room. That counts as a
+ * failed attempt, and so does asking again, with nothing committed since, and
+ * getting no more. Every clog_threshold failed attempts in a row run a scan (see
+ * zbq_producer_scan), after which the run is computed again. NULL gives an empty
+ * run. Makes no system call but in a scan, and where zbq_producer_event_fd says. */
+ZBQ_API zbq_contiguous_run zbq_producer_query(zbq_producer *prod);
+
+/** A run of at least `bytes`, which may lie across the physical end of the ring:
+ * the ring is mapped twice in a row, so that it is one span all the same.
+ * out->max_bytes tells all the room that was known of, up to the capacity. Commit
+ * it as a queried run. Failed attempts count as for zbq_producer_query.
+ *
+ * @retval ZBQ_ERROR_INVALID prod or out is NULL, bytes is 0
+ * @retval ZBQ_ERROR_OVERFLOW bytes is more than the capacity: it can never succeed
+ * @retval ZBQ_ERROR_AGAIN clogged: a consumer has yet to release that much
+ */
+ZBQ_API int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out);
+
+/** Publishes the first written_bytes of the run last queried or reserved: whole
+ * messages, each a zbq_msg_header, its payload, and padding to a multiple of
+ * ZBQ_MSG_ALIGN. Each run can be committed once; 0 bytes gives it up.
+ *
+ * Unknown flags are ignored. Makes no system call unless a consumer is parked.
+ *
+ * @return false, with nothing changed, when prod is NULL, written_bytes is more
+ *     than the run or not a multiple of ZBQ_MSG_ALIGN, or there is no run */
+ZBQ_API bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes,
+                                 zbq_commit_flags flags);
+
+/** For zbq_window_commit of zbq/inline.h, which commits without a call.
+ *
+ * @return the producer's window, valid until the producer is destroyed. NULL for NULL. */
+ZBQ_API zbq_commit_window *zbq_producer_window(zbq_producer *prod);
+
+/** What zbq_window_commit leaves to the library: wakes those who are parked. NULL is ignored. */
+ZBQ_API void zbq_producer_finish_commit(zbq_producer *prod);
+
+/** 1, 2, 3, …: the id that ties a message to the record of its descriptors. 0 for
+ * NULL. */
+ZBQ_API uint64_t zbq_producer_next_seq_id(zbq_producer *prod);
+
+/** Sends one record with fd_count descriptors to every push-mode consumer, before
+ * or after the commit of the message that has the same seq_id. The caller keeps
+ * the descriptors and may close them at once. Ids must rise from record to record.
+ * A consumer that joins after the first call for an id never gets its record.
+ *
+ * fd_count 0 is ZBQ_OK and no work.
+ *
+ * @retval ZBQ_ERROR_INVALID prod or fds is NULL, seq_id is 0 or older than the newest
+ *     one broadcast, fd_count is over ZBQ_MAX_FD_PER_MSG, or one of
+ *     the descriptors is bad: then nobody got anything
+ * @retval ZBQ_ERROR_AGAIN a consumer's side socket is full, it has
+ *     ZBQ_MAX_FD_IN_FLIGHT to collect, or the kernel's limit is
+ *     reached: call again with the same seq_id and descriptors,
+ *     which sends only to those that miss them. It counts as a failed
+ *     attempt (see zbq_producer_query)
+ */
+ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, const int *fds,
+                                       uint8_t fd_count);
+
+/** A descriptor that becomes readable when it is worth while to try again what was
+ * refused for want of room: a consumer has released what was asked for, has collected
+ * descriptors, has left, or is due for eviction. For poll, epoll and the like, level- or
+ * edge-triggered; never read from it. It is the producer's: do not close it. The same
+ * descriptor each time.
+ *
+ * From the first call on, each zbq_producer_reserve, _query and _broadcast_fds that finds
+ * no room asks the consumers to ring, and makes a few system calls for it; it evicts
+ * those that are due, so that no zbq_producer_scan is needed while waiting. After it has
+ * given "no room" (ZBQ_ERROR_AGAIN, or a run too small), wait for the descriptor and try
+ * again. It is readable from the start, and at least every ZBQ_WAIT_SLICE_NS while
+ * something is awaited. Consumers make a system call only when they are asked to.
+ *
+ * While nothing is awaited it can become readable because a consumer has left, or rang
+ * late: zbq_producer_scan clears it then, as it does at the start.
+ *
+ * @return the descriptor, or:
+ * @retval ZBQ_ERROR_INVALID prod is NULL
+ * @retval ZBQ_ERROR_NOMEM no memory for it
+ * @retval ZBQ_ERROR_IO it could not be made */
+ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
+
+/** Looks at every consumer and evicts
+ *   - the dead: the side socket hung up, or the process exited;
+ *   - those that published a tail that cannot be;
+ *   - those that have held back the ring, or a descriptor record, for
+ *     stall_timeout_ns without moving, by the producer's clock, since the first scan
+ *     that found the producer waiting. A consumer with nothing to read is never
+ *     stalled.
+ *
+ * Makes a system call or two for each consumer.
+ *
+ * @retval ZBQ_ERROR_INVALID prod is NULL */
+ZBQ_API int zbq_producer_scan(zbq_producer *prod);
+
+/** Counters of the ring. Reads every consumer's page.
+ * @retval ZBQ_ERROR_INVALID prod or out is NULL */
+ZBQ_API int zbq_producer_stats(zbq_producer *prod, zbq_producer_statistics *out);
+
+/** What is known of the consumer in a slot.
+ * @retval ZBQ_ERROR_INVALID prod or out is NULL, slot is out of range
+ * @retval ZBQ_ERROR_NOENT the slot is free; *out tells of the one last evicted from it
+ *     (join_number 0: there was none) */
+ZBQ_API int zbq_producer_consumer_info(zbq_producer *prod, uint32_t slot, zbq_consumer_info *out);
+
+/* ---- consumer ----------------------------------------------------------- */
+
+/** Receives what zbq_producer_handshake sent, checks every byte and descriptor of
+ * it and maps the ring. rendezvous_fd is a Unix socket connected to the producer's
+ * conn_fd and stays the caller's. Blocks as that socket does: for ever, for its
+ * SO_RCVTIMEO, or not at all. On failure every descriptor received is closed. Mapping takes
+ * time with the ring's size, a fifth of a millisecond for a megabyte, so that no access
+ * faults later.
+ *
+ * @retval ZBQ_ERROR_INVALID out is NULL, mode is neither, or the descriptor is not a
+ *     Unix socket
+ * @retval ZBQ_ERROR_AGAIN nothing there yet, or a signal came first
+ * @retval ZBQ_ERROR_PROTOCOL malformed, unsealed, of the wrong size or kind, or a mode
+ *     other than the producer's
+ * @retval ZBQ_ERROR_NOMEM no memory or address space
+ * @retval ZBQ_ERROR_IO the peer is gone, the process is out of descriptors, or
+ *     another system call failed
+ */
+ZBQ_API int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **out);
+
+/** Leaves the ring and releases everything, also descriptors received but not
+ * collected. Views become invalid. NULL is ignored. */
+ZBQ_API void zbq_consumer_destroy(zbq_consumer *cons);
+
+/** Whether the producer's process runs: true until it has exited, also after it
+ * destroyed the ring. false for NULL. Makes one system call. */
+ZBQ_API bool zbq_consumer_is_producer_alive(zbq_consumer *cons);
+
+/** What the producer said that its payloads are (zbq_producer_set_type): all zero when
+ * it said nothing. Its word: check the length of each message all the same.
+ *
+ * @retval ZBQ_ERROR_INVALID cons or out is NULL */
+ZBQ_API int zbq_consumer_type(const zbq_consumer *cons, zbq_type *out);
+
+/** The producer's head now. 0 for NULL. */
+ZBQ_API uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons);
+
+/** A view of the message at the tail, which stays where it is.
+ *
+ * @retval ZBQ_ERROR_INVALID cons or out is NULL
+ * @retval ZBQ_ERROR_AGAIN nothing new
+ * @retval ZBQ_ERROR_NOENT evicted; or the producer ended the stream (or was found
+ *     dead) and all of it was read
+ * @retval ZBQ_ERROR_PROTOCOL the stream is malformed; it stays so
+ */
+ZBQ_API int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out);
+
+/** As zbq_consumer_peek, for the message after the one this call last gave; starts
+ * at the tail. Walks a batch that a single zbq_consumer_publish then releases. */
+ZBQ_API int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out);
+
+/** All that is there from `from` on: the logical offset where a message starts, at or
+ * past the tail and not past the head last acquired. For many messages with one call:
+ * zbq_readable_next of zbq/inline.h gives them. The first was checked as by zbq_consumer_peek.
+ * zbq_consumer_next goes on at `from` too. On failure *out is as it was.
+ *
+ * @retval ZBQ_ERROR_INVALID cons or out is NULL, or `from` is out of range
+ * @retval ZBQ_ERROR_AGAIN nothing new, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek
+ */
+ZBQ_API int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out);
+
+/** Whether the consumer still has its slot. Called after reading a message's
+ * bytes, true means that they were whole: the producer marks an evicted consumer
+ * before anything that it may be reading is overwritten. false for NULL. Makes no
+ * system call. */
+ZBQ_API bool zbq_consumer_valid(const zbq_consumer *cons);
+
+/** Moves the tail to new_tail, rounded up to a multiple of ZBQ_MSG_ALIGN, so that
+ * logical_offset + total_len is right for any message: all before it is released
+ * to the producer and must not be read any more. Ignored when that is behind the
+ * tail or past the head last acquired (by zbq_consumer_acquire_head, peek or
+ * next), and for NULL. Makes no system call unless the producer sleeps until this
+ * room is released (zbq_producer_event_fd). */
+ZBQ_API void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail);
+
+/** Collects the descriptors of the message that has expected_seq_id, into an array
+ * with room for ZBQ_MAX_FD_PER_MSG. They are close-on-exec and the caller's to
+ * close. Records older than that are closed on the way. Do not use it on a producer
+ * that you do not trust: a descriptor can do more than carry data.
+ *
+ * @retval ZBQ_ERROR_INVALID an argument is NULL
+ * @retval ZBQ_ERROR_AGAIN not there yet; zbq_consumer_wait_broadcast waits for records
+ *     as it does for messages
+ * @retval ZBQ_ERROR_NOENT it never comes: a later record is there (which is kept), the
+ *     record went out before this consumer joined, the consumer is
+ *     in pull mode, or the stream ended
+ * @retval ZBQ_ERROR_PROTOCOL a truncated or malformed record; all of it was closed
+ * @retval ZBQ_ERROR_NOMEM no memory for the call; the record is still there
+ * @retval ZBQ_ERROR_IO another system call failed
+ */
+ZBQ_API int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out_fds,
+                                  uint8_t *out_fd_count);
+
+/** A number that changes with every event that one may wait for; what zbq_consumer_wait
+ * compares. Take it, look whether there is anything to read, and wait only when there is
+ * not. 0 for NULL. */
+ZBQ_API uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons);
+
+/** Sleeps until the word differs from the token: a commit, a descriptor record, the
+ * end of the stream, an eviction. BLOCKS, but returns at least every
+ * ZBQ_WAIT_SLICE_NS, so that a caller can keep a deadline; a producer that was
+ * killed is noticed within that time. Push mode only.
+ *
+ * @retval ZBQ_OK the word differs: look again
+ * @retval ZBQ_ERROR_AGAIN woken for nothing, by a signal, or at the end of the slice:
+ *     take a new token and call again
+ * @retval ZBQ_ERROR_NOENT evicted; or the producer is gone and all was read
+ * @retval ZBQ_ERROR_INVALID cons is NULL or in pull mode
+ * @retval ZBQ_ERROR_IO the kernel refused the call
+ */
+ZBQ_API int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token);
+
+/** As zbq_consumer_wait_broadcast, for timeout_ns nanoseconds at the most, and never for
+ * more than ZBQ_WAIT_SLICE_NS. BLOCKS for so long. With 0 it only looks. */
+ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns);
+
+/** A descriptor that becomes readable when there is something to do: a message, a record
+ * of descriptors, the end of the stream, the producer's death, an eviction. For poll,
+ * epoll and the like, level- or edge-triggered; never read from it. It is the consumer's:
+ * do not close it. The same descriptor each time. Push mode only.
+ *
+ * Use it as a socket: when it is readable, read until zbq_consumer_peek, _next (or
+ * _recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the producer to ring; then
+ * wait. It is readable from the start. At the end of the stream it stays readable.
+ *
+ * From the first call on, a call that gives ZBQ_ERROR_AGAIN makes a few system
+ * calls. The producer makes one for a consumer that waits so, and none for one that reads.
+ * The first call BLOCKS for 50 microseconds.
+ *
+ * @return the descriptor, or:
+ * @retval ZBQ_ERROR_INVALID cons is NULL or in pull mode
+ * @retval ZBQ_ERROR_NOMEM no memory for it
+ * @retval ZBQ_ERROR_IO it could not be made */
+ZBQ_API int zbq_consumer_event_fd(zbq_consumer *cons);
+
+/** How the stream stands: why a call gave ZBQ_ERROR_NOENT or ZBQ_ERROR_PROTOCOL. An
+ * eviction comes before anything else; *out_eviction, unless NULL, gets its reason (a
+ * zbq_eviction). A producer's death is known once a call has met it: zbq_consumer_wait,
+ * zbq_consumer_is_producer_alive, or one that cleared the event descriptor. Makes no
+ * system call. ZBQ_ENDING_NONE for NULL. */
+ZBQ_API zbq_ending zbq_consumer_ending(const zbq_consumer *cons, uint32_t *out_eviction);
+
+/** The consumer's tail: where zbq_consumer_peek reads. 0 for NULL. */
+ZBQ_API uint64_t zbq_consumer_tail(const zbq_consumer *cons);
+
+/** The control region, mapped read-only: valid until zbq_consumer_destroy. Its
+ * words change under the reader. NULL for NULL. */
+ZBQ_API const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons);
+
+/** The consumer's own page: valid until zbq_consumer_destroy. For reading; a
+ * consumer that writes there cheats nobody but gets itself evicted. NULL for NULL. */
+ZBQ_API zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons);
+
+/* ---- about -------------------------------------------------------------- */
+
+/** What an error code means, in English, in static memory; never NULL. */
+ZBQ_API const char *zbq_strerror(int error);
+
+/** What an eviction reason means, as above. */
+ZBQ_API const char *zbq_strevict(uint32_t eviction);
+
+/** major << 16 | minor << 8 | patch of the library that runs; compare with
+ * ZBQ_VERSION_MAJOR and so on, which are the header's. */
+ZBQ_API uint32_t zbq_version(void);
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif /* ZBQ_H */
+
+/* ---- include/zbq/inline.h ---- */
+
+/**
+ * @file
+ * The fast path without a call: what a message costs is a few instructions in the caller's own
+ * loop. For C and C++; zbq.hpp uses it. The calls in zbq.h do the same, and check more.
+ *
+ * Everything here works on memory that the library has handed out. Orders and their partners
+ * are those of src/atomics.hpp in the source tree, and docs/memory-order.md argues them.
+ */
+#ifndef ZBQ_INLINE_H
+#define ZBQ_INLINE_H
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+/** A clock that is cheap to read and runs at one rate, on all processors; 0: there is none. */
+static inline uint64_t zbq_ticks(void) {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return 0;
+#endif
+}
+
+/** Whether this commit has to look who is parked: always with few consumers, with many only once
+ * in a while. */
+static inline bool zbq_window_looks(zbq_commit_window *window) {
+    const uint32_t few = 8; /* as many looks cost less than one at the clock */
+    if (window->parking_count <= few || window->look_interval == 0) {
+        return true;
+    }
+    const uint64_t now = zbq_ticks();
+    if (now - window->looked_at < window->look_interval) {
+        return false;
+    }
+    window->looked_at = now;
+    return true;
+}
+
+/** Publishes the first `bytes` of what the window's run has left: as zbq_producer_commit with
+ * ZBQ_COMMIT_KEEP, without the call where nothing unusual is to be done. 0 bytes are not for it.
+ *
+ * The window is of zbq_producer_window, not NULL.
+ *
+ * @return false, with nothing changed, when that is more than the run has or not a multiple of
+ *     ZBQ_MSG_ALIGN */
+static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) {
+    if (bytes > window->limit - window->head || bytes % ZBQ_MSG_ALIGN != 0) {
+        return false;
+    }
+    window->head += bytes;
+    /* Release: pairs with the consumer's head_acquire; carries the bytes below the head. */
+    __atomic_store_n(window->shared_head, window->head, __ATOMIC_RELEASE);
+    /* Instead of a full fence, for consumers that nap: the processor's own store buffer is all
+     * that may delay the head, and the nap outlasts that. */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    uint32_t unusual = window->unusual;
+    const uint32_t count = zbq_window_looks(window) ? window->parking_count : 0;
+    for (uint32_t i = 0; i < count; ++i) {
+        /* Relaxed: whoever finds it set makes a fence before it relies on it. */
+        unusual |= __atomic_load_n(&window->parking[i]->parked, __ATOMIC_RELAXED);
+    }
+    if (unusual != 0) {
+        zbq_producer_finish_commit(window->producer);
+    }
+    return true;
+}
+
+/** Asks for the cache lines of `bytes` from `place` on, to write to: a message that is written
+ * there later does not wait for them. Changes nothing; `place` may be any address. For the room a
+ * little ahead of the message being written, so long as it is known to be free: it takes the lines
+ * from readers. */
+static inline void zbq_prefetch_for_writing(const void *place, uint64_t bytes) {
+    const uint64_t longest = 512; /* of those that do not fill the queue of misses by themselves */
+    const uint64_t line = 64;
+    const char *at = (const char *)place + (line - (uintptr_t)place % line) % line;
+    const char *end = (const char *)place + (bytes <= longest ? bytes : 0);
+    for (; at < end; at += line) {
+#if defined(__x86_64__)
+        /* What __builtin_prefetch gives with -mprfchw only. Every x86-64 processor takes it, if
+         * only to do nothing. */
+        __asm__ volatile("prefetchw %0" : : "m"(*at));
+#else
+        __builtin_prefetch(at, 1);
+#endif
+    }
+}
+
+/** Whether a look would find something: messages past `offset`, the end of the stream, an eviction.
+ * For one who looks again and again, with what zbq_consumer_ctrl and zbq_consumer_meta gave. */
+static inline bool zbq_seems_ready(const zbq_control_region *control,
+                                   const zbq_consumer_metadata *page, uint64_t offset) {
+    /* Relaxed: whoever finds something asks the library, which loads it again. */
+    return __atomic_load_n(&control->producer_head, __ATOMIC_RELAXED) != offset ||
+           __atomic_load_n(&control->closed, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&page->eviction, __ATOMIC_RELAXED) != 0;
+}
+
+/** The next message of a run, and takes it off. An evicted reader may also be given nonsense,
+ * inside the ring: see zbq_consumer_valid.
+ *
+ * @return whether there was one. false with bytes left: there is no message, since the
+ *     consumer was evicted meanwhile or the stream is malformed; zbq_consumer_readable at
+ *     run->offset tells which */
+static inline bool zbq_readable_next(zbq_readable_run *run, zbq_msg_view *out) {
+    const zbq_msg_header *header = (const zbq_msg_header *)run->base;
+    if (run->bytes == 0) {
+        return false;
+    }
+    /* Relaxed: one load, whose copy is checked and used, for the producer may be hostile; the
+     * load of the head that gave the run has ordered it. */
+    const uint64_t payload_len = __atomic_load_n(&header->payload_len, __ATOMIC_RELAXED);
+    const uint64_t total_len = sizeof(zbq_msg_header) + payload_len;
+    const uint64_t step = (total_len + ZBQ_MSG_ALIGN - 1) & ~(uint64_t)(ZBQ_MSG_ALIGN - 1);
+    if (step > run->bytes) {
+        return false;
+    }
+    out->header = header;
+    out->payload = header + 1;
+    out->payload_len = payload_len;
+    out->logical_offset = run->offset;
+    out->total_len = total_len;
+    run->base = (const char *)run->base + step;
+    run->bytes -= step;
+    run->offset += step;
+    return true;
+}
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif /* ZBQ_INLINE_H */
+
+#if defined(ZBQ_IMPLEMENTATION) && !defined(ZBQ_IMPLEMENTED)
+#define ZBQ_IMPLEMENTED
+#if !defined(__cplusplus) || __cplusplus < 202002L
+#error "ZBQ_IMPLEMENTATION is for a source file in C++20"
+#else
+
+/* ---- src/layout.hpp ---- */
+
+// The picture of the shared memory, and the sizes that follow from it. The structs
+// and their asserted offsets are in zbq.h; nothing else in the library knows a byte's
+// place.
+//
+//   control region (256 bytes)        data ring (capacity), mapped twice in a row
+//   +-------------------------+       +--------------------------+------------------ -
+//   | producer_head           | P     | hdr|payload|hdr|payload| | the same again …
+//   +-------------------------+       +--------------------------+------------------ -
+//   | broadcast_futex         | P       ^ offset % capacity        ^ a message may lie across
+//   +-------------------------+
+//   | producer_pid            | P     consumer page (4096 bytes, one for each join)
+//   +-------------------------+       +--------------------------+
+//   | capacity, threshold,    | P     | tail, progress | baseline| C (baseline: P, once)
+//   | timeout, closed         |       +--------------------------+
+//   +-------------------------+       | eviction                 | P
+//                                     +--------------------------+
+//   P: written by the producer        | parked, at one of 62     | C sets, P and C clear
+//   C: by that consumer               +--------------------------+
+//
+// Bytes named reserved or pad are zero and belong to later versions of the protocol;
+// docs/protocol.md has the table.
+
+namespace zbq::core {
+
+inline constexpr uint64_t control_size = sizeof(zbq_control_region);
+inline constexpr uint64_t metadata_size = sizeof(zbq_consumer_metadata);
+
+inline zbq_parking *parking_of(zbq_consumer_metadata *page, uint32_t slot_index) {
+    return &page->parking[slot_index % ZBQ_PARKING_PLACES];
+}
+
+// The unit that the contract gives for capacities. The page size may be larger.
+inline constexpr uint64_t capacity_unit = 4096;
+
+// Twice the capacity is mapped in one piece: it must be a size that exists. User
+// address spaces are 47 bits or a little more.
+inline constexpr uint64_t capacity_limit = uint64_t{1} << 46;
+
+static_assert(sizeof(void *) == 8, "offsets and futex time-outs are those of 64-bit Linux");
+static_assert(__atomic_always_lock_free(sizeof(uint64_t), nullptr), "shared words need it");
+static_assert(__atomic_always_lock_free(sizeof(uint32_t), nullptr), "shared words need it");
+
+} // namespace zbq::core
+
+/* ---- src/atomics.hpp ---- */
+
+// The only place with atomics. One accessor for each word that two processes share,
+// named by what it does, with its order and the access it pairs with. Loads of words
+// that the other side can write give a local copy: check that, never the word again.
+//
+// Some accesses are in include/zbq/inline.h, because programs inline them: the store of the head
+// with the look at `parked` that follows it, the load of a message's length, and the looks of one
+// who spins. docs/memory-order.md argues each pair; a model checker takes the place of these
+// two files, so nothing else touches a shared word.
+
+namespace zbq::core {
+
+// ---- head: the producer's release of message bytes ----
+
+// Its store is in zbq_window_commit (include/zbq/inline.h), which programs inline. Acquire: pairs
+// with that; carries the bytes of the messages below the head.
+inline uint64_t head_acquire(const zbq_control_region *control) {
+    return __atomic_load_n(&control->producer_head, __ATOMIC_ACQUIRE);
+}
+
+// ---- tail: a consumer's release of ring space ----
+
+// Release: pairs with tail_acquire. Carries "my reads below it are done", so that the
+// producer's later writes there cannot be seen by them.
+inline void tail_publish(zbq_consumer_metadata *page, uint64_t tail) {
+    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with tail_publish. The value is the consumer's word: untrusted.
+inline uint64_t tail_acquire(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->tail_offset, __ATOMIC_ACQUIRE);
+}
+
+// Relaxed: carries nothing, decides nothing.
+inline void progress_publish(zbq_consumer_metadata *page, uint64_t nanoseconds) {
+    __atomic_store_n(&page->progress_timestamp, nanoseconds, __ATOMIC_RELAXED);
+}
+
+// ---- eviction: a sequence lock with a single turn ----
+
+// The store, then a release fence: pairs with eviction_check_after_reading. Message bytes
+// that are written after this call are seen only by readers who then see the mark.
+inline void eviction_mark(zbq_consumer_metadata *page, uint32_t reason) {
+    __atomic_store_n(&page->eviction, reason, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+// An acquire fence, then the load: pairs with eviction_mark. If a read before this call
+// saw a byte written after the mark, the mark is seen.
+inline uint32_t eviction_check_after_reading(const zbq_consumer_metadata *page) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&page->eviction, __ATOMIC_RELAXED);
+}
+
+// ---- bell: the futex word. Only the producer writes it ----
+
+// Relaxed, for the single writer to count on from its own value.
+inline uint32_t bell_own(const zbq_control_region *control) {
+    return __atomic_load_n(&control->broadcast_futex, __ATOMIC_RELAXED);
+}
+
+// Release: pairs with bell_acquire. Carries the head, mark or close that it announces.
+inline void bell_ring(zbq_control_region *control) {
+    __atomic_store_n(&control->broadcast_futex, bell_own(control) + 1, __ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with bell_ring.
+inline uint32_t bell_acquire(const zbq_control_region *control) {
+    return __atomic_load_n(&control->broadcast_futex, __ATOMIC_ACQUIRE);
+}
+
+// ---- parked: a consumer is asleep, or about to be ----
+
+// Bits of it.
+inline constexpr uint32_t parked_on_futex = 1;
+inline constexpr uint32_t parked_on_event = 2;
+
+// Store, then a full fence: pairs with park_fence. Of the consumer's "I park" and the
+// producer's "I rang" at least one sees the other (store-load, on both sides).
+inline void park_announce(zbq_parking *place, uint32_t how) {
+    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+// The producer's half of that fence: after the head's store or bell_ring, before parked_seen.
+inline void park_fence() {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+// Relaxed: park_fence orders it. The value is the consumer's word; at worst it costs a wake-up
+// call.
+inline uint32_t parked_seen(const zbq_parking *place) {
+    return __atomic_load_n(&place->parked, __ATOMIC_RELAXED);
+}
+
+// ---- fenced: the producer makes a full fence between a commit and its look ----
+
+// Release: pairs with is_fence_granted. Carries the heads of all commits made without the fence.
+inline void fence_grant(zbq_consumer_metadata *page) {
+    __atomic_store_n(&page->fenced, 1U, __ATOMIC_RELEASE);
+}
+
+// Relaxed: park_fence comes after it, and a look. Pairs with is_fence_granted, after park_announce:
+// of "no more fences" and "I park" at least one side sees the other's.
+inline void fence_revoke(zbq_consumer_metadata *page) {
+    __atomic_store_n(&page->fenced, 0U, __ATOMIC_RELAXED);
+}
+
+// Acquire: pairs with fence_grant, and fence_revoke.
+inline bool is_fence_granted(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->fenced, __ATOMIC_ACQUIRE) != 0;
+}
+
+// ---- parked, taken off ----
+
+// Relaxed: the release of the bell_ring that follows, or the kernel's lock of the event socket,
+// orders it before the wake-up (see wake.hpp). In one step, so that no mark of another kind is lost
+// between a load and a store.
+inline uint32_t parked_take(zbq_parking *place) {
+    return __atomic_exchange_n(&place->parked, 0U, __ATOMIC_RELAXED);
+}
+
+// The consumer's, when it is awake. Relaxed: it only saves a wake-up.
+inline void parked_leave(zbq_parking *place, uint32_t how) {
+    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
+}
+
+// ---- awaited: the producer sleeps until room is released ----
+
+// Relaxed: await_fence, or a barrier on every processor, comes after it. Carries nothing.
+inline void awaited_tail_publish(zbq_control_region *control, uint64_t tail) {
+    __atomic_store_n(&control->awaited_tail, tail, __ATOMIC_RELAXED);
+}
+
+inline void awaited_fds_publish(zbq_control_region *control, uint32_t awaited) {
+    __atomic_store_n(&control->awaited_fds, awaited, __ATOMIC_RELAXED);
+}
+
+// The producer's: between "I await" and its look at the tails. Pairs with the fence in
+// awaited_tail_after_publish: of "I await" and "I released" at least one sees the other.
+inline void await_fence() {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+// The consumer's: after tail_publish. Where the producer makes a barrier on this processor
+// (membarrier(2)), the compiler's order is enough here.
+inline uint64_t awaited_tail_after_publish(const zbq_control_region *control, bool fenced) {
+    if (fenced) {
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    } else {
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    }
+    return __atomic_load_n(&control->awaited_tail, __ATOMIC_RELAXED);
+}
+
+// The consumer's: after it has received a record. Pairs with await_fence; the kernel's lock of
+// the socket's queue stands for the store.
+inline bool awaited_fds_after_receive(const zbq_control_region *control) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_load_n(&control->awaited_fds, __ATOMIC_RELAXED) != 0;
+}
+
+// ---- closed: the head is final ----
+
+// Release: pairs with closed_acquire. Carries the last head.
+inline void closed_publish(zbq_control_region *control) {
+    __atomic_store_n(&control->closed, 1U, __ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with closed_publish. A head loaded after it is the last one.
+inline bool closed_acquire(const zbq_control_region *control) {
+    return __atomic_load_n(&control->closed, __ATOMIC_ACQUIRE) != 0;
+}
+
+} // namespace zbq::core
+
+/* ---- src/ring.hpp ---- */
+
+// The arithmetic of the ring: pure functions of offsets, with no memory and no system
+// behind them. Both sides call it; the tests and fuzzers call it too.
+//
+// Offsets are logical and grow for ever (2^64 bytes are centuries at any memory's speed),
+// so differences never wrap.
+
+namespace zbq::core {
+
+constexpr uint64_t round_up(uint64_t bytes) {
+    return (bytes + (ZBQ_MSG_ALIGN - 1)) & ~uint64_t{ZBQ_MSG_ALIGN - 1};
+}
+
+constexpr bool is_aligned(uint64_t offset) {
+    return offset % ZBQ_MSG_ALIGN == 0;
+}
+
+constexpr bool capacity_is_valid(uint64_t capacity, uint64_t page_size) {
+    return capacity != 0 && capacity <= capacity_limit && capacity % capacity_unit == 0 &&
+           capacity % page_size == 0;
+}
+
+// Bytes that the producer may write before it would reach what the slowest consumer still
+// reads.
+constexpr uint64_t free_bytes(uint64_t head, uint64_t slowest_tail, uint64_t capacity) {
+    return capacity - (head - slowest_tail);
+}
+
+// Whether a tail that a consumer published can be: it never falls below the last one seen,
+// never passes the head, and stays on the grid of messages.
+constexpr bool tail_is_valid(uint64_t tail, uint64_t last_seen, uint64_t head) {
+    return is_aligned(tail) && tail >= last_seen && tail <= head;
+}
+
+// Whether a head that the producer published can be, for a consumer at `tail` that has
+// acquired `last_seen` before.
+constexpr bool head_is_valid(uint64_t head, uint64_t last_seen, uint64_t tail, uint64_t capacity) {
+    return is_aligned(head) && head >= last_seen && head - tail <= capacity;
+}
+
+} // namespace zbq::core
+
+/* ---- src/os.hpp ---- */
+
+// The only door to the kernel. Each function wraps one system call and gives its value
+// or -errno; those that can be interrupted start again. Nothing here knows the protocol.
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <poll.h>
+#include <sys/types.h>
+
+namespace zbq::core {
+
+// A descriptor's one owner. -1 is none.
+class unique_fd {
+public:
+    unique_fd() = default;
+    explicit unique_fd(int fd) : fd_(fd) {}
+    unique_fd(const unique_fd &) = delete;
+    unique_fd &operator=(const unique_fd &) = delete;
+    unique_fd(unique_fd &&other) noexcept : fd_(other.release()) {}
+    unique_fd &operator=(unique_fd &&other) noexcept {
+        reset(other.release());
+        return *this;
+    }
+    ~unique_fd() { reset(); }
+
+    [[nodiscard]] int get() const { return fd_; }
+    explicit operator bool() const { return fd_ >= 0; }
+    int release() {
+        const int fd = fd_;
+        fd_ = -1;
+        return fd;
+    }
+    void reset(int fd = -1);
+
+private:
+    int fd_ = -1;
+};
+
+// The public code for a failed system call; leaves the call's own number in errno.
+int error_from(int negative_errno);
+
+// ---- process and time ----
+uint64_t page_size();
+uint64_t physical_memory();
+pid_t process_id();
+uint64_t monotonic_ns();
+uint64_t processor_ticks(uint64_t nanoseconds); // of zbq_ticks, so many or fewer; 0: none to use
+void sleep_ns(uint64_t nanoseconds);            // that long at least; under a second
+uint64_t monotonic_coarse_ns();                 // a few nanoseconds to read, exact to a clock tick
+
+// ---- memory ----
+int memfd_sealable(const char *name);
+int reserve_memory(int fd, uint64_t size); // sets the size and allocates every page
+int add_seals(int fd, int seals);
+int get_seals(int fd);
+int file_size(int fd, uint64_t *size, uint64_t *allocated);
+int is_memory_file(int fd); // 1: tmpfs, and not hugetlb; 0: another
+int map_shared(int fd, uint64_t size, int protection, void *at, void **out); // at: or NULL
+int map_reserve(uint64_t size, void **out); // address space without access
+int unmap(void *base, uint64_t size);
+int hide_from_children(void *base, uint64_t size);
+
+// ---- sockets ----
+bool is_unix_socket(int fd, int *type);
+int socket_pair_seqpacket(unique_fd *first, unique_fd *second);
+int socket_set(int fd, int option, int value);
+
+// A receiver pays for the last close of a descriptor that it was sent, even unread, and that
+// can take as long as the sender likes (SO_LINGER, FUSE). From 6.16 it can refuse them all, with
+// SO_PASSRIGHTS; before, this does nothing.
+void socket_refuse_descriptors(int fd);
+int socket_unread_by_peer(int fd, uint32_t *accounted_bytes);
+bool descriptor_is_open(int fd);
+
+// ---- descriptors that gather events ----
+int epoll_make(unique_fd *out);
+int epoll_add(int epoll, int fd, uint32_t tag); // readable or hung up, level-triggered
+void epoll_remove(int epoll, int fd);
+inline constexpr unsigned events_at_once = 16;
+int epoll_ready(int epoll, uint32_t (&tags)[events_at_once]); // how many, without waiting
+int timer_make(unique_fd *out);
+void timer_set(int timer, uint64_t monotonic_ns); // readable from then on; 0: never
+
+// ---- processes and waiting ----
+int pidfd_of(pid_t pid);
+bool is_pidfd(int fd);
+int poll_now(pollfd *fds, nfds_t count);
+int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+int futex_wake_all(const uint32_t *word);
+
+// A full fence on every processor that runs a thread of a process which has registered
+// (MEMBARRIER_CMD_GLOBAL_EXPEDITED, Linux 4.16). Kernels and sandboxes may not have it.
+bool barrier_exists();
+bool barrier_register();
+void barrier_everywhere();
+
+} // namespace zbq::core
+
+/* ---- src/os.cpp ---- */
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include <climits>
+#include <csignal>
+#include <ctime>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/magic.h>
+#include <linux/membarrier.h>
+#include <linux/sockios.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+// Newer than Debian 12's headers; include/uapi/linux/memfd.h.
+#if !defined(MFD_NOEXEC_SEAL)
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+// include/uapi/asm-generic/socket.h.
+#if !defined(SO_PASSRIGHTS)
+#define SO_PASSRIGHTS 83
+#endif
+
+namespace zbq::core {
+
+namespace {
+
+int value_or_errno(int value) {
+    return value < 0 ? -errno : value;
+}
+
+timespec to_timespec(uint64_t nanoseconds) {
+    return {static_cast<time_t>(nanoseconds / 1000000000U),
+            static_cast<long>(nanoseconds % 1000000000U)};
+}
+
+uint64_t clock_ns(clockid_t clock) {
+    timespec now = {};
+    clock_gettime(clock, &now); // cannot fail for these clocks and a valid address
+    return static_cast<uint64_t>(now.tv_sec) * 1000000000U + static_cast<uint64_t>(now.tv_nsec);
+}
+
+} // namespace
+
+void unique_fd::reset(int fd) {
+    if (fd_ >= 0) {
+        const int kept = errno;
+        close(fd_); // Linux frees the descriptor whatever close() says; a retry would race
+        errno = kept;
+    }
+    fd_ = fd;
+}
+
+int error_from(int negative_errno) {
+    errno = -negative_errno;
+    const bool memory = errno == ENOMEM || errno == ENOSPC || errno == EFBIG;
+    return memory ? ZBQ_ERROR_NOMEM : ZBQ_ERROR_IO;
+}
+
+uint64_t page_size() {
+    return static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+uint64_t physical_memory() {
+    return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * page_size();
+}
+
+pid_t process_id() {
+    return getpid();
+}
+
+uint64_t monotonic_ns() {
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t monotonic_coarse_ns() {
+    return clock_ns(CLOCK_MONOTONIC_COARSE);
+}
+
+uint64_t processor_ticks([[maybe_unused]] uint64_t nanoseconds) {
+#if defined(__x86_64__)
+    // The time stamp counter, where it runs at one rate through all states of all processors
+    // ("invariant TSC", AMD64 Architecture Programmer's Manual volume 3, CPUID Fn8000_0007). Its
+    // rate is not told; none is below 1 GHz.
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    const bool steady = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & (1U << 8U)) != 0;
+    return steady ? nanoseconds : 0;
+#elif defined(__aarch64__)
+    uint64_t frequency = 0;
+    asm("mrs %0, cntfrq_el0" : "=r"(frequency));
+    return nanoseconds * frequency / 1000000000;
+#else
+    return 0;
+#endif
+}
+
+void sleep_ns(uint64_t nanoseconds) {
+    timespec left = {0, static_cast<long>(nanoseconds)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
+    }
+}
+
+int memfd_sealable(const char *name) {
+    // From 6.3 a memfd should say whether it may be executed, and vm.memfd_noexec=2 refuses
+    // those that do not; older kernels answer EINVAL to the flag.
+    const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd >= 0 || errno != EINVAL) {
+        return value_or_errno(fd);
+    }
+    return value_or_errno(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+}
+
+int reserve_memory(int fd, uint64_t size) {
+    if (ftruncate(fd, static_cast<off_t>(size)) < 0) {
+        return errno == EINVAL ? -EFBIG : -errno;
+    }
+    int result = 0;
+    do {
+        result = value_or_errno(fallocate(fd, 0, 0, static_cast<off_t>(size)));
+    } while (result == -EINTR);
+    return result;
+}
+
+int add_seals(int fd, int seals) {
+    return value_or_errno(fcntl(fd, F_ADD_SEALS, seals));
+}
+
+int get_seals(int fd) {
+    return value_or_errno(fcntl(fd, F_GET_SEALS));
+}
+
+int file_size(int fd, uint64_t *size, uint64_t *allocated) {
+    constexpr uint64_t block = 512; // the unit of st_blocks, whatever the file system's own
+    struct stat status = {};
+    if (fstat(fd, &status) < 0) {
+        return -errno;
+    }
+    *size = S_ISREG(status.st_mode) ? static_cast<uint64_t>(status.st_size) : 0;
+    *allocated = static_cast<uint64_t>(status.st_blocks) * block;
+    return 0;
+}
+
+int is_memory_file(int fd) {
+    struct statfs status = {};
+    if (fstatfs(fd, &status) < 0) {
+        return -errno;
+    }
+    return status.f_type == TMPFS_MAGIC ? 1 : 0;
+}
+
+int map_shared(int fd, uint64_t size, int protection, void *at, void **out) {
+    // Populated: else each page's first access is a fault, here and in every other process, which
+    // costs several times as much and comes in the middle of the stream.
+    const int flags = MAP_SHARED | MAP_POPULATE | (at != nullptr ? MAP_FIXED : 0);
+    void *base = mmap(at, size, protection, flags, fd, 0);
+    if (base == MAP_FAILED) {
+        return -errno;
+    }
+    *out = base;
+    return 0;
+}
+
+int map_reserve(uint64_t size, void **out) {
+    void *base = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) {
+        return -errno;
+    }
+    *out = base;
+    return 0;
+}
+
+int unmap(void *base, uint64_t size) {
+    return value_or_errno(munmap(base, size));
+}
+
+int hide_from_children(void *base, uint64_t size) {
+    return value_or_errno(madvise(base, size, MADV_DONTFORK));
+}
+
+bool is_unix_socket(int fd, int *type) {
+    int domain = 0;
+    socklen_t length = sizeof domain;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 || domain != AF_UNIX) {
+        return false;
+    }
+    length = sizeof *type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &length) == 0;
+}
+
+int socket_pair_seqpacket(unique_fd *first, unique_fd *second) {
+    int ends[2] = {-1, -1};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        return -errno;
+    }
+    first->reset(ends[0]);
+    second->reset(ends[1]);
+    return 0;
+}
+
+int socket_set(int fd, int option, int value) {
+    return value_or_errno(setsockopt(fd, SOL_SOCKET, option, &value, sizeof value));
+}
+
+void socket_refuse_descriptors(int fd) {
+    socket_set(fd, SO_PASSRIGHTS, 0); // ENOPROTOOPT before 6.16
+}
+
+int socket_unread_by_peer(int fd, uint32_t *accounted_bytes) {
+    // For Unix sockets this is the memory of what was sent and not yet received (unix_outq_len
+    // in net/unix/af_unix.c), buffers' overhead included.
+    int queued = 0;
+    if (ioctl(fd, SIOCOUTQ, &queued) < 0) {
+        return -errno;
+    }
+    *accounted_bytes = static_cast<uint32_t>(queued);
+    return 0;
+}
+
+bool descriptor_is_open(int fd) {
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+int epoll_make(unique_fd *out) {
+    const int fd = value_or_errno(epoll_create1(EPOLL_CLOEXEC));
+    if (fd < 0) {
+        return fd;
+    }
+    out->reset(fd);
+    return 0;
+}
+
+int epoll_add(int epoll, int fd, uint32_t tag) {
+    epoll_event event = {};
+    event.events = EPOLLIN;
+    event.data.u32 = tag;
+    return value_or_errno(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+void epoll_remove(int epoll, int fd) {
+    epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr); // ENOENT: it never was there
+}
+
+int epoll_ready(int epoll, uint32_t (&tags)[events_at_once]) {
+    epoll_event events[events_at_once];
+    const int count = epoll_wait(epoll, events, events_at_once, 0);
+    for (int i = 0; i < count; ++i) {
+        tags[i] = events[i].data.u32;
+    }
+    return value_or_errno(count);
+}
+
+int timer_make(unique_fd *out) {
+    const int fd = value_or_errno(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (fd < 0) {
+        return fd;
+    }
+    out->reset(fd);
+    return 0;
+}
+
+void timer_set(int timer, uint64_t monotonic_ns) {
+    itimerspec when = {};
+    when.it_value = to_timespec(monotonic_ns);
+    timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, nullptr); // cannot fail for such a time
+}
+
+int pidfd_of(pid_t pid) {
+    return value_or_errno(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+}
+
+bool is_pidfd(int fd) {
+    // Signal 0 delivers nothing. EBADF is the answer for any other kind of descriptor; ESRCH
+    // (exited) and EPERM (another user's, or a seccomp filter) come only after that check or
+    // tell nothing against it.
+    return syscall(SYS_pidfd_send_signal, fd, 0, nullptr, 0) == 0 || errno != EBADF;
+}
+
+int poll_now(pollfd *fds, nfds_t count) {
+    int result = 0;
+    do {
+        result = value_or_errno(poll(fds, count, 0));
+    } while (result == -EINTR);
+    return result;
+}
+
+// The futex calls are without FUTEX_PRIVATE_FLAG: the word is shared between processes.
+int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns) {
+    const timespec timeout = to_timespec(timeout_ns);
+    return value_or_errno(
+        static_cast<int>(syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, nullptr, 0)));
+}
+
+int futex_wake_all(const uint32_t *word) {
+    return value_or_errno(
+        static_cast<int>(syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0)));
+}
+
+bool barrier_exists() {
+    const long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+    return commands >= 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED) != 0;
+}
+
+bool barrier_register() {
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+void barrier_everywhere() {
+    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0); // exists: it cannot fail
+}
+
+} // namespace zbq::core
+
+/* ---- src/region.hpp ---- */
+
+// Shared memory objects: made, reserved, sealed and mapped by the producer; checked and
+// mapped by the consumer.
+
+namespace zbq::core {
+
+enum class sharing {
+    read_only, // consumers can only ever read: control region and ring
+    writable   // a consumer's own page
+};
+
+// A mapping's one owner. Children of fork() do not have it.
+class mapping {
+public:
+    mapping() = default;
+    mapping(void *base, uint64_t size) : base_(base), size_(size) {}
+    mapping(const mapping &) = delete;
+    mapping &operator=(const mapping &) = delete;
+    mapping(mapping &&other) noexcept { swap(other); }
+    mapping &operator=(mapping &&other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~mapping() { reset(); }
+
+    [[nodiscard]] void *get() const { return base_; }
+    [[nodiscard]] uint64_t size() const { return size_; }
+    void reset();
+    void forget() { base_ = nullptr; } // in a forked child: nothing is mapped there
+
+private:
+    void swap(mapping &other);
+
+    void *base_ = nullptr;
+    uint64_t size_ = 0;
+};
+
+struct region {
+    unique_fd fd;
+    mapping memory; // twice the size where mirrored
+};
+
+// All give 0 or -errno.
+int region_create(const char *name, uint64_t size, bool mirrored, sharing how, region *out);
+
+// The consumer's half: -EPROTO where the object is not what the protocol says, and only there.
+// Keeps the mapping alone.
+int region_open(int fd, uint64_t size, bool mirrored, sharing how, mapping *out);
+
+} // namespace zbq::core
+
+/* ---- src/region.cpp ---- */
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+namespace zbq::core {
+
+void mapping::reset() {
+    if (base_ != nullptr) {
+        unmap(base_, size_);
+    }
+    base_ = nullptr;
+}
+
+void mapping::swap(mapping &other) {
+    void *base = base_;
+    const uint64_t size = size_;
+    base_ = other.base_;
+    size_ = other.size_;
+    other.base_ = base;
+    other.size_ = size;
+}
+
+namespace {
+
+constexpr int size_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+// F_SEAL_FUTURE_WRITE (Linux 5.1) refuses writes and new writable mappings, through any
+// descriptor of the file however it is opened, and leaves existing mappings alone.
+int seals_for(sharing how) {
+    return how == sharing::read_only ? size_seals | F_SEAL_FUTURE_WRITE : size_seals;
+}
+
+// Address space for the file, twice where it is mirrored, so that a span across its end is linear.
+// It is taken first: nothing else can come to lie in between.
+int reserve(uint64_t size, bool mirrored, mapping *out) {
+    const uint64_t length = mirrored ? 2 * size : size;
+    void *base = nullptr;
+    const int result = map_reserve(length, &base);
+    if (result == 0) {
+        *out = mapping(base, length);
+    }
+    return result;
+}
+
+// The file, as often as it fits.
+int map_into(const mapping &space, int fd, uint64_t size, int protection) {
+    for (uint64_t at = 0; at < space.size(); at += size) {
+        void *mapped = nullptr;
+        const int result =
+            map_shared(fd, size, protection, static_cast<char *>(space.get()) + at, &mapped);
+        if (result < 0) {
+            return result;
+        }
+    }
+    return 0;
+}
+
+int map(int fd, uint64_t size, bool mirrored, mapping *out) {
+    int result = reserve(size, mirrored, out);
+    if (result == 0) {
+        result = map_into(*out, fd, size, PROT_READ | PROT_WRITE);
+    }
+    return result == 0 ? hide_from_children(out->get(), out->size()) : result;
+}
+
+// Some kernels accept the seal for files whose mappings they do not check (hugetlb before
+// 5.13): only a mapping that is refused for it proves it.
+int prove_read_only(int fd, uint64_t size) {
+    void *base = nullptr;
+    const int result = map_shared(fd, size, PROT_READ | PROT_WRITE, nullptr, &base);
+    if (result < 0) {
+        return result == -EPERM ? 0 : result;
+    }
+    unmap(base, size);
+    return -ENOTSUP;
+}
+
+// The checks of an object: -EPROTO where it is not what it should be; another error tells nothing
+// of it.
+
+int check_seals(int fd, sharing how) {
+    const int seals = get_seals(fd);
+    if (seals == -EINVAL || seals == -EBADF) { // no memfd, or opened as a path
+        return -EPROTO;
+    }
+    const int wanted = seals_for(how);
+    return seals < 0 || (seals & wanted) == wanted ? seals : -EPROTO;
+}
+
+// Of the size wanted, all of it allocated: an access to a hole would have to find memory.
+// After F_SEAL_FUTURE_WRITE no hole can be punched.
+int check_reserved(int fd, uint64_t size) {
+    uint64_t actual = 0;
+    uint64_t allocated = 0;
+    const int result = file_size(fd, &actual, &allocated);
+    return result < 0 || (actual == size && allocated >= size) ? result : -EPROTO;
+}
+
+int check_memory(int fd) {
+    const int result = is_memory_file(fd);
+    return result == 0 ? -EPROTO : result;
+}
+
+int check_object(int fd, uint64_t size, sharing how) {
+    int result = check_seals(fd, how);
+    if (result >= 0) {
+        result = check_memory(fd);
+    }
+    return result < 0 ? result : check_reserved(fd, size);
+}
+
+} // namespace
+
+int region_create(const char *name, uint64_t size, bool mirrored, sharing how, region *out) {
+    const int fd = memfd_sealable(name);
+    if (fd < 0) {
+        return fd;
+    }
+    region made;
+    made.fd.reset(fd);
+    int result = reserve_memory(fd, size);
+    if (result < 0) {
+        return result;
+    }
+    result = map(fd, size, mirrored, &made.memory);
+    if (result < 0) {
+        return result;
+    }
+    result = add_seals(fd, seals_for(how));
+    if (result < 0) {
+        return result;
+    }
+    if (how == sharing::read_only) {
+        result = prove_read_only(fd, size);
+        if (result < 0) {
+            return result;
+        }
+    }
+    out->fd = static_cast<unique_fd &&>(made.fd);
+    out->memory = static_cast<mapping &&>(made.memory);
+    return 0;
+}
+
+int region_open(int fd, uint64_t size, bool mirrored, sharing how, mapping *out) {
+    int result = check_object(fd, size, how);
+    if (result < 0) {
+        return result;
+    }
+    mapping opened;
+    result = reserve(size, mirrored, &opened);
+    if (result < 0) {
+        return result;
+    }
+    const int protection = how == sharing::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+    result = map_into(opened, fd, size, protection);
+    if (result == -EACCES || result == -EPERM) { // opened, or sealed, against this mapping
+        return -EPROTO;
+    }
+    if (result == 0) {
+        result = hide_from_children(opened.get(), opened.size());
+    }
+    if (result == 0) {
+        *out = static_cast<mapping &&>(opened);
+    }
+    return result;
+}
+
+} // namespace zbq::core
+
+/* ---- src/fd_list.hpp ---- */
+
+// Descriptors received, owned until they are taken out.
+
+#include <cstring>
+
+namespace zbq::core {
+
+class fd_list {
+public:
+    fd_list() = default;
+    fd_list(const fd_list &) = delete;
+    fd_list &operator=(const fd_list &) = delete;
+    ~fd_list() { close_all(); }
+
+    [[nodiscard]] unsigned size() const { return count_; }
+    [[nodiscard]] int at(unsigned index) const { return fds_[index]; }
+
+    // Closes it when the list is full.
+    void add(int fd) {
+        if (count_ == ZBQ_MAX_FD_PER_MSG) {
+            unique_fd(fd).reset();
+            return;
+        }
+        fds_[count_++] = fd;
+    }
+
+    unique_fd take(unsigned index) {
+        unique_fd taken(fds_[index]);
+        fds_[index] = -1;
+        return taken;
+    }
+
+    // Hands over all.
+    void move_to(int *fds) {
+        memcpy(fds, fds_, count_ * sizeof fds_[0]);
+        count_ = 0;
+    }
+
+    void take_all(fd_list &other) {
+        close_all();
+        count_ = other.count_;
+        other.move_to(fds_);
+    }
+
+    void close_all() {
+        while (count_ != 0) {
+            unique_fd(fds_[--count_]).reset();
+        }
+    }
+
+private:
+    unsigned count_ = 0;
+    int fds_[ZBQ_MAX_FD_PER_MSG] = {};
+};
+
+} // namespace zbq::core
+
+/* ---- src/scm.hpp ---- */
+
+// Records with descriptors (SCM_RIGHTS) over a Unix socket: send one, receive one. The
+// join and the side sockets both use it. Never blocks on sending.
+
+namespace zbq::core {
+
+// What came with a record beside its bytes.
+struct ancillary {
+    fd_list fds;
+    unique_fd sender_pidfd; // where the receiving socket has SO_PASSPIDFD
+    pid_t sender_pid = 0;   // where it has SO_PASSCRED
+    bool truncated = false; // bytes, descriptors or both did not fit
+};
+
+// Bytes sent, or -errno. Never blocks, never raises SIGPIPE.
+ssize_t send_record(int socket, const void *bytes, size_t size, const int *fds, unsigned fd_count);
+
+// Bytes received, 0 at the peer's end, or -errno. Received descriptors are close-on-exec.
+ssize_t receive_record(int socket, void *bytes, size_t size, int flags, ancillary *with);
+
+} // namespace zbq::core
+
+/* ---- src/scm.cpp ---- */
+
+#include <cstring>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+// Linux 6.5, newer than Debian 12's headers; include/linux/socket.h of the kernel.
+#if !defined(SCM_PIDFD)
+#define SCM_PIDFD 0x04
+#endif
+
+namespace zbq::core {
+
+namespace {
+
+constexpr size_t rights_size = ZBQ_MAX_FD_PER_MSG * sizeof(int);
+
+// Room for all that the kernel can attach: descriptors, credentials, a pidfd.
+constexpr size_t control_room =
+    CMSG_SPACE(rights_size) + CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int));
+
+void take_descriptors(const cmsghdr *header, fd_list *fds) {
+    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+        int fd = -1;
+        memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+        fds->add(fd);
+    }
+}
+
+void take_ancillary(const cmsghdr *header, ancillary *with) {
+    if (header->cmsg_level != SOL_SOCKET) {
+        return;
+    }
+    if (header->cmsg_type == SCM_RIGHTS) {
+        take_descriptors(header, &with->fds);
+    } else if (header->cmsg_type == SCM_PIDFD) {
+        int fd = -1; // negative where the kernel could not make one
+        memcpy(&fd, CMSG_DATA(header), sizeof fd);
+        with->sender_pidfd.reset(fd);
+    } else if (header->cmsg_type == SCM_CREDENTIALS) {
+        ucred credentials = {};
+        memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
+        with->sender_pid = credentials.pid;
+    }
+}
+
+} // namespace
+
+ssize_t send_record(int socket, const void *bytes, size_t size, const int *fds, unsigned fd_count) {
+    iovec part = {const_cast<void *>(bytes), size}; // sendmsg only reads
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(rights_size)] = {};
+    if (fd_count != 0) {
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+        cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+        memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
+    }
+    ssize_t sent = 0;
+    do {
+        sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+ssize_t receive_record(int socket, void *bytes, size_t size, int flags, ancillary *with) {
+    iovec part = {bytes, size};
+    alignas(cmsghdr) char control[control_room];
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ssize_t received = 0;
+    do { // a call that may block tells its caller of a signal
+        received = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+    } while (received < 0 && errno == EINTR && (flags & MSG_DONTWAIT) != 0);
+    if (received < 0) {
+        return -errno;
+    }
+    for (cmsghdr *header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
+        take_ancillary(header, with);
+    }
+    with->truncated = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    return received;
+}
+
+} // namespace zbq::core
+
+/* ---- src/side.hpp ---- */
+
+// The side channel: a SOCK_SEQPACKET pair for each join. Towards the consumer go records
+// of descriptors; towards the producer goes a single announcement. Formats and the count
+// of what is in flight; who sends what when is in producer.cpp and consumer.cpp.
+
+namespace zbq::core {
+
+// One for each message with descriptors; they ride along as SCM_RIGHTS.
+struct side_record {
+    uint64_t seq_id;
+    uint32_t fd_count;
+    uint32_t reserved; // zero
+};
+static_assert(sizeof(side_record) == 16);
+
+// The consumer's one record, to which the kernel attaches who sent it.
+struct announcement {
+    uint32_t magic;
+    uint32_t slot_index;
+    uint64_t reserved; // zero
+};
+static_assert(sizeof(announcement) == 16);
+inline constexpr uint32_t announcement_magic = 0x3171627a; // "zbq1" in memory, little-endian
+
+// How many descriptors were sent to one consumer and not yet received, by the kernel's
+// account: the consumer cannot falsify it. All records have one size, so they weigh the same
+// in the socket's queue, and the weight of the queue is a number of records.
+class flight {
+public:
+    // Weighs a record by sending one through the new, empty pair.
+    int calibrate(int producer_end, int consumer_end);
+
+    void sent(uint8_t fd_count);
+    int refresh(int producer_end);
+    [[nodiscard]] bool has_room(uint8_t fd_count) const;
+    [[nodiscard]] uint32_t fds() const { return fds_; }
+    [[nodiscard]] uint64_t collected() const { return collected_; }
+
+private:
+    uint64_t sent_ = 0;
+    uint64_t collected_ = 0;
+    uint32_t record_weight_ = 0;
+    uint32_t fds_ = 0;
+    // Of the records in flight. Each has a descriptor at least, so the cap on descriptors
+    // bounds them.
+    uint8_t counts_[ZBQ_MAX_FD_IN_FLIGHT] = {};
+};
+
+// 0, or -errno of the send; -EAGAIN also at the cap.
+int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *fds,
+              uint8_t fd_count);
+
+// 0, -EAGAIN with nothing there, -EPIPE at the end, -EPROTO for a malformed record.
+int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds);
+
+} // namespace zbq::core
+
+/* ---- src/side.cpp ---- */
+
+#include <sys/socket.h>
+
+namespace zbq::core {
+
+int flight::calibrate(int producer_end, int consumer_end) {
+    const side_record probe = {};
+    ssize_t moved = send_record(producer_end, &probe, sizeof probe, nullptr, 0);
+    if (moved < 0) {
+        return static_cast<int>(moved);
+    }
+    const int result = socket_unread_by_peer(producer_end, &record_weight_);
+    if (result < 0) {
+        return result;
+    }
+    side_record back = {};
+    ancillary with;
+    moved = receive_record(consumer_end, &back, sizeof back, MSG_DONTWAIT, &with);
+    if (moved < 0) {
+        return static_cast<int>(moved);
+    }
+    return record_weight_ != 0 ? 0 : -ENOTSUP;
+}
+
+void flight::sent(uint8_t fd_count) {
+    counts_[sent_++ % ZBQ_MAX_FD_IN_FLIGHT] = fd_count;
+    fds_ += fd_count;
+}
+
+int flight::refresh(int producer_end) {
+    uint32_t weight = 0;
+    const int result = socket_unread_by_peer(producer_end, &weight);
+    if (result < 0) {
+        return result;
+    }
+    const uint64_t waiting = (uint64_t{weight} + record_weight_ - 1) / record_weight_;
+    while (sent_ - collected_ > waiting) {
+        fds_ -= counts_[collected_++ % ZBQ_MAX_FD_IN_FLIGHT];
+    }
+    return 0;
+}
+
+bool flight::has_room(uint8_t fd_count) const {
+    return fds_ + fd_count <= ZBQ_MAX_FD_IN_FLIGHT;
+}
+
+int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *fds,
+              uint8_t fd_count) {
+    if (!in_flight->has_room(fd_count)) {
+        in_flight->refresh(producer_end); // failed: the last known number stands
+        if (!in_flight->has_room(fd_count)) {
+            return -EAGAIN;
+        }
+    }
+    const side_record record = {seq_id, fd_count, 0};
+    const ssize_t sent = send_record(producer_end, &record, sizeof record, fds, fd_count);
+    if (sent < 0) {
+        return static_cast<int>(sent);
+    }
+    in_flight->sent(fd_count);
+    return 0;
+}
+
+int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds) {
+    side_record record = {};
+    ancillary with;
+    ssize_t received = receive_record(consumer_end, &record, sizeof record, MSG_DONTWAIT, &with);
+    if (received == -ECONNRESET) {
+        // The producer closed its end with our announcement unread. Told once, before what is
+        // still queued (unix_release_sock and sock_error in the kernel).
+        received = receive_record(consumer_end, &record, sizeof record, MSG_DONTWAIT, &with);
+    }
+    if (received < 0) {
+        return received == -ECONNRESET ? -EPIPE : static_cast<int>(received);
+    }
+    if (received == 0 && with.fds.size() == 0) {
+        return -EPIPE;
+    }
+    if (received != sizeof record || with.truncated || record.fd_count == 0 ||
+        record.fd_count != with.fds.size()) {
+        return -EPROTO;
+    }
+    *seq_id = record.seq_id;
+    fds->take_all(with.fds);
+    return 0;
+}
+
+} // namespace zbq::core
+
+/* ---- src/event.hpp ---- */
+
+// The event channel: a second socket pair for each join, apart from the side channel so that
+// descriptors which wait there do not stop it. A record in either direction is a bell: look
+// again. The consumer's end can be polled for what the producer rings, the producer's for what
+// the consumer rings, and either for the other's death. A socket, and no eventfd, because
+// O_NONBLOCK is a flag that both owners of an eventfd could clear: MSG_DONTWAIT is not.
+
+namespace zbq::core {
+
+enum class event_state {
+    quiet, // or it cannot be told
+    rung,  // one bell was taken off; there may be more
+    closed // by the other side
+};
+
+// A pair of which the consumer's end has a bell already: it is told to look first of all.
+int event_make(unique_fd *producer_end, unique_fd *consumer_end);
+
+// 0, or -errno of the send. Most failures are no matter: full, the other side has bells enough;
+// closed, it is gone. Where memory was short, nobody is told.
+int event_ring(int end);
+
+// Takes off one bell.
+event_state event_take(int end);
+
+} // namespace zbq::core
+
+/* ---- src/event.cpp ---- */
+
+#include <sys/socket.h>
+
+namespace zbq::core {
+
+int event_make(unique_fd *producer_end, unique_fd *consumer_end) {
+    const int result = socket_pair_seqpacket(producer_end, consumer_end);
+    if (result < 0) {
+        return result;
+    }
+    socket_refuse_descriptors(producer_end->get());
+    return event_ring(producer_end->get());
+}
+
+int event_ring(int end) {
+    const char bell = 1; // of a byte: an empty record would read as the end
+    const ssize_t sent = send_record(end, &bell, sizeof bell, nullptr, 0);
+    return sent < 0 ? static_cast<int>(sent) : 0;
+}
+
+event_state event_take(int end) {
+    char bell = 0;
+    ancillary with; // a hostile peer may attach descriptors: closed here
+    const ssize_t received = receive_record(end, &bell, sizeof bell, MSG_DONTWAIT, &with);
+    if (received > 0) {
+        return event_state::rung;
+    }
+    // Another error (memory) tells nothing of the other side.
+    return received == 0 || received == -ECONNRESET ? event_state::closed : event_state::quiet;
+}
+
+} // namespace zbq::core
+
+/* ---- src/wake.hpp ---- */
+
+// Sleeping and waking. A consumer sleeps on the bell, the futex word of the control
+// region, or on its event socket. The producer rings the bell for every event, which is a
+// store, and makes a system call only when a consumer has marked itself parked in its page.
+//
+// No wake-up is lost:
+//
+//   consumer                              producer
+//   token = of head and bell              event (head; or record, mark, close with the bell)
+//   looks: nothing                                                     (1)
+//   parked = 1                            fence
+//   full fence                            parked?                      (2)
+//   token as before? else return            yes: parked = 0            (3)
+//   FUTEX_WAIT(bell)                             ring bell             (4)
+//                                                FUTEX_WAKE            (5)
+//
+// Either (2) sees parked, or the consumer sees (1): the two fences. Once parked is seen,
+// a consumer whose mark is erased by (3) read the bell before (4), so that the kernel,
+// which compares under its lock, either refuses to let it sleep or has it on the list
+// at (5). Clearing keeps the commits that follow, before the sleepers run, from waking
+// them again.
+//
+// After a commit the producer's fence is left out: it would wait, each time, for the head's cache
+// line to come back from whoever polls it. Then (2) may miss the mark while the head is still
+// in the store buffer, and the consumer falls asleep beside a message. So its first sleep is a
+// nap, longer than any store stays in a buffer, after which it looks again. (Morrison and
+// Afek, "Temporally Bounding TSO for Fence-Free Asymmetric Synchronization", 2015.)
+//
+// A nap costs a consumer that sleeps again and again more than the fence costs a producer with so
+// little to do. So a producer that has found somebody parked makes the fence at the next commits,
+// and says so in `fenced`: who sees that, after its own fence, needs no nap. When it has found
+// nobody for a while it takes that back: the store, the fence, and a look, so that either it sees a
+// consumer that still counted on it, or that one sees the 0. For one that sleeps in a poll of its
+// own, and so cannot nap, it makes the fence for good from the first time on that it found its
+// mark, which that one never takes off itself.
+//
+// On the event socket it is the same with a record in the place of (4) and (5):
+//
+//   takes off a bell                      event, full fence
+//   parked = 2                            parked? yes: parked = 0     (3)
+//   full fence                                         send a bell     (5)
+//   looks: nothing; polls
+//
+// A mark erased by (3) was made before (5), and so was the taking off that went before it:
+// the bell of (5) is still to come, or there. The kernel's lock of the socket's queue orders
+// (3) before whoever takes that bell.
+
+namespace zbq::core {
+
+// A producer with many consumers does not look at each commit who is parked, but at one of those
+// that are so long apart. A nap is longer, with what a store may stay in a buffer: after a nap a
+// consumer's mark has been seen, or the next commit looks. Who has the fence is looked at always.
+inline constexpr uint64_t look_interval_ns = 10000;
+
+// Wakes all sleepers. An error is not possible for a mapped word, and a sleeper's slice
+// ends anyway.
+inline void wake_all(zbq_control_region *control) {
+    bell_ring(control);
+    futex_wake_all(&control->broadcast_futex);
+}
+
+// Tells one state of the stream from a later one: it never falls, and rises with every commit and
+// every bell.
+inline uint32_t token_of(uint64_t head, uint32_t bell) {
+    return static_cast<uint32_t>(head / ZBQ_MSG_ALIGN) + bell;
+}
+
+inline uint32_t token_now(const zbq_control_region *control) {
+    const uint32_t bell = bell_acquire(control);
+    return token_of(head_acquire(control), bell);
+}
+
+// Longer than a store stays in a processor's buffer, which is a microsecond at worst.
+constexpr uint64_t nap_ns = 50000;
+
+// Sleeps if nothing has happened since the token: 0, or -errno of the wait.
+inline int sleep_on_bell(const zbq_control_region *control, uint32_t token, uint64_t timeout_ns) {
+    const uint32_t bell = bell_acquire(control);
+    if (token_of(head_acquire(control), bell) != token) {
+        return -EAGAIN;
+    }
+    return futex_wait(&control->broadcast_futex, bell, timeout_ns);
+}
+
+// Commits with the fence after one that found somebody parked.
+inline constexpr uint32_t fences_after_a_wake = 16;
+
+// The consumer's side of its place.
+struct parking {
+    const zbq_consumer_metadata *page = nullptr;
+    zbq_parking *place = nullptr; // in that page
+    bool polls = false;           // it sleeps in a poll of its own
+};
+
+// One that polls never takes its mark off: that is for the producer, who then rings.
+inline void unpark(const parking *own) {
+    parked_leave(own->place, own->polls ? parked_on_event : 0);
+}
+
+// Sleeps for as long as the head may be in the store buffer of a producer that makes no fence.
+inline int nap(const zbq_control_region *control, const parking *own, uint32_t token,
+               uint64_t *timeout_ns) {
+    if (*timeout_ns <= nap_ns || is_fence_granted(own->page)) {
+        return -ETIMEDOUT;
+    }
+    *timeout_ns -= nap_ns;
+    return sleep_on_bell(control, token, nap_ns);
+}
+
+// The consumer's half: sleeps until something has happened since the token, or the time is up.
+// 0, or -errno of the wait: -EAGAIN (it has), -ETIMEDOUT, -EINTR.
+inline int park(const zbq_control_region *control, const parking *own, uint32_t token,
+                uint64_t timeout_ns) {
+    park_announce(own->place, parked_on_futex | (own->polls ? parked_on_event : 0));
+    int result = nap(control, own, token, &timeout_ns);
+    if (result == -ETIMEDOUT) {
+        result = sleep_on_bell(control, token, timeout_ns);
+    }
+    unpark(own);
+    return result;
+}
+
+} // namespace zbq::core
+
+/* ---- src/producer.cpp ---- */
+
+// The stream: creation, room, commit, descriptors, end. The application's thread alone
+// runs this. query, reserve and commit touch no system call but for a parked consumer or
+// a scan.
+
+/* ---- src/producer.hpp ---- */
+
+// The producer's state, shared by its parts: producer.cpp (the stream), join.cpp (new
+// consumers), evict.cpp (lost ones), info.cpp (accounts). One thread at a time.
+
+namespace zbq::core {
+
+// How long a consumer has held something back without moving. It starts at the first look
+// that finds it so, and again whenever the position has changed.
+struct stall_clock {
+    uint64_t since = 0; // 0: not running
+    uint64_t position = 0;
+};
+
+// A consumer, as the producer knows it.
+struct slot {
+    bool taken = false;
+    bool side_blocked = false; // its descriptors could not be sent
+    bool announced = false;    // its announcement was read, whatever it said
+    uint32_t index = 0;
+    uint32_t mode = 0;
+    pid_t pid = 0;
+    uint64_t join_number = 0;
+    uint64_t tail_seen = 0;     // the last valid tail
+    uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
+    stall_clock ring_stall;
+    stall_clock side_stall;
+    bool polls = false;        // it was found parked in a poll
+    bool fenced = false;       // as its page says
+    uint32_t untold = 0;       // of `parked`: a bell for which there was no memory
+    uint64_t rings = 0;        // bells that it rang,
+    uint64_t waits_before = 0; // and the producer's waits before it joined
+    unique_fd side;
+    unique_fd event;
+    unique_fd process; // pidfd, where the kernel gave one
+    mapping page_memory;
+    flight in_flight;
+    zbq_consumer_info last = {}; // of the consumer last evicted from here
+
+    [[nodiscard]] zbq_consumer_metadata *page() const {
+        return static_cast<zbq_consumer_metadata *>(page_memory.get());
+    }
+    [[nodiscard]] zbq_parking *parking() const { return parking_of(page(), index); }
+};
+
+} // namespace zbq::core
+
+struct zbq_producer {
+    // The fast path.
+    zbq_commit_window window = {};
+    zbq_control_region *control = nullptr;
+    char *ring = nullptr;
+    uint64_t capacity = 0;
+    uint64_t turn_start = 0;   // where the ring's physical start lies, as of the last run
+    uint64_t slowest_tail = 0; // a lower bound of all tails, refreshed when it limits
+
+    // Room.
+    uint64_t wanted = ZBQ_MSG_ALIGN;    // bytes that the producer waits for
+    uint64_t queried_head = UINT64_MAX; // where it last queried,
+    uint64_t queried_room = 0;          // and what it got
+    uint64_t failures = 0;              // failed attempts at room in a row
+    uint64_t side_failures = 0;         // and at sending descriptors
+    bool awaits_room = false;           // the consumers were asked to ring
+    bool awaits_fds = false;
+    uint64_t waits = 0;         // how often they were asked
+    zbq::core::unique_fd watch; // epoll of event sockets and timer, once asked for
+    zbq::core::unique_fd timer;
+
+    // Descriptors.
+    uint64_t next_seq = 0;
+    uint64_t newest_seq = 0; // newest id broadcast
+
+    // Consumers.
+    zbq::core::slot *slots = nullptr;
+    uint32_t max_consumers = 0;
+    uint32_t *active = nullptr; // indices of the slots taken, dense
+    uint32_t active_count = 0;
+    zbq_parking **parking = nullptr;   // of the push-mode ones, dense,
+    uint32_t *parking_slots = nullptr; // and whose they are
+    uint32_t fences_left = 0;          // to make, unless somebody is found parked
+
+    // The rest.
+    uint64_t clog_threshold = 0;
+    uint64_t stall_timeout = 0;
+    zbq_type type = {};
+    pid_t owner = 0;
+    zbq::core::unique_fd self; // pidfd for the consumers
+    zbq::core::region control_region;
+    zbq::core::region ring_region;
+    zbq_producer_statistics counters = {};
+};
+
+namespace zbq::core {
+
+// Bits of the window's `unusual`.
+inline constexpr uint32_t waits_for_room = 1; // attempts have failed since the last success
+inline constexpr uint32_t owes_fence = 2;     // a consumer relies on it
+
+// Wakes who is parked: a system call only for them.
+void mind_sleepers(zbq_producer *prod);
+void tell_untold(zbq_producer *prod); // those whose bell could not be sent
+
+// Reads every tail; evicts those that published one that cannot be.
+void refresh_tails(zbq_producer *prod);
+
+// Puts a prepared slot into service, or takes one out of it.
+void activate(zbq_producer *prod, slot *joined);
+void evict(zbq_producer *prod, slot *gone, uint32_t reason);
+
+void scan(zbq_producer *prod);
+void evict_stalled(zbq_producer *prod);
+
+// Ask the consumers to ring, where the application has asked for a descriptor to wait for.
+// true: look again, something may have changed. After a failed attempt.
+bool await_room(zbq_producer *prod);
+bool await_collection(zbq_producer *prod);
+void answer_rings(zbq_producer *prod); // all that have rung up to now
+void end_await_room(zbq_producer *prod);
+void end_await_collection(zbq_producer *prod);
+
+// Makes the descriptor readable if something is awaited: what should have made it so is gone,
+// taken off by a scan or closed by an eviction.
+void remind_of_wait(zbq_producer *prod);
+
+int watch_consumer(const zbq_producer *prod, const slot *consumer);
+void unwatch_consumer(const zbq_producer *prod, const slot *consumer);
+
+// What is known of a consumer, with the reason of its eviction if it has one.
+zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint32_t eviction);
+
+inline bool is_owner(const zbq_producer *prod) {
+    return prod->owner == process_id();
+}
+
+} // namespace zbq::core
+
+/* ---- src/producer.cpp ---- */
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace zbq::core {
+
+namespace {
+
+// ---- creation ----
+
+void release(zbq_producer *prod) {
+    for (uint32_t i = 0; prod->slots != nullptr && i < prod->max_consumers; ++i) {
+        prod->slots[i].~slot();
+    }
+    free(prod->slots);
+    free(prod->active);
+    free(prod->parking);
+    free(prod->parking_slots);
+    prod->~zbq_producer();
+    free(prod);
+}
+
+bool allocate_slots(zbq_producer *prod, uint32_t count) {
+    // As for the ring below: the kernel may promise memory that it does not have.
+    if (uint64_t{count} * sizeof(slot) > physical_memory()) {
+        return false;
+    }
+    prod->active = static_cast<uint32_t *>(calloc(count, sizeof(uint32_t)));
+    prod->parking = static_cast<zbq_parking **>(calloc(count, sizeof(zbq_parking *)));
+    prod->parking_slots = static_cast<uint32_t *>(calloc(count, sizeof(uint32_t)));
+    void *slots = calloc(count, sizeof(slot));
+    if (prod->active == nullptr || prod->parking == nullptr || prod->parking_slots == nullptr ||
+        slots == nullptr) {
+        free(slots);
+        return false;
+    }
+    prod->slots = static_cast<slot *>(slots);
+    prod->max_consumers = count;
+    for (uint32_t i = 0; i < count; ++i) {
+        new (&prod->slots[i]) slot;
+        prod->slots[i].index = i;
+        prod->slots[i].last.slot_index = i;
+    }
+    return true;
+}
+
+int make_memory(zbq_producer *prod, uint64_t capacity) {
+    // Said here, since the kernel would first hand out all the memory that there is.
+    if (capacity > physical_memory()) {
+        return -ENOMEM;
+    }
+    const int result =
+        region_create("zbq-ring", capacity, true, sharing::read_only, &prod->ring_region);
+    if (result < 0) {
+        return result;
+    }
+    return region_create("zbq-control", control_size, false, sharing::read_only,
+                         &prod->control_region);
+}
+
+void set_up(zbq_producer *prod, const zbq_producer_params &params) {
+    prod->control = static_cast<zbq_control_region *>(prod->control_region.memory.get());
+    prod->ring = static_cast<char *>(prod->ring_region.memory.get());
+    prod->window.shared_head = &prod->control->producer_head;
+    prod->window.parking = prod->parking;
+    prod->window.producer = prod;
+    prod->window.look_interval = processor_ticks(look_interval_ns);
+    prod->capacity = params.ring_capacity;
+    prod->clog_threshold = params.clog_threshold;
+    prod->stall_timeout = params.stall_timeout_ns;
+    prod->owner = process_id();
+    // Nobody else has the region yet: plain stores.
+    prod->control->producer_pid = prod->owner;
+    prod->control->ring_capacity = params.ring_capacity;
+    prod->control->clog_threshold = params.clog_threshold;
+    prod->control->stall_timeout_ns = params.stall_timeout_ns;
+    prod->control->remote_barrier = barrier_exists() ? 1 : 0;
+}
+
+int create(zbq_producer *prod, const zbq_producer_params &params) {
+    if (!allocate_slots(prod, params.max_consumers)) {
+        return ZBQ_ERROR_NOMEM;
+    }
+    const int made = make_memory(prod, params.ring_capacity);
+    if (made < 0) {
+        return error_from(made);
+    }
+    const int self = pidfd_of(process_id());
+    if (self < 0) {
+        return error_from(self);
+    }
+    prod->self.reset(self);
+    set_up(prod, params);
+    return ZBQ_OK;
+}
+
+// ---- room ----
+
+uint64_t known_free(const zbq_producer *prod) {
+    return free_bytes(prod->window.head, prod->slowest_tail, prod->capacity);
+}
+
+// Where the head lies in the ring. Since the last run it has come a turn further at most.
+uint64_t head_position(zbq_producer *prod) {
+    if (prod->window.head - prod->turn_start >= prod->capacity) {
+        prod->turn_start += prod->capacity;
+    }
+    return prod->window.head - prod->turn_start;
+}
+
+// Up to the physical end. Where the cached tail is what limits it, the tails are read.
+uint64_t linear_room(zbq_producer *prod) {
+    const uint64_t to_end = prod->capacity - head_position(prod);
+    if (known_free(prod) < to_end) {
+        refresh_tails(prod);
+    }
+    const uint64_t room = known_free(prod);
+    return room < to_end ? room : to_end;
+}
+
+bool has_room_for(zbq_producer *prod, uint64_t bytes) {
+    if (known_free(prod) >= bytes) {
+        return true;
+    }
+    refresh_tails(prod);
+    return known_free(prod) >= bytes;
+}
+
+// Whether this failed attempt is the one that ran a scan.
+bool count_failure(zbq_producer *prod, uint64_t *failures) {
+    ++prod->counters.failures;
+    if (++*failures < prod->clog_threshold) {
+        return false;
+    }
+    *failures = 0;
+    scan(prod);
+    return true;
+}
+
+// A query says no size: what the producer waits for is more than it got, unless only the
+// physical end stopped it.
+void want_more_than(zbq_producer *prod, uint64_t room) {
+    if (room == known_free(prod)) {
+        prod->wanted = room + ZBQ_MSG_ALIGN;
+    }
+}
+
+zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
+    prod->window.limit = prod->window.head + bytes;
+    void *base = bytes != 0 ? prod->ring + head_position(prod) : nullptr;
+    return {base, bytes, prod->window.head};
+}
+
+// Nobody holds the producer back.
+void end_wait_for_room(zbq_producer *prod) {
+    if ((prod->window.unusual & waits_for_room) == 0) {
+        return;
+    }
+    prod->window.unusual &= ~waits_for_room;
+    prod->failures = 0;
+    prod->wanted = ZBQ_MSG_ALIGN;
+    if (prod->awaits_room) {
+        end_await_room(prod);
+    }
+}
+
+uint64_t queried_again(zbq_producer *prod, uint64_t room) {
+    prod->window.unusual |= waits_for_room;
+    want_more_than(prod, room);
+    const bool scanned = count_failure(prod, &prod->failures);
+    const bool awaited = await_room(prod);
+    return scanned || awaited ? linear_room(prod) : room;
+}
+
+// Whether there is room after all, once all was done that a failed attempt does.
+bool room_was_found(zbq_producer *prod, uint64_t bytes) {
+    prod->window.unusual |= waits_for_room;
+    prod->wanted = bytes;
+    if (count_failure(prod, &prod->failures) && has_room_for(prod, bytes)) {
+        return true;
+    }
+    return await_room(prod) && has_room_for(prod, bytes);
+}
+
+// ---- descriptors ----
+
+bool all_open(const int *fds, uint8_t fd_count) {
+    for (unsigned i = 0; i < fd_count; ++i) {
+        if (!descriptor_is_open(fds[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool misses(const slot *consumer, uint64_t seq_id) {
+    return consumer->mode == ZBQ_WAKEUP_PUSH && consumer->newest_record < seq_id;
+}
+
+bool anyone_misses(const zbq_producer *prod, uint64_t seq_id) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        if (misses(&prod->slots[prod->active[i]], seq_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The kernel counts descriptors in flight for the whole user: whoever has any to collect
+// may be the one that stops this record.
+void blame_all_in_flight(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        consumer->side_blocked |= consumer->in_flight.fds() != 0;
+    }
+}
+
+struct record_to_send {
+    uint64_t seq_id;
+    const int *fds;
+    uint8_t fd_count;
+};
+
+struct send_tally {
+    uint32_t sent = 0;
+    bool refused = false; // the kernel would not send such descriptors at all
+};
+
+void send_to(zbq_producer *prod, slot *consumer, const record_to_send &record, send_tally *tally) {
+    const int result = side_send(consumer->side.get(), &consumer->in_flight, record.seq_id,
+                                 record.fds, record.fd_count);
+    switch (result) {
+    case 0:
+        consumer->newest_record = record.seq_id;
+        consumer->side_blocked = false;
+        ++tally->sent;
+        break;
+    case -EAGAIN: // full, or at the cap
+    case -ENOBUFS:
+    case -ENOMEM:
+        consumer->side_blocked = true;
+        break;
+    case -EBADF:  // closed by another thread since it was checked
+    case -EINVAL: // of a kind that cannot be passed (io_uring)
+        tally->refused = true;
+        break;
+    case -ETOOMANYREFS:
+        blame_all_in_flight(prod);
+        break;
+    default: // gone (EPIPE, ECONNRESET), or out of reach for good
+        evict(prod, consumer, ZBQ_EVICTION_DEAD);
+        break;
+    }
+}
+
+send_tally send_to_all(zbq_producer *prod, const record_to_send &record) {
+    send_tally tally;
+    for (uint32_t i = prod->active_count; i-- > 0 && !tally.refused;) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (misses(consumer, record.seq_id)) {
+            send_to(prod, consumer, record, &tally);
+        }
+    }
+    return tally;
+}
+
+int broadcast_once(zbq_producer *prod, const record_to_send &record) {
+    const uint64_t newest_before = prod->newest_seq;
+    prod->newest_seq = record.seq_id;
+    const send_tally tally = send_to_all(prod, record);
+    if (tally.sent != 0) {
+        bell_ring(prod->control); // consumers may sleep for a record as for a message
+        mind_sleepers(prod);
+    }
+    if (tally.refused) {
+        prod->newest_seq = tally.sent != 0 ? record.seq_id : newest_before;
+        return ZBQ_ERROR_INVALID;
+    }
+    return anyone_misses(prod, record.seq_id) ? ZBQ_ERROR_AGAIN : ZBQ_OK;
+}
+
+int broadcast(zbq_producer *prod, const record_to_send &record) {
+    int result = broadcast_once(prod, record);
+    if (result == ZBQ_ERROR_AGAIN) {
+        const bool scanned = count_failure(prod, &prod->side_failures);
+        if (await_collection(prod)) {
+            result = broadcast_once(prod, record);
+        } else if (scanned && !anyone_misses(prod, record.seq_id)) {
+            result = ZBQ_OK;
+        }
+    }
+    if (result != ZBQ_ERROR_AGAIN) {
+        prod->side_failures = 0;
+        if (prod->awaits_fds) {
+            end_await_collection(prod);
+        }
+    }
+    return result;
+}
+
+} // namespace
+
+namespace {
+
+void revoke_fences(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
+        slot *consumer = &prod->slots[prod->parking_slots[i]];
+        if (consumer->fenced && !consumer->polls) {
+            consumer->fenced = false;
+            fence_revoke(consumer->page());
+        }
+    }
+}
+
+// Wakes it where it waits for its event socket, and tells whether it waits for the bell.
+bool wake_or_tell(zbq_producer *prod, slot *consumer) {
+    const uint32_t parked = parked_take(consumer->parking()) | consumer->untold;
+    if (parked == 0) { // it woke by itself meanwhile
+        return false;
+    }
+    prod->fences_left = fences_after_a_wake;
+    if ((parked & parked_on_event) != 0) {
+        consumer->polls = true;
+        const int rung = event_ring(consumer->event.get());
+        // It took off its mark: nobody but us remembers that it waits.
+        consumer->untold = rung == -ENOBUFS || rung == -ENOMEM ? parked_on_event : 0;
+        ++prod->counters.wakes;
+    }
+    if (!consumer->fenced) {
+        consumer->fenced = true;
+        fence_grant(consumer->page());
+    }
+    return parked != parked_on_event;
+}
+
+} // namespace
+
+void mind_sleepers(zbq_producer *prod) {
+    if (prod->fences_left != 0 && --prod->fences_left == 0) {
+        revoke_fences(prod);
+    }
+    park_fence();
+    prod->window.unusual &= ~owes_fence;
+    bool bell = false;
+    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
+        slot *consumer = &prod->slots[prod->parking_slots[i]];
+        const uint32_t waits = parked_seen(consumer->parking()) | consumer->untold;
+        bell |= waits != 0 && wake_or_tell(prod, consumer);
+        prod->window.unusual |= consumer->fenced ? owes_fence : 0;
+    }
+    if (bell) {
+        wake_all(prod->control);
+        ++prod->counters.wakes;
+    }
+}
+
+void tell_untold(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
+        slot *consumer = &prod->slots[prod->parking_slots[i]];
+        if (consumer->untold != 0) {
+            mind_sleepers(prod);
+            return;
+        }
+    }
+}
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_producer_create(zbq_producer **out, const zbq_producer_params *params) {
+    if (out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    *out = nullptr;
+    if (params == nullptr || params->max_consumers == 0 ||
+        !capacity_is_valid(params->ring_capacity, page_size())) {
+        return ZBQ_ERROR_INVALID;
+    }
+    void *memory = calloc(1, sizeof(zbq_producer));
+    if (memory == nullptr) {
+        return ZBQ_ERROR_NOMEM;
+    }
+    auto *prod = new (memory) zbq_producer;
+    const int result = create(prod, *params);
+    if (result != ZBQ_OK) {
+        release(prod);
+        return result;
+    }
+    *out = prod;
+    return ZBQ_OK;
+}
+
+void zbq_producer_destroy(zbq_producer *prod) {
+    if (prod == nullptr) {
+        return;
+    }
+    if (is_owner(prod)) {
+        closed_publish(prod->control);
+        wake_all(prod->control);
+        for (uint32_t i = 0; i < prod->active_count; ++i) {
+            event_ring(prod->slots[prod->active[i]].event.get()); // as at an eviction
+        }
+    } else { // a forked child: the addresses may be something else's by now
+        prod->control_region.memory.forget();
+        prod->ring_region.memory.forget();
+        for (uint32_t i = 0; i < prod->max_consumers; ++i) {
+            prod->slots[i].page_memory.forget();
+        }
+    }
+    release(prod);
+}
+
+zbq_contiguous_run zbq_producer_query(zbq_producer *prod) {
+    if (prod == nullptr) {
+        return {nullptr, 0, 0};
+    }
+    uint64_t room = linear_room(prod);
+    const bool again = prod->queried_head == prod->window.head; // nothing was committed since
+    if (room == 0 || (again && room <= prod->queried_room)) {
+        room = queried_again(prod, room);
+    } else {
+        end_wait_for_room(prod);
+    }
+    prod->queried_head = prod->window.head;
+    prod->queried_room = room;
+    return grant(prod, room);
+}
+
+int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out) {
+    if (prod == nullptr || out == nullptr || bytes == 0) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (bytes > prod->capacity) {
+        *out = grant(prod, 0);
+        return ZBQ_ERROR_OVERFLOW;
+    }
+    if (!has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
+        *out = grant(prod, 0);
+        return ZBQ_ERROR_AGAIN;
+    }
+    end_wait_for_room(prod);
+    *out = grant(prod, known_free(prod));
+    return ZBQ_OK;
+}
+
+bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes, zbq_commit_flags flags) {
+    if (prod == nullptr || prod->window.limit == prod->window.head) {
+        return false;
+    }
+    if (written_bytes == 0) {
+        end_wait_for_room(prod);
+    } else if (!zbq_window_commit(&prod->window, written_bytes)) {
+        return false;
+    }
+    if ((flags & ZBQ_COMMIT_KEEP) == 0) {
+        prod->window.limit = prod->window.head;
+    }
+    if ((flags & ZBQ_COMMIT_FORCE_SCAN) != 0 && is_owner(prod)) {
+        scan(prod);
+    }
+    return true;
+}
+
+zbq_commit_window *zbq_producer_window(zbq_producer *prod) {
+    return prod == nullptr ? nullptr : &prod->window;
+}
+
+void zbq_producer_finish_commit(zbq_producer *prod) {
+    if (prod != nullptr) {
+        mind_sleepers(prod);
+        end_wait_for_room(prod);
+    }
+}
+
+int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type) {
+    if (prod == nullptr || type == nullptr || prod->counters.joined != 0) {
+        return ZBQ_ERROR_INVALID;
+    }
+    prod->type = *type;
+    return ZBQ_OK;
+}
+
+uint64_t zbq_producer_next_seq_id(zbq_producer *prod) {
+    return prod == nullptr ? 0 : ++prod->next_seq;
+}
+
+int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, const int *fds,
+                               uint8_t fd_count) {
+    if (prod == nullptr || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (fd_count == 0) {
+        return ZBQ_OK;
+    }
+    if (fds == nullptr || fd_count > ZBQ_MAX_FD_PER_MSG || seq_id == 0 ||
+        seq_id < prod->newest_seq || !all_open(fds, fd_count)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    return broadcast(prod, {seq_id, fds, fd_count});
+}
+
+/* ---- src/join.cpp ---- */
+
+// The join: both ends of one message. The producer prepares a slot and sends the payload
+// with six descriptors; the consumer checks them as a stranger's and answers with an
+// announcement on its new side socket.
+
+/* ---- src/consumer.hpp ---- */
+
+// The consumer's state: made by join.cpp, used by consumer.cpp. One thread at a time. All
+// that is mapped or received here was written by a producer that may be hostile.
+
+namespace zbq::core {
+
+// A logical offset and its place in the ring, kept together to save a division.
+struct place {
+    uint64_t offset = 0;
+    uint64_t position = 0; // offset % capacity
+
+    // By a capacity at most.
+    [[nodiscard]] place advanced_to(uint64_t new_offset, uint64_t capacity) const {
+        const uint64_t further = position + (new_offset - offset);
+        return {new_offset, further >= capacity ? further - capacity : further};
+    }
+};
+
+// A record received ahead of the one that was asked for.
+struct held_record {
+    uint64_t seq_id = 0; // 0: none
+    fd_list fds;
+};
+
+} // namespace zbq::core
+
+struct zbq_consumer {
+    // The fast path. What these say is this side's own knowledge: never read back from
+    // shared memory.
+    const zbq_control_region *control = nullptr;
+    const char *ring = nullptr;
+    zbq_consumer_metadata *page = nullptr;
+    zbq::core::parking parking; // in that page
+    uint64_t capacity = 0;
+    zbq::core::place tail;     // published
+    zbq::core::place cursor;   // where zbq_consumer_next reads; never behind the tail
+    mutable uint64_t head = 0; // last acquired and found valid
+    uint64_t baseline = 0;
+    mutable bool malformed = false; // the stream is, for good
+    bool producer_gone = false;     // its process was found to have ended
+    bool abandoned = false;         // the event socket was closed: nothing more will come
+    bool fences = false;            // a full fence at each release
+
+    // Descriptors.
+    uint64_t newest_record = 0; // records up to this id were seen, or are not for us
+    zbq::core::held_record held;
+
+    // The rest.
+    zbq_type type = {};
+    bool push = false;
+    pid_t owner = 0;
+    zbq::core::unique_fd side;
+    zbq::core::unique_fd event;
+    zbq::core::unique_fd producer; // pidfd
+    zbq::core::unique_fd watch;    // epoll of event socket, pidfd and nudge, once asked for
+    zbq::core::unique_fd nudge;    // a timer: what one kind of look took off is news for another
+    bool nudged = false;
+    uint64_t nudged_head = 0;    // of the messages that this was done for last
+    uint64_t awaited_record = 0; // that a look did not find
+    zbq::core::mapping control_memory;
+    zbq::core::mapping ring_memory;
+    zbq::core::mapping page_memory;
+};
+
+/* ---- src/join.cpp ---- */
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <sys/socket.h>
+
+// Linux 6.5, newer than Debian 12's headers; include/uapi/asm-generic/socket.h.
+#if !defined(SO_PASSPIDFD)
+#define SO_PASSPIDFD 76
+#endif
+
+namespace zbq::core {
+
+namespace {
+
+// The order of the descriptors in the join message.
+enum join_descriptor : unsigned {
+    join_control,
+    join_ring,
+    join_page,
+    join_side,
+    join_pidfd,
+    join_event,
+};
+constexpr unsigned join_descriptors = 6;
+
+bool mode_is_valid(zbq_wakeup_mode mode) {
+    return mode == ZBQ_WAKEUP_PUSH || mode == ZBQ_WAKEUP_PULL;
+}
+
+// ---- the producer's end ----
+
+slot *find_free_slot(zbq_producer *prod) {
+    if (prod->active_count == prod->max_consumers) {
+        scan(prod); // some may be dead
+    }
+    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
+        if (!prod->slots[i].taken) {
+            return &prod->slots[i];
+        }
+    }
+    return nullptr;
+}
+
+int make_side_channel(unique_fd *ours, unique_fd *theirs, flight *in_flight) {
+    int result = socket_pair_seqpacket(ours, theirs);
+    if (result < 0) {
+        return result;
+    }
+    result = socket_set(ours->get(), SO_PASSCRED, 1);
+    if (result < 0) {
+        return result;
+    }
+    // Before 6.5 there is no such option (ENOPROTOOPT) and the announcement's pid has to do.
+    socket_set(ours->get(), SO_PASSPIDFD, 1);
+    socket_refuse_descriptors(ours->get());
+    return in_flight->calibrate(ours->get(), theirs->get());
+}
+
+// What the consumer gets beside the ring's own descriptors. Closed here once it is sent.
+struct consumer_ends {
+    unique_fd page;
+    unique_fd side;
+    unique_fd event;
+};
+
+int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, consumer_ends *ends) {
+    region page;
+    int result = region_create("zbq-consumer", metadata_size, false, sharing::writable, &page);
+    if (result < 0) {
+        return result;
+    }
+    result = make_side_channel(&fresh->side, &ends->side, &fresh->in_flight);
+    if (result < 0) {
+        return result;
+    }
+    result = event_make(&fresh->event, &ends->event);
+    if (result < 0) {
+        return result;
+    }
+    fresh->mode = static_cast<uint32_t>(mode);
+    fresh->tail_seen = prod->window.head;
+    fresh->newest_record = prod->newest_seq;
+    fresh->waits_before = prod->waits;
+    fresh->page_memory = static_cast<mapping &&>(page.memory);
+    ends->page = static_cast<unique_fd &&>(page.fd);
+    // Nobody else has the page yet: plain stores.
+    fresh->page()->tail_offset = prod->window.head;
+    fresh->page()->join_baseline = monotonic_coarse_ns();
+    return 0;
+}
+
+zbq_join_payload payload_for(const zbq_producer *prod, const slot &fresh) {
+    zbq_join_payload payload = {};
+    payload.ring_capacity = prod->capacity;
+    payload.join_baseline = fresh.page()->join_baseline;
+    payload.initial_head = fresh.tail_seen;
+    payload.producer_pid = prod->owner;
+    payload.slot_index = fresh.index;
+    payload.wakeup_mode = fresh.mode;
+    payload.protocol_version = ZBQ_PROTOCOL_VERSION;
+    payload.seq_floor = fresh.newest_record;
+    payload.type_hash = prod->type.hash;
+    payload.type_size = prod->type.size;
+    payload.type_align = prod->type.align;
+    return payload;
+}
+
+int send_join(const zbq_producer *prod, int socket, const slot &fresh, const consumer_ends &ends) {
+    const zbq_join_payload payload = payload_for(prod, fresh);
+    int fds[join_descriptors];
+    fds[join_control] = prod->control_region.fd.get();
+    fds[join_ring] = prod->ring_region.fd.get();
+    fds[join_page] = ends.page.get();
+    fds[join_side] = ends.side.get();
+    fds[join_pidfd] = prod->self.get();
+    fds[join_event] = ends.event.get();
+    const ssize_t sent = send_record(socket, &payload, sizeof payload, fds, join_descriptors);
+    if (sent < 0) {
+        return static_cast<int>(sent);
+    }
+    return sent == sizeof payload ? 0 : -EMSGSIZE;
+}
+
+void replace(slot *old, slot &&fresh) {
+    const zbq_consumer_info last = old->last;
+    *old = static_cast<slot &&>(fresh);
+    old->last = last;
+}
+
+// ---- the consumer's end ----
+
+struct join_message {
+    zbq_join_payload payload = {};
+    ancillary with;
+};
+
+int receive_join(int socket, join_message *message) {
+    const ssize_t received =
+        receive_record(socket, &message->payload, sizeof message->payload, 0, &message->with);
+    if (received == -EAGAIN || received == -EINTR) {
+        return ZBQ_ERROR_AGAIN;
+    }
+    if (received < 0) {
+        return error_from(static_cast<int>(received));
+    }
+    if (received == 0 && message->with.fds.size() == 0) {
+        return error_from(-ECONNRESET); // the peer is gone
+    }
+    if (message->with.truncated && message->with.fds.size() < join_descriptors) {
+        return error_from(-EMFILE); // the kernel could install no more here
+    }
+    const bool whole = received == sizeof message->payload && !message->with.truncated &&
+                       message->with.fds.size() == join_descriptors;
+    return whole ? ZBQ_OK : ZBQ_ERROR_PROTOCOL;
+}
+
+bool payload_is_valid(const zbq_join_payload &payload, zbq_wakeup_mode mode) {
+    return payload.protocol_version == ZBQ_PROTOCOL_VERSION &&
+           payload.wakeup_mode == static_cast<uint32_t>(mode) &&
+           capacity_is_valid(payload.ring_capacity, page_size()) &&
+           is_aligned(payload.initial_head);
+}
+
+bool channel_is_valid(int fd) {
+    int type = 0;
+    return is_unix_socket(fd, &type) && type == SOCK_SEQPACKET;
+}
+
+int map_all(const join_message &message, zbq_consumer *cons) {
+    const fd_list &fds = message.with.fds;
+    int result = region_open(fds.at(join_control), control_size, false, sharing::read_only,
+                             &cons->control_memory);
+    if (result < 0) {
+        return result;
+    }
+    result = region_open(fds.at(join_ring), message.payload.ring_capacity, true, sharing::read_only,
+                         &cons->ring_memory);
+    if (result < 0) {
+        return result;
+    }
+    return region_open(fds.at(join_page), metadata_size, false, sharing::writable,
+                       &cons->page_memory);
+}
+
+void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
+    cons->control = static_cast<const zbq_control_region *>(cons->control_memory.get());
+    cons->ring = static_cast<const char *>(cons->ring_memory.get());
+    cons->page = static_cast<zbq_consumer_metadata *>(cons->page_memory.get());
+    cons->parking.page = cons->page;
+    cons->parking.place = parking_of(cons->page, payload.slot_index);
+    cons->capacity = payload.ring_capacity;
+    cons->tail = {payload.initial_head, payload.initial_head % payload.ring_capacity};
+    cons->cursor = cons->tail;
+    cons->head = payload.initial_head;
+    cons->baseline = payload.join_baseline;
+    cons->newest_record = payload.seq_floor;
+    cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
+    cons->type = {payload.type_hash, payload.type_size, payload.type_align};
+    // Without membarrier on both sides, a fence of our own at each release.
+    cons->fences = cons->control->remote_barrier == 0 || !barrier_register();
+}
+
+// A failure is no error: a producer that has ended the stream or evicted us since the
+// handshake is told of by the shared memory, which may still hold messages to read.
+void announce_to_producer(const zbq_consumer *cons, uint32_t slot_index) {
+    const announcement record = {announcement_magic, slot_index, 0};
+    send_record(cons->side.get(), &record, sizeof record, nullptr, 0);
+}
+
+int adopt(join_message *message, zbq_consumer *cons) {
+    fd_list &fds = message->with.fds;
+    if (!channel_is_valid(fds.at(join_side)) || !is_pidfd(fds.at(join_pidfd)) ||
+        !channel_is_valid(fds.at(join_event))) {
+        return ZBQ_ERROR_PROTOCOL;
+    }
+    const int mapped = map_all(*message, cons);
+    if (mapped < 0) {
+        return mapped == -EPROTO ? ZBQ_ERROR_PROTOCOL : error_from(mapped);
+    }
+    cons->side = fds.take(join_side);
+    cons->producer = fds.take(join_pidfd);
+    cons->event = fds.take(join_event);
+    start_at(message->payload, cons);
+    if (cons->control->ring_capacity != message->payload.ring_capacity) {
+        return ZBQ_ERROR_PROTOCOL;
+    }
+    announce_to_producer(cons, message->payload.slot_index);
+    return ZBQ_OK;
+}
+
+int join(int socket, zbq_wakeup_mode mode, zbq_consumer *cons) {
+    join_message message;
+    const int received = receive_join(socket, &message);
+    if (received != ZBQ_OK) {
+        return received;
+    }
+    return payload_is_valid(message.payload, mode) ? adopt(&message, cons) : ZBQ_ERROR_PROTOCOL;
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
+                           uint32_t *out_slot_id) {
+    int type = 0;
+    if (prod == nullptr || out_slot_id == nullptr || !mode_is_valid(mode) ||
+        !is_unix_socket(conn_fd, &type) || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    slot *free_slot = find_free_slot(prod);
+    if (free_slot == nullptr) {
+        return ZBQ_ERROR_NOENT;
+    }
+    slot fresh;
+    fresh.index = free_slot->index;
+    consumer_ends ends;
+    int result = prepare_slot(prod, mode, &fresh, &ends);
+    if (result == 0) {
+        result = watch_consumer(prod, &fresh);
+    }
+    if (result == 0) {
+        result = send_join(prod, conn_fd, fresh, ends);
+    }
+    if (result < 0) {
+        return error_from(result);
+    }
+    replace(free_slot, static_cast<slot &&>(fresh));
+    activate(prod, free_slot);
+    *out_slot_id = free_slot->index;
+    return ZBQ_OK;
+}
+
+int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **out) {
+    if (out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    *out = nullptr;
+    int type = 0;
+    if (!mode_is_valid(mode) || !is_unix_socket(rendezvous_fd, &type)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    void *memory = calloc(1, sizeof(zbq_consumer));
+    if (memory == nullptr) {
+        return ZBQ_ERROR_NOMEM;
+    }
+    auto *cons = new (memory) zbq_consumer;
+    cons->owner = process_id();
+    const int result = join(rendezvous_fd, mode, cons);
+    if (result != ZBQ_OK) {
+        zbq_consumer_destroy(cons);
+        return result;
+    }
+    *out = cons;
+    return ZBQ_OK;
+}
+
+/* ---- src/consumer.cpp ---- */
+
+// Reading: messages, release, descriptors, sleep. The application's thread alone runs
+// this. peek, next, valid and publish make no system call.
+
+#include <cstdlib>
+
+namespace zbq::core {
+
+namespace {
+
+// ---- head ----
+
+// Loads the head; keeps it if it can be. A head that cannot be makes the stream malformed.
+void refresh_head(const zbq_consumer *cons) {
+    const uint64_t head = head_acquire(cons->control);
+    if (head_is_valid(head, cons->head, cons->tail.offset, cons->capacity)) {
+        cons->head = head;
+    } else {
+        cons->malformed = true;
+    }
+}
+
+// For one who looks again and again: the next message's first lines then travel together with
+// the head's, not after it.
+void prefetch_next(const zbq_consumer *cons) {
+    __builtin_prefetch(cons->ring + cons->cursor.position);
+    __builtin_prefetch(cons->ring + cons->cursor.position + 64);
+}
+
+bool is_evicted(const zbq_consumer *cons) {
+    return eviction_check_after_reading(cons->page) != ZBQ_EVICTION_NONE;
+}
+
+// Before the head is loaded: a head loaded after the mark is the last one.
+bool has_ended(const zbq_consumer *cons) {
+    return closed_acquire(cons->control) || cons->producer_gone || cons->abandoned;
+}
+
+// What there is at a place where the head last acquired shows no message: ZBQ_OK where
+// the head has moved on since.
+int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
+    const bool ended = has_ended(cons);
+    refresh_head(cons);
+    if (is_evicted(cons)) {
+        return ZBQ_ERROR_NOENT;
+    }
+    if (cons->malformed) {
+        return ZBQ_ERROR_PROTOCOL;
+    }
+    if (cons->head != offset) {
+        return ZBQ_OK;
+    }
+    prefetch_next(cons);
+    return ended ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
+}
+
+void look_for_producer(zbq_consumer *cons) {
+    pollfd process = {cons->producer.get(), POLLIN, 0};
+    cons->producer_gone |= poll_now(&process, 1) > 0 && process.revents != 0;
+}
+
+// ---- the event descriptor ----
+
+void set_nudge(zbq_consumer *cons, bool on) {
+    if (cons->nudged != on) {
+        cons->nudged = on;
+        timer_set(cons->nudge.get(), on ? 1 : 0); // a nanosecond after the clock's start: at once
+    }
+}
+
+// Clears it and asks to be rung: whoever finds nothing has to look again after this.
+void rearm(zbq_consumer *cons) {
+    set_nudge(cons, false);
+    pollfd watched[] = {{cons->event.get(), POLLIN, 0}, {cons->producer.get(), POLLIN, 0}};
+    if (poll_now(watched, 2) > 0) {
+        cons->producer_gone |= watched[1].revents != 0;
+        cons->abandoned |=
+            watched[0].revents != 0 && event_take(cons->event.get()) == event_state::closed;
+    }
+    park_announce(cons->parking.place, parked_on_event);
+}
+
+// The bell that a look for messages took off may have been that of a record which is awaited.
+void nudge_for_record(zbq_consumer *cons) {
+    pollfd side = {cons->side.get(), POLLIN, 0};
+    // Where the poll failed: one look too many.
+    if (cons->awaited_record != 0 && poll_now(&side, 1) != 0) {
+        cons->awaited_record = 0; // it is told of once
+        set_nudge(cons, true);
+    }
+}
+
+// And the other way round: that of messages which no look has seen.
+void nudge_for_messages(zbq_consumer *cons) {
+    const uint64_t head = head_acquire(cons->control);
+    if (head != cons->head && head != cons->nudged_head) {
+        cons->nudged_head = head;
+        set_nudge(cons, true);
+    }
+}
+
+int look_and_rearm(zbq_consumer *cons, uint64_t offset) {
+    int result = look_past_known_head(cons, offset);
+    if (result == ZBQ_ERROR_AGAIN && cons->watch) {
+        rearm(cons);
+        result = look_past_known_head(cons, offset);
+        nudge_for_record(cons);
+    }
+    return result;
+}
+
+// ---- messages ----
+
+int view_at(zbq_consumer *cons, const place &at, zbq_msg_view *out) {
+    if (at.offset == cons->head || cons->malformed) {
+        const int result = look_and_rearm(cons, at.offset);
+        if (result != ZBQ_OK) {
+            return result;
+        }
+    }
+    zbq_readable_run run = {cons->ring + at.position, cons->head - at.offset, at.offset};
+    const bool fits = zbq_readable_next(&run, out);
+    if (is_evicted(cons)) { // then the length read may not be one
+        return ZBQ_ERROR_NOENT;
+    }
+    if (!fits) {
+        cons->malformed = true;
+        return ZBQ_ERROR_PROTOCOL;
+    }
+    return ZBQ_OK;
+}
+
+int walk(zbq_consumer *cons, zbq_msg_view *out) {
+    const int result = view_at(cons, cons->cursor, out);
+    if (result == ZBQ_OK) {
+        const uint64_t next = round_up(out->logical_offset + out->total_len);
+        cons->cursor = cons->cursor.advanced_to(next, cons->capacity);
+    }
+    return result;
+}
+
+// ---- descriptors ----
+
+// The next record, into the held one.
+int receive_next(zbq_consumer *cons) {
+    uint64_t seq_id = 0;
+    const int result = side_receive(cons->side.get(), &seq_id, &cons->held.fds);
+    if (result < 0) {
+        return result;
+    }
+    if (seq_id <= cons->newest_record) { // ids rise
+        cons->held.fds.close_all();
+        return -EPROTO;
+    }
+    cons->newest_record = seq_id;
+    cons->held.seq_id = seq_id;
+    if (awaited_fds_after_receive(cons->control)) {
+        event_ring(cons->event.get());
+    }
+    return 0;
+}
+
+int record_error(int negative_errno) {
+    switch (negative_errno) {
+    case -EAGAIN:
+        return ZBQ_ERROR_AGAIN;
+    case -EPIPE:
+        return ZBQ_ERROR_NOENT;
+    case -EPROTO:
+        return ZBQ_ERROR_PROTOCOL;
+    default:
+        return error_from(negative_errno);
+    }
+}
+
+// A producer that sends old records for ever shall not keep us here.
+constexpr int most_records_at_once = 1024;
+
+// Drops held and waiting records until one is not older than the expected.
+int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
+    for (int i = 0; i < most_records_at_once; ++i) {
+        if (cons->held.seq_id >= expected_seq_id && cons->held.seq_id != 0) {
+            return cons->held.seq_id == expected_seq_id ? ZBQ_OK : ZBQ_ERROR_NOENT;
+        }
+        cons->held.fds.close_all();
+        cons->held.seq_id = 0;
+        if (expected_seq_id <= cons->newest_record) {
+            return ZBQ_ERROR_NOENT; // gone by, or from before the join
+        }
+        const int result = receive_next(cons);
+        if (result < 0) {
+            return record_error(result);
+        }
+    }
+    return ZBQ_ERROR_AGAIN;
+}
+
+// ---- sleep ----
+
+bool is_at_end(const zbq_consumer *cons) {
+    return has_ended(cons) && head_acquire(cons->control) == cons->cursor.offset;
+}
+
+// What a waiter has to know, without sleeping. ZBQ_ERROR_AGAIN: nothing has happened.
+int event_since(const zbq_consumer *cons, uint32_t token) {
+    const bool rang = token_now(cons->control) != token;
+    if (is_evicted(cons) || is_at_end(cons)) {
+        return ZBQ_ERROR_NOENT;
+    }
+    return rang || cons->producer_gone ? ZBQ_OK : ZBQ_ERROR_AGAIN;
+}
+
+int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
+    const uint64_t slice = timeout_ns < ZBQ_WAIT_SLICE_NS ? timeout_ns : ZBQ_WAIT_SLICE_NS;
+    const int result = park(cons->control, &cons->parking, token, slice);
+    if (result == -ETIMEDOUT) {
+        look_for_producer(cons);
+    } else if (result < 0 && result != -EAGAIN && result != -EINTR) {
+        return error_from(result);
+    }
+    return event_since(cons, token);
+}
+
+int make_watch(zbq_consumer *cons) {
+    unique_fd watch;
+    unique_fd nudge;
+    int result = timer_make(&nudge);
+    const int fds[] = {cons->event.get(), cons->producer.get(), nudge.get()};
+    if (result == 0) {
+        result = epoll_make(&watch);
+    }
+    for (const int fd : fds) {
+        if (result == 0) {
+            result = epoll_add(watch.get(), fd, 0);
+        }
+    }
+    if (result == 0) {
+        cons->watch = static_cast<unique_fd &&>(watch);
+        cons->nudge = static_cast<unique_fd &&>(nudge);
+        cons->parking.polls = true;
+        park_announce(cons->parking.place, parked_on_event);
+        sleep_ns(nap_ns); // then no commit can miss the mark
+    }
+    return result;
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+void zbq_consumer_destroy(zbq_consumer *cons) {
+    if (cons == nullptr) {
+        return;
+    }
+    if (cons->owner != process_id()) { // a forked child: the addresses may be something else's
+        cons->control_memory.forget();
+        cons->ring_memory.forget();
+        cons->page_memory.forget();
+    }
+    cons->~zbq_consumer();
+    free(cons);
+}
+
+bool zbq_consumer_is_producer_alive(zbq_consumer *cons) {
+    if (cons == nullptr) {
+        return false;
+    }
+    look_for_producer(cons);
+    return !cons->producer_gone;
+}
+
+uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons) {
+    if (cons == nullptr) {
+        return 0;
+    }
+    refresh_head(cons);
+    if (cons->head == cons->cursor.offset) {
+        prefetch_next(cons);
+    }
+    return cons->head;
+}
+
+int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out) {
+    if (cons == nullptr || out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    return view_at(cons, cons->tail, out);
+}
+
+int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out) {
+    if (cons == nullptr || out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    return walk(cons, out);
+}
+
+int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out) {
+    if (cons == nullptr || out == nullptr || !is_aligned(from) || from < cons->tail.offset ||
+        from > cons->head) {
+        return ZBQ_ERROR_INVALID;
+    }
+    cons->cursor = cons->tail.advanced_to(from, cons->capacity);
+    zbq_msg_view first = {};
+    const int result = view_at(cons, cons->cursor, &first);
+    if (result == ZBQ_OK) {
+        *out = {first.header, cons->head - from, from};
+    }
+    return result;
+}
+
+bool zbq_consumer_valid(const zbq_consumer *cons) {
+    return cons != nullptr && !is_evicted(cons);
+}
+
+void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
+    if (cons == nullptr) {
+        return;
+    }
+    const uint64_t tail = round_up(new_tail);
+    if (tail < cons->tail.offset || new_tail > cons->head) { // which is on the grid
+        return;
+    }
+    const uint64_t tail_before = cons->tail.offset;
+    const place released = cons->tail.advanced_to(tail, cons->capacity);
+    cons->tail = released;
+    if (cons->cursor.offset < tail) {
+        cons->cursor = released;
+    }
+    const uint64_t now = monotonic_coarse_ns();
+    progress_publish(cons->page, now > cons->baseline ? now - cons->baseline : 0);
+    tail_publish(cons->page, tail);
+    const uint64_t awaited = awaited_tail_after_publish(cons->control, cons->fences);
+    if (awaited > tail_before && awaited <= tail) {
+        event_ring(cons->event.get());
+    }
+}
+
+int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out_fds,
+                          uint8_t *out_fd_count) {
+    if (out_fd_count != nullptr) {
+        *out_fd_count = 0;
+    }
+    if (cons == nullptr || out_fds == nullptr || out_fd_count == nullptr ||
+        cons->owner != process_id()) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (!cons->push) {
+        return ZBQ_ERROR_NOENT;
+    }
+    int result = advance_to_record(cons, expected_seq_id);
+    if (result == ZBQ_ERROR_AGAIN && cons->watch) {
+        rearm(cons);
+        result = advance_to_record(cons, expected_seq_id);
+        cons->awaited_record = result == ZBQ_ERROR_AGAIN ? expected_seq_id : 0;
+        nudge_for_messages(cons);
+    }
+    if (result == ZBQ_OK) {
+        *out_fd_count = static_cast<uint8_t>(cons->held.fds.size());
+        cons->held.fds.move_to(out_fds);
+        cons->held.seq_id = 0;
+    }
+    return result;
+}
+
+uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons) {
+    return cons == nullptr ? 0 : token_now(cons->control);
+}
+
+int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token) {
+    return zbq_consumer_wait(cons, token, ZBQ_WAIT_SLICE_NS);
+}
+
+int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
+    if (cons == nullptr || !cons->push || cons->owner != process_id()) {
+        return ZBQ_ERROR_INVALID;
+    }
+    const int now = event_since(cons, token);
+    return now != ZBQ_ERROR_AGAIN || timeout_ns == 0 ? now
+                                                     : sleep_for_event(cons, token, timeout_ns);
+}
+
+int zbq_consumer_event_fd(zbq_consumer *cons) {
+    if (cons == nullptr || !cons->push || cons->owner != process_id()) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (!cons->watch) {
+        const int result = make_watch(cons);
+        if (result < 0) {
+            return error_from(result);
+        }
+    }
+    return cons->watch.get();
+}
+
+zbq_ending zbq_consumer_ending(const zbq_consumer *cons, uint32_t *out_eviction) {
+    if (out_eviction != nullptr) {
+        *out_eviction = ZBQ_EVICTION_NONE;
+    }
+    if (cons == nullptr) {
+        return ZBQ_ENDING_NONE;
+    }
+    const uint32_t eviction = eviction_check_after_reading(cons->page);
+    if (eviction != ZBQ_EVICTION_NONE) {
+        if (out_eviction != nullptr) {
+            *out_eviction = eviction;
+        }
+        return ZBQ_ENDING_EVICTED;
+    }
+    if (cons->malformed) {
+        return ZBQ_ENDING_MALFORMED;
+    }
+    if (closed_acquire(cons->control)) {
+        return ZBQ_ENDING_CLOSED;
+    }
+    return has_ended(cons) ? ZBQ_ENDING_PRODUCER_DIED : ZBQ_ENDING_NONE;
+}
+
+int zbq_consumer_type(const zbq_consumer *cons, zbq_type *out) {
+    if (cons == nullptr || out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    *out = cons->type;
+    return ZBQ_OK;
+}
+
+uint64_t zbq_consumer_tail(const zbq_consumer *cons) {
+    return cons == nullptr ? 0 : cons->tail.offset;
+}
+
+const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons) {
+    return cons == nullptr ? nullptr : cons->control;
+}
+
+zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons) {
+    return cons == nullptr ? nullptr : cons->page;
+}
+
+/* ---- src/evict.cpp ---- */
+
+// Losing consumers: who is dead, stalled or cheating, and the order in which a slot is
+// given up. A consumer's page and socket are its own to write: all that is read here is
+// checked.
+
+#include <sys/socket.h>
+
+namespace zbq::core {
+
+namespace {
+
+void remove_from_list(zbq_producer *prod, uint32_t slot_index) {
+    uint32_t i = 0;
+    while (prod->active[i] != slot_index) {
+        ++i;
+    }
+    prod->active[i] = prod->active[--prod->active_count];
+}
+
+void remove_parking(zbq_producer *prod, uint32_t slot_index) {
+    uint32_t i = 0;
+    while (prod->parking_slots[i] != slot_index) {
+        ++i;
+    }
+    const uint32_t last = --prod->window.parking_count;
+    prod->parking[i] = prod->parking[last];
+    prod->parking_slots[i] = prod->parking_slots[last];
+}
+
+} // namespace
+
+void activate(zbq_producer *prod, slot *joined) {
+    joined->taken = true;
+    joined->join_number = ++prod->counters.joined;
+    prod->active[prod->active_count++] = joined->index;
+    if (joined->mode == ZBQ_WAKEUP_PUSH) {
+        const uint32_t last = prod->window.parking_count++;
+        prod->parking[last] = joined->parking();
+        prod->parking_slots[last] = joined->index;
+    }
+}
+
+void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
+    // First of all the mark: only after it may anything that this consumer reads be overwritten.
+    eviction_mark(gone->page(), reason);
+    remove_from_list(prod, gone->index);
+    if (gone->mode == ZBQ_WAKEUP_PUSH) {
+        remove_parking(prod, gone->index);
+    }
+    gone->last = describe(prod, gone, reason);
+    // It may be parked. Unconditionally: its parked word is nothing to rely on.
+    wake_all(prod->control);
+    ++prod->counters.wakes;
+    ++prod->counters.evicted[0];
+    ++prod->counters.evicted[reason];
+    unwatch_consumer(prod, gone);
+    event_ring(gone->event.get()); // a forked child may keep the socket from hanging up
+    gone->side.reset();
+    gone->event.reset();
+    gone->process.reset();
+    gone->page_memory.reset();
+    gone->taken = false;
+    remind_of_wait(prod);
+}
+
+void refresh_tails(zbq_producer *prod) {
+    uint64_t slowest = prod->window.head;
+    for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
+        slot *consumer = &prod->slots[prod->active[i]];
+        const uint64_t tail = tail_acquire(consumer->page());
+        if (!tail_is_valid(tail, consumer->tail_seen, prod->window.head)) {
+            evict(prod, consumer, ZBQ_EVICTION_PROTOCOL);
+            continue;
+        }
+        consumer->tail_seen = tail;
+        slowest = tail < slowest ? tail : slowest;
+    }
+    prod->slowest_tail = slowest;
+}
+
+namespace {
+
+// Who the kernel says that it is. One record is read in a consumer's life, so that a flood
+// costs nothing; descriptors that come with it are closed.
+void read_announcement(slot *consumer) {
+    announcement record = {};
+    ancillary with;
+    if (receive_record(consumer->side.get(), &record, sizeof record, MSG_DONTWAIT, &with) < 0) {
+        return;
+    }
+    consumer->announced = true; // also by an empty one, or an end: neither is looked at again
+    if (record.magic != announcement_magic) {
+        return;
+    }
+    consumer->pid = with.sender_pid;
+    consumer->process = static_cast<unique_fd &&>(with.sender_pidfd);
+    if (!consumer->process && with.sender_pid > 0) {
+        // Before Linux 6.5. The process may have ended and its number be in use again: then
+        // this witness watches a stranger and says "alive" too long; the socket and the
+        // stall clock remain.
+        const int fd = pidfd_of(with.sender_pid);
+        consumer->process.reset(fd < 0 ? -1 : fd);
+    }
+}
+
+bool has_exited(const slot *consumer) {
+    pollfd witness = {consumer->process.get(), POLLIN, 0}; // poll ignores -1
+    return poll_now(&witness, 1) > 0 && witness.revents != 0;
+}
+
+bool is_dead(slot *consumer) {
+    pollfd side = {consumer->side.get(), static_cast<short>(consumer->announced ? 0 : POLLIN), 0};
+    if (poll_now(&side, 1) > 0) {
+        if ((side.revents & POLLIN) != 0) {
+            read_announcement(consumer);
+        }
+        if ((side.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
+            return true;
+        }
+    }
+    return consumer->process && has_exited(consumer);
+}
+
+void evict_dead(zbq_producer *prod) {
+    for (uint32_t i = prod->active_count; i-- > 0;) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (is_dead(consumer)) {
+            evict(prod, consumer, ZBQ_EVICTION_DEAD);
+        }
+    }
+}
+
+bool has_stalled(stall_clock *clock, bool behind, uint64_t position, uint64_t now,
+                 uint64_t timeout) {
+    if (!behind) {
+        clock->since = 0;
+        return false;
+    }
+    if (clock->since == 0 || clock->position != position) {
+        *clock = {now, position};
+    }
+    return timeout != 0 && now - clock->since >= timeout;
+}
+
+bool holds_back(const zbq_producer *prod, uint64_t tail) {
+    return free_bytes(prod->window.head, tail, prod->capacity) < prod->wanted;
+}
+
+// While the producer waits for room, the clocks of all that have something to read run,
+// not just the slowest's: else several hung consumers would be waited for in turn. Only
+// those that are in the way are evicted.
+bool ring_stalled(const zbq_producer *prod, slot *consumer, bool waiting, uint64_t now) {
+    const bool behind = waiting && consumer->tail_seen != prod->window.head;
+    return has_stalled(&consumer->ring_stall, behind, consumer->tail_seen, now,
+                       prod->stall_timeout) &&
+           holds_back(prod, consumer->tail_seen);
+}
+
+bool side_stalled(const zbq_producer *prod, slot *consumer, uint64_t now) {
+    if (consumer->side_blocked) {
+        consumer->in_flight.refresh(consumer->side.get()); // failed: nothing known to have moved
+    }
+    const bool behind = consumer->side_blocked && consumer->in_flight.fds() != 0;
+    return has_stalled(&consumer->side_stall, behind, consumer->in_flight.collected(), now,
+                       prod->stall_timeout);
+}
+
+} // namespace
+
+void evict_stalled(zbq_producer *prod) {
+    const uint64_t now = monotonic_ns();
+    const bool waiting = holds_back(prod, prod->slowest_tail);
+    for (uint32_t i = prod->active_count; i-- > 0;) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (ring_stalled(prod, consumer, waiting, now)) {
+            evict(prod, consumer, ZBQ_EVICTION_STALLED);
+        } else if (side_stalled(prod, consumer, now)) {
+            evict(prod, consumer, ZBQ_EVICTION_SIDE_STALLED);
+        }
+    }
+}
+
+void scan(zbq_producer *prod) {
+    ++prod->counters.scans;
+    evict_dead(prod);
+    refresh_tails(prod);
+    evict_stalled(prod);
+    refresh_tails(prod);
+    tell_untold(prod);
+}
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_producer_scan(zbq_producer *prod) {
+    if (prod == nullptr || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    answer_rings(prod);
+    scan(prod);
+    remind_of_wait(prod);
+    return ZBQ_OK;
+}
+
+/* ---- src/await.cpp ---- */
+
+// Waiting for room: what the producer does when it has none and its application would rather
+// sleep than spin. It writes down the tail that it awaits; the consumer that moves past it
+// rings on its event socket, and an epoll instance gathers these with the hang-ups and a timer.
+//
+// No ring is lost, by a store and a load on each side as in wake.hpp:
+//
+//   consumer                              producer
+//   tail = new                            awaited_tail = wanted
+//   full fence, see remote_barrier        barrier
+//   awaited_tail reached? ring            tails: room?
+//
+// A consumer rings at most once for each awaited tail (its own tail crosses a value only once)
+// and once for each record that it collects. One that rings more is flooding, and evicted.
+
+namespace zbq::core {
+
+namespace {
+
+bool rang_unasked(const zbq_producer *prod, slot *consumer) {
+    consumer->in_flight.refresh(consumer->side.get()); // failed: the last known number stands
+    const uint64_t asked = prod->waits - consumer->waits_before + consumer->in_flight.collected();
+    return ++consumer->rings > asked;
+}
+
+void answer_ring(zbq_producer *prod, slot *consumer) {
+    switch (event_take(consumer->event.get())) {
+    case event_state::quiet:
+        break;
+    case event_state::rung:
+        if (rang_unasked(prod, consumer)) {
+            evict(prod, consumer, ZBQ_EVICTION_PROTOCOL);
+        }
+        break;
+    case event_state::closed:
+        evict(prod, consumer, ZBQ_EVICTION_DEAD);
+        break;
+    }
+}
+
+// Whether there were any. The timer is not read: setting it again clears it.
+bool answer_some_rings(zbq_producer *prod) {
+    uint32_t ready[events_at_once];
+    const int count = epoll_ready(prod->watch.get(), ready);
+    bool any = false;
+    for (int i = 0; i < count; ++i) {
+        if (ready[i] < prod->max_consumers && prod->slots[ready[i]].taken) {
+            answer_ring(prod, &prod->slots[ready[i]]);
+            any = true;
+        }
+    }
+    return any;
+}
+
+// When to look again though nobody rings: at the next consumer's eviction, and within a slice,
+// for consumers may be hostile and the kernel's limits are not only ours.
+void set_timer(zbq_producer *prod) {
+    const uint64_t now = monotonic_ns();
+    uint64_t due = now + ZBQ_WAIT_SLICE_NS;
+    for (uint32_t i = 0; prod->stall_timeout != 0 && i < prod->active_count; ++i) {
+        const slot &consumer = prod->slots[prod->active[i]];
+        const stall_clock clocks[] = {consumer.ring_stall, consumer.side_stall};
+        for (const stall_clock &clock : clocks) {
+            const uint64_t end = clock.since + prod->stall_timeout;
+            due = clock.since != 0 && end < due && end >= clock.since ? end : due;
+        }
+    }
+    timer_set(prod->timer.get(), due > now ? due : now + 1);
+}
+
+void barrier(const zbq_producer *prod) {
+    if (prod->control->remote_barrier != 0) {
+        barrier_everywhere();
+    }
+    await_fence();
+}
+
+} // namespace
+
+int watch_consumer(const zbq_producer *prod, const slot *consumer) {
+    return prod->watch ? epoll_add(prod->watch.get(), consumer->event.get(), consumer->index) : 0;
+}
+
+void unwatch_consumer(const zbq_producer *prod, const slot *consumer) {
+    if (prod->watch) {
+        epoll_remove(prod->watch.get(), consumer->event.get());
+    }
+}
+
+bool await_room(zbq_producer *prod) {
+    if (!prod->watch) {
+        return false;
+    }
+    answer_some_rings(prod);
+    ++prod->waits;
+    prod->awaits_room = true;
+    awaited_tail_publish(prod->control, prod->window.head + prod->wanted - prod->capacity);
+    barrier(prod);
+    refresh_tails(prod);
+    evict_stalled(prod);
+    refresh_tails(prod);
+    set_timer(prod);
+    return true;
+}
+
+bool await_collection(zbq_producer *prod) {
+    if (!prod->watch) {
+        return false;
+    }
+    answer_some_rings(prod);
+    prod->awaits_fds = true;
+    awaited_fds_publish(prod->control, 1);
+    barrier(prod);
+    evict_stalled(prod);
+    set_timer(prod);
+    return true;
+}
+
+void answer_rings(zbq_producer *prod) {
+    if (!prod->watch) {
+        return;
+    }
+    if (!prod->awaits_room && !prod->awaits_fds) {
+        timer_set(prod->timer.get(), 0);
+    }
+    // A consumer is evicted before it has rung so often, but for those with many waits behind
+    // them: a bound all the same.
+    for (uint32_t i = 0; i < prod->max_consumers + events_at_once && answer_some_rings(prod); ++i) {
+    }
+}
+
+namespace {
+
+// Nothing is awaited any more: what rang for it shall not keep the descriptor readable.
+void quieten(zbq_producer *prod) {
+    if (!prod->awaits_room && !prod->awaits_fds) {
+        timer_set(prod->timer.get(), 0);
+        answer_some_rings(prod);
+    }
+}
+
+} // namespace
+
+void end_await_room(zbq_producer *prod) {
+    prod->awaits_room = false;
+    awaited_tail_publish(prod->control, 0);
+    quieten(prod);
+}
+
+void end_await_collection(zbq_producer *prod) {
+    prod->awaits_fds = false;
+    awaited_fds_publish(prod->control, 0);
+    quieten(prod);
+}
+
+void remind_of_wait(zbq_producer *prod) {
+    if (prod->awaits_room || prod->awaits_fds) {
+        timer_set(prod->timer.get(), monotonic_ns());
+    }
+}
+
+namespace {
+
+int make_watch(zbq_producer *prod) {
+    unique_fd watch;
+    unique_fd timer;
+    int result = epoll_make(&watch);
+    if (result == 0) {
+        result = timer_make(&timer);
+    }
+    if (result == 0) {
+        result = epoll_add(watch.get(), timer.get(), UINT32_MAX);
+    }
+    for (uint32_t i = 0; result == 0 && i < prod->active_count; ++i) {
+        const slot &consumer = prod->slots[prod->active[i]];
+        result = epoll_add(watch.get(), consumer.event.get(), consumer.index);
+    }
+    if (result == 0) {
+        timer_set(timer.get(), monotonic_ns()); // what was refused before asked nobody
+        prod->watch = static_cast<unique_fd &&>(watch);
+        prod->timer = static_cast<unique_fd &&>(timer);
+    }
+    return result;
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_producer_event_fd(zbq_producer *prod) {
+    if (prod == nullptr || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (!prod->watch) {
+        const int result = make_watch(prod);
+        if (result < 0) {
+            return error_from(result);
+        }
+    }
+    return prod->watch.get();
+}
+
+/* ---- src/info.cpp ---- */
+
+// Accounts and words, for people and tools. Off the fast path.
+
+namespace zbq::core {
+
+zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint32_t eviction) {
+    zbq_consumer_info info = {};
+    info.lag = prod->window.head - consumer->tail_seen;
+    info.join_number = consumer->join_number;
+    info.pid = consumer->pid;
+    info.slot_index = consumer->index;
+    info.mode = consumer->mode;
+    info.eviction = eviction;
+    info.fds_in_flight = consumer->in_flight.fds();
+    return info;
+}
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_producer_stats(zbq_producer *prod, zbq_producer_statistics *out) {
+    if (prod == nullptr || out == nullptr || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    refresh_tails(prod);
+    *out = prod->counters;
+    out->head = prod->window.head;
+    out->slowest_tail = prod->slowest_tail;
+    out->consumers = prod->active_count;
+    out->max_consumers = prod->max_consumers;
+    return ZBQ_OK;
+}
+
+int zbq_producer_consumer_info(zbq_producer *prod, uint32_t slot, zbq_consumer_info *out) {
+    if (prod == nullptr || out == nullptr || slot >= prod->max_consumers || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    refresh_tails(prod);
+    zbq::core::slot *consumer = &prod->slots[slot];
+    if (!consumer->taken) {
+        *out = consumer->last;
+        return ZBQ_ERROR_NOENT;
+    }
+    consumer->in_flight.refresh(consumer->side.get()); // failed: the last known number stands
+    *out = describe(prod, consumer, ZBQ_EVICTION_NONE);
+    return ZBQ_OK;
+}
+
+const char *zbq_strerror(int error) {
+    switch (error) {
+    case ZBQ_OK:
+        return "success";
+    case ZBQ_ERROR_INVALID:
+        return "invalid argument";
+    case ZBQ_ERROR_NOMEM:
+        return "out of memory";
+    case ZBQ_ERROR_AGAIN:
+        return "not yet";
+    case ZBQ_ERROR_IO:
+        return "system call failed";
+    case ZBQ_ERROR_PROTOCOL:
+        return "protocol violated by the peer";
+    case ZBQ_ERROR_OVERFLOW:
+        return "larger than the ring";
+    case ZBQ_ERROR_NOENT:
+        return "nothing there";
+    default:
+        return "unknown error";
+    }
+}
+
+const char *zbq_strevict(uint32_t eviction) {
+    switch (eviction) {
+    case ZBQ_EVICTION_NONE:
+        return "not evicted";
+    case ZBQ_EVICTION_DEAD:
+        return "gone (left or died)";
+    case ZBQ_EVICTION_STALLED:
+        return "stalled";
+    case ZBQ_EVICTION_SIDE_STALLED:
+        return "did not collect its descriptors";
+    case ZBQ_EVICTION_PROTOCOL:
+        return "broke the protocol";
+    default:
+        return "unknown reason";
+    }
+}
+
+uint32_t zbq_version() {
+    return (uint32_t{ZBQ_VERSION_MAJOR} << 16U) | (uint32_t{ZBQ_VERSION_MINOR} << 8U) |
+           uint32_t{ZBQ_VERSION_PATCH};
+}
+
+#endif
+#endif /* ZBQ_IMPLEMENTATION */

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+//
+// The other end of the Rust crate's tests, in C++: reads or writes the messages that
+// bindings/rust/zbq/tests/cpp.rs describes, by the socket that is its standard input.
+#include <zbq.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+constexpr unsigned messages = 500;
+
+std::vector<std::byte> payload_of(unsigned message) {
+    std::vector<std::byte> bytes(message * 37 % 1500);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        bytes[i] = static_cast<std::byte>(message * 31 + i * 7);
+    }
+    return bytes;
+}
+
+std::string text_of_file(unsigned message, unsigned file) {
+    return std::to_string(message) + "/" + std::to_string(file);
+}
+
+zbq::unique_fd make_file(const std::string &text) {
+    zbq::unique_fd file(memfd_create("zbq-rust", MFD_CLOEXEC));
+    if (pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+        throw std::runtime_error("a file cannot be written");
+    }
+    return file;
+}
+
+std::string read_file(int fd) {
+    std::array<char, 32> text = {};
+    const ssize_t size = pread(fd, text.data(), text.size(), 0);
+    return {text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
+}
+
+void check(zbq::message &message, unsigned number) {
+    const std::vector<std::byte> expected = payload_of(number);
+    if (!std::ranges::equal(message.payload(), expected) || !message.intact()) {
+        throw std::runtime_error("message " + std::to_string(number) + " differs");
+    }
+    const zbq::descriptors files = message.take_descriptors(zbq::never);
+    if (!files || files.size() != number % 3) {
+        throw std::runtime_error("message " + std::to_string(number) + " lacks descriptors");
+    }
+    for (unsigned i = 0; i < files.size(); ++i) {
+        if (read_file(files[i]) != text_of_file(number, i)) {
+            throw std::runtime_error("a file of message " + std::to_string(number) + " differs");
+        }
+    }
+}
+
+void read_all() {
+    zbq::consumer reader(STDIN_FILENO);
+    unsigned count = 0;
+    while (reader.wait(zbq::never) == zbq::status::ok) {
+        zbq::message message = reader.try_next();
+        check(message, count++);
+    }
+    if (count != messages || reader.ending() != zbq::ending::closed) {
+        throw std::runtime_error("the stream ended after " + std::to_string(count));
+    }
+}
+
+void write_all() {
+    zbq::producer ring({.capacity = 16384});
+    ring.admit(STDIN_FILENO);
+    for (unsigned i = 0; i < messages; ++i) {
+        std::vector<zbq::unique_fd> files;
+        std::vector<int> numbers;
+        for (unsigned j = 0; j < i % 3; ++j) {
+            files.push_back(make_file(text_of_file(i, j)));
+            numbers.push_back(files.back().get());
+        }
+        if (ring.publish(payload_of(i), numbers, zbq::never) != zbq::status::ok) {
+            throw std::runtime_error("message " + std::to_string(i) + " was not published");
+        }
+    }
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    try {
+        const std::string role = argc == 2 ? argv[1] : "";
+        if (role == "read") {
+            read_all();
+        } else if (role == "write") {
+            write_all();
+        } else {
+            throw std::runtime_error("usage: zbq_rust_peer read|write");
+        }
+        return 0;
+    } catch (const std::exception &failure) {
+        std::cerr << failure.what() << '\n';
+        return 1;
+    }
+}

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""For bash. Needs nothing of the bash-completion package but that it loads the file."""
+
+SCRIPT = r'''# SPDX-License-Identifier: MIT
+# bash completion for zbq
+# shellcheck shell=bash
+
+_zbq_names() {
+    awk -v uid="$EUID" '
+@names@
+' /proc/net/unix 2>/dev/null
+}
+
+# Whether an option's value is the next word.
+_zbq_takes_value() {
+    case $1 in
+    @values@) return 0 ;;
+    esac
+    return 1
+}
+
+# Offers an option unless one of those that follow it was given.
+_zbq_offer() {
+    local option=$1 given other
+    shift
+    for given in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        for other; do
+            [[ $given != "$other" ]] || return 0
+        done
+    done
+    [[ $option != "$word"* ]] || COMPREPLY+=("$option")
+}
+
+_zbq_files() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+}
+
+_zbq_name() {
+    local name
+    if [[ $word == */* ]]; then
+        _zbq_files
+    elif [[ $command == sub ]]; then
+        while IFS= read -r name; do
+            [[ $name != "$word"* ]] || COMPREPLY+=("$(printf %q "$name")")
+        done < <(_zbq_names)
+    fi
+}
+
+_zbq_options() {
+    case $command in
+@options@
+    esac
+}
+
+_zbq() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command='' name=''
+    local given last=''
+    COMPREPLY=()
+    if [[ $word == = ]]; then
+        word=''
+    elif [[ $before == = ]]; then
+        before=${COMP_WORDS[COMP_CWORD-2]}
+    fi
+    for given in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        if [[ $given == = ]]; then
+            continue # --option=value comes as three words
+        elif [[ $given != -* ]] && ! _zbq_takes_value "$last"; then
+            [[ $command ]] && name=$given || command=$given
+        fi
+        last=$given
+    done
+    case $before in
+    @files@) _zbq_files ;;
+    @others@) ;;
+    *)
+        if [[ ! $command && $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W '@main@' -- "$word")
+        elif [[ ! $command ]]; then
+            mapfile -t COMPREPLY < <(compgen -W '@commands@' -- "$word")
+        elif [[ $word == -* || $name ]]; then
+            _zbq_options
+        else
+            _zbq_name
+        fi
+        ;;
+    esac
+}
+
+complete -F _zbq zbq
+'''
+
+
+def offer(option):
+    name = option['names'][-1]
+    rules_out = option['excludes'] + ([] if option['repeatable'] else [name])
+    return ' '.join(['        _zbq_offer', name, *rules_out])
+
+
+def script(tool, names):
+    options, values = [], {}
+    for command in tool['subcommands']:
+        options += [f"    {command['name']})", *map(offer, command['options']), '        ;;']
+        values.update({option['names'][-1]: option['value'] for option in command['options']
+                       if option['value']})
+    files = [name for name, value in values.items() if value == 'FILE']
+    others = [name for name, value in values.items() if value != 'FILE']
+    commands = [command['name'] for command in tool['subcommands']]
+    main = [option['names'][-1] for option in tool['options']]
+    filled = {'names': names, 'values': ' | '.join(values), 'files': ' | '.join(files),
+              'others': ' | '.join(others), 'options': '\n'.join(options),
+              'commands': ' '.join(commands), 'main': ' '.join(main)}
+    text = SCRIPT
+    for key, value in filled.items():
+        text = text.replace(f'@{key}@', value)
+    return text

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The completions of the tool for shells, from what it declares.
+
+generate.py TOOL.JSON OUT: TOOL.JSON is zbq-describe's. Writes OUT/zbq, OUT/_zbq and OUT/zbq.fish.
+"""
+import json
+import sys
+from pathlib import Path
+
+import bash
+import fish
+import zsh
+
+
+def names_program():
+    """awk's program without its comments."""
+    text = (Path(__file__).parent / 'names.awk').read_text(encoding='utf-8')
+    return '\n'.join(line for line in text.splitlines() if not line.startswith('#'))
+
+
+def check(tool):
+    """What the scripts rely on."""
+    takes = {}
+    for command in tool['subcommands']:
+        if [positional['name'] for positional in command['positionals']] != ['NAME']:
+            raise SystemExit(f"{command['name']} takes something else than a NAME")
+        for option in command['options']:
+            name, value = option['names'][-1], option['value']
+            if takes.setdefault(name, value) != value:
+                raise SystemExit(f'{name} is not the same for each command')
+
+
+def main():
+    tool = json.loads(Path(sys.argv[1]).read_text(encoding='utf-8'))
+    out = Path(sys.argv[2])
+    check(tool)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, shell in {'zbq': bash, '_zbq': zsh, 'zbq.fish': fish}.items():
+        (out / name).write_text(shell.script(tool, names_program()), encoding='utf-8')
+
+
+if __name__ == '__main__':
+    main()

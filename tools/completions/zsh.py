@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""For zsh."""
+import re
+
+SCRIPT = r'''#compdef zbq
+# SPDX-License-Identifier: MIT
+
+_zbq_names() {
+    local -a names
+    names=(${(f)"$(awk -v uid="$EUID" '
+@names@
+' /proc/net/unix 2>/dev/null)"})
+    if [[ $PREFIX == */* ]]; then
+        _files
+    else
+        compadd -a names
+    fi
+}
+
+_zbq_new_name() {
+    if [[ $PREFIX == */* ]]; then
+        _files
+    else
+        _message 'a new name'
+    fi
+}
+
+_zbq() {
+    local curcontext=$curcontext state line
+    typeset -A opt_args
+    _arguments -C @options@ \
+        '1: :->command' \
+        '*:: :->arguments'
+    case $state in
+    command)
+        local -a commands
+        commands=(@commands@)
+        _describe -t commands command commands
+        ;;
+    arguments)
+        case $words[1] in
+@subcommands@
+        esac
+        ;;
+    esac
+}
+
+_zbq "$@"
+'''
+
+
+def quoted(text):
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def words(text):
+    return re.sub(r'([\[\]:\\])', r'\\\1', text)
+
+
+def specification(option):
+    name = option['names'][-1]
+    text = f"[{words(option['description'])}]"
+    if option['names'][0] == '-h' or name == '--version':
+        each = [quoted(f'(- *){one}{text}') for one in option['names']]
+        return ' '.join(each)
+    before = f"({' '.join(option['excludes'])})" if option['excludes'] else ''
+    before += '*' if option['repeatable'] else ''
+    value = option['value']
+    if value:
+        name += '='
+        text += f":{value}:{'_files' if value == 'FILE' else ' '}"
+    return quoted(f'{before}{name}{text}')
+
+
+def joined(options, indent):
+    return f' \\\n{indent}'.join(specification(option) for option in options)
+
+
+def subcommand(command):
+    action = '_zbq_names' if command['name'] == 'sub' else '_zbq_new_name'
+    return f'''        {command['name']})
+            _arguments {joined(command['options'], ' ' * 16)} \\
+                '1:NAME:{action}'
+            ;;'''
+
+
+def script(tool, names):
+    commands = [quoted(f"{command['name']}:{words(command['description'])}")
+                for command in tool['subcommands']]
+    filled = {'names': names, 'options': joined(tool['options'], ' ' * 8),
+              'commands': ' '.join(commands),
+              'subcommands': '\n'.join(map(subcommand, tool['subcommands']))}
+    text = SCRIPT
+    for key, value in filled.items():
+        text = text.replace(f'@{key}@', value)
+    return text
