@@ -23,11 +23,13 @@ function(vcpkg_cmake_configure)
         message(FATAL_ERROR "vcpkg_cmake_configure: ${arg_UNPARSED_ARGUMENTS}")
     endif()
     string(COMPARE EQUAL ${LINKAGE} dynamic shared)
+    set(type_release Release)
+    set(type_debug Debug)
     foreach(kind release debug)
         run(${CMAKE_COMMAND} -G Ninja -S ${arg_SOURCE_PATH} -B ${build_${kind}}
-            -DCMAKE_BUILD_TYPE=${kind} -DBUILD_SHARED_LIBS=${shared}
+            -DCMAKE_BUILD_TYPE=${type_${kind}} -DBUILD_SHARED_LIBS=${shared}
             -DCMAKE_INSTALL_PREFIX=${prefix_${kind}} -DCMAKE_INSTALL_LIBDIR=lib
-            -DCMAKE_MAKE_PROGRAM=${NINJA} ${arg_OPTIONS} --warn-uninitialized)
+            -DCMAKE_MAKE_PROGRAM=${NINJA} ${arg_OPTIONS})
     endforeach()
 endfunction()
 
