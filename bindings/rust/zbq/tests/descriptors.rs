@@ -11,7 +11,7 @@ use support::{
     assert_success, both_ends, file, identity, join, join_by_stdin, open_fds, pattern,
     spawn_consumer, LONG, PAGE,
 };
-use zbq::{Error, Wakeup};
+use zbq::{Error, Producer, Wakeup};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -131,23 +131,27 @@ fn wait_for_room_and_go_on() {
     let many: Vec<BorrowedFd<'_>> = (0..253).map(|_| file.as_fd()).collect();
     producer.publish_with(b"1", &many, LONG).unwrap();
     producer.publish_with(b"2", &many, LONG).unwrap();
+    let _late = join(&mut producer, Wakeup::Push); // who has room
+    let in_flight = |producer: &Producer| producer.consumer_info(1).unwrap().fds_in_flight;
     assert!(matches!(
         producer.publish_with(b"no", &many, NOW),
         Err(Error::Again)
     ));
+    let before = in_flight(&producer);
     let mut room = producer.try_reserve(1).unwrap();
-    assert!(matches!(room.attach(&many), Err(Error::Again)));
+    assert!(matches!(room.attach(&many[..9]), Err(Error::Again)));
     assert_eq!(
         consumer.try_next().unwrap().take_fds(LONG).unwrap().len(),
         253
     );
-    room.attach(&many).unwrap();
+    room.attach(&many[..9]).unwrap();
     room.payload()[0] = b'3';
     room.commit();
-    for text in [b"2", b"3"] {
+    assert_eq!(in_flight(&producer), before + 9); // once
+    for (text, count) in [(b"2", 253), (b"3", 9)] {
         let message = consumer.try_next().unwrap();
         assert_eq!(message.to_vec().unwrap(), text);
-        assert_eq!(message.take_fds(LONG).unwrap().len(), 253);
+        assert_eq!(message.take_fds(LONG).unwrap().len(), count);
     }
 }
 

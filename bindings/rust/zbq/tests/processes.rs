@@ -4,10 +4,11 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::os::unix::io::AsFd;
 use std::os::unix::net::UnixStream;
 use support::{
-    admit_by_stdin, assert_success, join_by_stdin, pattern, producer, spawn, spawn_consumer, LONG,
-    PAGE,
+    assert_success, join_by_stdin, pattern, producer, spawn, spawn_consumer, wait_to_be_killed,
+    LONG, PAGE,
 };
 use zbq::{Consumer, Error, Wakeup};
 
@@ -74,9 +75,7 @@ fn publish_and_wait(wakeup: Wakeup) {
     producer.admit(std::io::stdin(), wakeup).unwrap();
     producer.try_publish(b"one").unwrap();
     producer.try_publish(b"two").unwrap();
-    loop {
-        std::thread::park(); // to be killed
-    }
+    wait_to_be_killed();
 }
 
 #[test]
@@ -94,14 +93,10 @@ fn publishes_and_waits_for_one_who_polls() {
 #[test]
 fn a_killed_consumer_loses_its_slot() {
     let mut producer = producer(PAGE);
-    let (near, mut far) = UnixStream::pair().unwrap();
+    let (mut near, far) = UnixStream::pair().unwrap();
     producer.admit(&near, Wakeup::Push).unwrap();
-    // It joins by a copy, and says so by the other.
-    let mut child = spawn("joins_and_waits", far.try_clone().unwrap());
-    let mut byte = [0];
-    drop(near);
-    far.set_read_timeout(LONG).unwrap();
-    let _ = far.read(&mut byte);
+    let mut child = spawn("joins_and_waits", far);
+    near.read_exact(&mut [0]).unwrap(); // it has joined
     child.kill().unwrap();
     child.wait().unwrap();
     producer.try_publish(&[0; 4000]).unwrap();
@@ -113,9 +108,9 @@ fn a_killed_consumer_loses_its_slot() {
 #[ignore = "a process of another test"]
 fn joins_and_waits() {
     let _consumer = join_by_stdin();
-    loop {
-        std::thread::park();
-    }
+    let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+    socket.write_all(b"!").unwrap();
+    wait_to_be_killed();
 }
 
 #[test]
@@ -135,9 +130,8 @@ fn a_producer_may_be_the_child() {
 #[ignore = "a process of another test"]
 fn publishes_three() {
     let mut producer = producer(PAGE);
-    admit_by_stdin(&mut producer);
+    producer.admit(std::io::stdin(), Wakeup::Push).unwrap();
     for text in [b"1", b"2", b"3"] {
         producer.try_publish(text).unwrap();
     }
-    std::io::stdout().flush().unwrap();
 }

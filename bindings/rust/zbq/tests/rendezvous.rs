@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::{producer, LONG, PAGE};
 use zbq::{connect, ConnectOptions, Consumer, Error, Listener, ListenerOptions, Options, Producer};
@@ -289,6 +289,7 @@ fn as_nobody(role: &str, name: &str) -> Option<std::process::Child> {
         .env("RUST_BACKTRACE", "0") // it would look for sources
         .current_dir("/")
         .uid(NOBODY)
+        .stdin(Stdio::piped())
         .spawn();
     match child {
         Ok(child) => Some(child),
@@ -383,7 +384,5 @@ fn somebody_elses_abstract_name_is_refused() {
 #[ignore = "a process of another test"]
 fn listens() {
     let _listener = listen(test_name()).unwrap();
-    loop {
-        std::thread::park();
-    }
+    support::wait_to_be_killed();
 }

@@ -66,14 +66,14 @@ pub fn join_by_stdin() -> Consumer {
     Consumer::join(std::io::stdin(), Wakeup::Push).unwrap()
 }
 
+/// For a process that is to be killed: it also ends with whoever started it.
+pub fn wait_to_be_killed() {
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+}
+
 pub fn assert_success(mut child: Child) {
     let status: ExitStatus = child.wait().unwrap();
     assert!(status.success(), "{status}");
-}
-
-/// Admits consumers by standard input's socket.
-pub fn admit_by_stdin(producer: &mut Producer) {
-    producer.admit(std::io::stdin(), Wakeup::Push).unwrap();
 }
 
 // ---- descriptors ----
