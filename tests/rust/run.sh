@@ -49,6 +49,7 @@ format)
     # What the README shows is in the example.
     readme=$source/bindings/rust/zbq/README.md example=$source/bindings/rust/zbq/examples/readme.rs
     # shellcheck disable=SC2016 # backquotes of Markdown
+    # shellcheck disable=SC2016 # backquotes of Markdown
     shown=$(sed -n '/^```rust$/,/^```$/p' "$readme" | grep -v '^```' | grep -vxFf "$example" || true)
     if [ -n "$shown" ]; then
         printf 'not in examples/readme.rs:\n%s\n' "$shown"
@@ -85,7 +86,7 @@ system)
     cargo test --quiet -p zbq -p zbq-sys --features zbq/system --test stream --test seed_names
     program=$(example --features system)
     "$program"
-    ldd "$program" | grep -q "$libdir/libzbq.so.0"
+    ldd "$program" | grep -q "$libdir/libzbq.so.1"
     ;;
 *)
     echo "no such test: $subject"
