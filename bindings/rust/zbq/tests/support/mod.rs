@@ -67,6 +67,12 @@ pub fn join_by_stdin() -> Consumer {
     Consumer::join(std::io::stdin(), Wakeup::Push).unwrap()
 }
 
+/// Tells whoever started this process that it is so far.
+pub fn say_by_stdin() {
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    UnixStream::from(socket).write_all(b"!").unwrap();
+}
+
 /// For a process that is to be killed: it also ends with whoever started it.
 pub fn wait_to_be_killed() {
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
