@@ -17,7 +17,7 @@ namespace {
 
 constexpr unsigned messages = 500;
 
-std::vector<std::byte> payload_of(unsigned message) {
+std::vector<std::byte> payload_of(std::size_t message) {
     std::vector<std::byte> bytes(message * 37 % 1500);
     for (std::size_t i = 0; i < bytes.size(); ++i) {
         bytes[i] = static_cast<std::byte>(message * 31 + i * 7);

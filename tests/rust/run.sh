@@ -49,7 +49,6 @@ format)
     # What the README shows is in the example.
     readme=$source/bindings/rust/zbq/README.md example=$source/bindings/rust/zbq/examples/readme.rs
     # shellcheck disable=SC2016 # backquotes of Markdown
-    # shellcheck disable=SC2016 # backquotes of Markdown
     shown=$(sed -n '/^```rust$/,/^```$/p' "$readme" | grep -v '^```' | grep -vxFf "$example" || true)
     if [ -n "$shown" ]; then
         printf 'not in examples/readme.rs:\n%s\n' "$shown"

@@ -8,9 +8,9 @@
 use libc::c_int;
 
 /// Of the header that these declarations follow; compare with [`zbq_version`](crate::zbq_version).
-pub const ZBQ_VERSION_MAJOR: u32 = 0;
+pub const ZBQ_VERSION_MAJOR: u32 = 1;
 /// As above.
-pub const ZBQ_VERSION_MINOR: u32 = 1;
+pub const ZBQ_VERSION_MINOR: u32 = 0;
 /// As above.
 pub const ZBQ_VERSION_PATCH: u32 = 0;
 

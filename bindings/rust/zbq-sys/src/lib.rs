@@ -11,7 +11,9 @@
 #![allow(non_camel_case_types)]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
 #![deny(clippy::undocumented_unsafe_blocks)]
-#![cfg(target_os = "linux")]
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!("zbq is for Linux on 64-bit processors");
 
 mod calls;
 mod constants;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use zbq_sys::zbq_error;
+use zbq_sys::{zbq_error, zbq_eviction};
 
 /// What a call of this crate gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -62,12 +62,12 @@ pub enum Eviction {
 impl Eviction {
     /// `None`: it was not evicted.
     pub(crate) fn from_raw(reason: u32) -> Option<Self> {
-        match reason {
-            0 => None,
-            1 => Some(Self::Dead),
-            2 => Some(Self::Stalled),
-            3 => Some(Self::SideStalled),
-            4 => Some(Self::Protocol),
+        match zbq_eviction(reason as libc::c_int) {
+            zbq_eviction::ZBQ_EVICTION_NONE => None,
+            zbq_eviction::ZBQ_EVICTION_DEAD => Some(Self::Dead),
+            zbq_eviction::ZBQ_EVICTION_STALLED => Some(Self::Stalled),
+            zbq_eviction::ZBQ_EVICTION_SIDE_STALLED => Some(Self::SideStalled),
+            zbq_eviction::ZBQ_EVICTION_PROTOCOL => Some(Self::Protocol),
             _ => Some(Self::Unknown),
         }
     }

@@ -110,7 +110,9 @@
 //!   which takes a C++20 compiler and no C++ run-time library.
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
 #![deny(clippy::undocumented_unsafe_blocks)]
-#![cfg(target_os = "linux")]
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!("zbq is for Linux on 64-bit processors");
 
 #[cfg(feature = "tokio")]
 mod async_consumer;

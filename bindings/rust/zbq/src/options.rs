@@ -96,11 +96,9 @@ impl Wakeup {
     }
 
     pub(crate) fn from_raw(mode: u32) -> Option<Self> {
-        match mode {
-            0 => Some(Self::Push),
-            1 => Some(Self::Pull),
-            _ => None,
-        }
+        [Self::Push, Self::Pull]
+            .into_iter()
+            .find(|wakeup| wakeup.to_raw() as u32 == mode)
     }
 }
 

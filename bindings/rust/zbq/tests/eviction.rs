@@ -4,6 +4,7 @@
 mod support;
 
 use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -115,6 +116,31 @@ fn torn_bytes_are_never_given_out() {
             }
         });
     }
+}
+
+// The same with the reader in another process.
+#[test]
+fn nor_to_another_process() {
+    let mut producer = impatient();
+    let (mut near, far) = UnixStream::pair().unwrap();
+    producer.admit(&near, Wakeup::Push).unwrap();
+    let child = support::spawn("holds_and_reads", far);
+    producer.try_publish(&[7; 4000]).unwrap();
+    near.read_exact(&mut [0]).unwrap(); // it has read once
+    for other in 100..150 {
+        producer.publish(&[other; 4000], LONG).unwrap();
+    }
+    support::assert_success(child);
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn holds_and_reads() {
+    let consumer = support::join_by_stdin();
+    let message = consumer.next(LONG).unwrap();
+    assert!(read_once(&message, 7));
+    support::say_by_stdin();
+    while read_once(&message, 7) {}
 }
 
 // Whether the message is still there.

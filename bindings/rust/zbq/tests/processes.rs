@@ -3,12 +3,11 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::os::unix::io::AsFd;
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use support::{
-    assert_success, join_by_stdin, pattern, producer, spawn, spawn_consumer, wait_to_be_killed,
-    LONG, PAGE,
+    assert_success, join_by_stdin, pattern, producer, say_by_stdin, spawn, spawn_consumer,
+    wait_to_be_killed, LONG, PAGE,
 };
 use zbq::{Consumer, Error, Wakeup};
 
@@ -108,8 +107,7 @@ fn a_killed_consumer_loses_its_slot() {
 #[ignore = "a process of another test"]
 fn joins_and_waits() {
     let _consumer = join_by_stdin();
-    let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
-    socket.write_all(b"!").unwrap();
+    say_by_stdin();
     wait_to_be_killed();
 }
 

@@ -10,11 +10,19 @@ use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use support::{producer, LONG, PAGE};
 use zbq::{connect, ConnectOptions, Consumer, Error, Listener, ListenerOptions, Options, Producer};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
+
+/// One test at a time: a process that another one is about to start has, for a moment, copies of all
+/// sockets here, so that one which is closed does not look so.
+fn alone() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn abstract_name(of: &str) -> String {
     format!("@zbq-rust-{}-{of}", std::process::id())
@@ -78,6 +86,7 @@ fn mode_of(path: &Path) -> u32 {
 
 #[test]
 fn a_full_ring_says_so() {
+    let _alone = alone();
     let name = abstract_name("full");
     let mut listener = listen(&name).unwrap();
     let mut ring = Producer::new(&Options::new().capacity(PAGE).max_consumers(1)).unwrap();
@@ -92,6 +101,7 @@ fn a_full_ring_says_so() {
 
 #[test]
 fn nobody_is_there() {
+    let _alone = alone();
     let name = abstract_name("nobody");
     assert!(matches!(connect_now(&name), Err(Error::NoProducer)));
     let short = Some(Duration::from_millis(20));
@@ -104,6 +114,7 @@ fn nobody_is_there() {
 
 #[test]
 fn names_are_checked() {
+    let _alone = alone();
     for name in ["", ".", "..", "@", "dir/", "nul\0"] {
         assert!(matches!(listen(name), Err(Error::Invalid)), "{name:?}");
         assert!(matches!(connect_now(name), Err(Error::Invalid)), "{name:?}");
@@ -120,6 +131,7 @@ fn names_are_checked() {
 
 #[test]
 fn a_path_is_taken_and_given_back() {
+    let _alone = alone();
     let dir = TempDir::new("path");
     let path = dir.join("socket");
     let listener = listen(&path).unwrap();
@@ -147,6 +159,7 @@ fn a_path_is_taken_and_given_back() {
 
 #[test]
 fn another_kind_of_socket_is_refused() {
+    let _alone = alone();
     let dir = TempDir::new("kind");
     let path = dir.join("socket");
     let stream = std::os::unix::net::UnixListener::bind(&path).unwrap();
@@ -193,6 +206,7 @@ fn answer(socket: &OwnedFd) -> Vec<u8> {
 
 #[test]
 fn nonsense_is_refused_and_silence_costs_nobody() {
+    let _alone = alone();
     let name = abstract_name("strangers");
     let mut listener = listen(&name).unwrap();
     let mut ring = producer(PAGE);
@@ -230,6 +244,7 @@ fn run_with_runtime_dir(role: &str, runtime: &Path) {
 
 #[test]
 fn plain_names_lie_in_a_private_directory() {
+    let _alone = alone();
     let dir = TempDir::new("runtime");
     run_with_runtime_dir("uses_a_plain_name", &dir.0);
     assert_eq!(mode_of(&dir.join("zbq")), 0o700);
@@ -246,6 +261,7 @@ fn uses_a_plain_name() {
 
 #[test]
 fn a_directory_of_others_is_refused() {
+    let _alone = alone();
     let dir = TempDir::new("open");
     let zbq = dir.join("zbq");
     fs::create_dir(&zbq).unwrap();
@@ -312,6 +328,7 @@ fn serve_until_asked(listener: &mut Listener) -> Result<u32, Error> {
 
 #[test]
 fn users_are_let_in_by_the_list() {
+    let _alone = alone();
     let name = abstract_name("users");
     let mut strict = listen(&name).unwrap();
     let child = match as_nobody("is_refused_by_the_listener", &name) {
@@ -362,6 +379,7 @@ fn is_admitted() {
 // Anyone may take an abstract name.
 #[test]
 fn somebody_elses_abstract_name_is_refused() {
+    let _alone = alone();
     let name = abstract_name("theirs");
     let mut child = match as_nobody("listens", &name) {
         Some(child) => child,

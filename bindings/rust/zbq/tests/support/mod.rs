@@ -39,7 +39,8 @@ pub fn pattern(message: usize, len: usize) -> Vec<u8> {
 
 /// Says why a test does nothing, past the test runner, which keeps what those that pass print.
 pub fn skip(why: &str) {
-    writeln!(std::io::stderr(), "skipped: {why}").unwrap();
+    let text = format!("skipped: {why}\n");
+    std::io::stderr().write_all(text.as_bytes()).unwrap();
 }
 
 // ---- other processes ----
@@ -64,6 +65,12 @@ pub fn spawn_consumer(producer: &mut Producer, role: &str) -> Child {
 /// For the process itself: joins by its standard input.
 pub fn join_by_stdin() -> Consumer {
     Consumer::join(std::io::stdin(), Wakeup::Push).unwrap()
+}
+
+/// Tells whoever started this process that it is so far.
+pub fn say_by_stdin() {
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    UnixStream::from(socket).write_all(b"!").unwrap();
 }
 
 /// For a process that is to be killed: it also ends with whoever started it.
