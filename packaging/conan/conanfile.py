@@ -44,7 +44,7 @@ class ZbqRecipe(ConanFile):
         toolchain = CMakeToolchain(self)
         toolchain.cache_variables["ZBQ_BUILD_SHARED"] = bool(self.options.shared)
         toolchain.cache_variables["ZBQ_BUILD_STATIC"] = not self.options.shared
-        for part in ("TOOLS", "TESTS", "EXAMPLES"):
+        for part in ("TOOLS", "TESTS", "EXAMPLES", "MANUAL"):
             toolchain.cache_variables["ZBQ_BUILD_" + part] = False
         toolchain.generate()
 

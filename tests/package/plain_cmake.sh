@@ -7,7 +7,7 @@ source=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cmake -S "$source" -B "$work/alone" -DZBQ_BUILD_TOOLS=OFF -DZBQ_BUILD_TESTS=OFF \
-    -DZBQ_BUILD_EXAMPLES=OFF >/dev/null
+    -DZBQ_BUILD_EXAMPLES=OFF -DZBQ_BUILD_MANUAL=OFF >/dev/null
 cmake --build "$work/alone" >/dev/null
 ls "$work/alone/libzbq.so.1" "$work/alone/libzbq.a"
 

@@ -17,6 +17,7 @@ vcpkg_cmake_configure(
         -DZBQ_BUILD_TOOLS=OFF
         -DZBQ_BUILD_TESTS=OFF
         -DZBQ_BUILD_EXAMPLES=OFF
+        -DZBQ_BUILD_MANUAL=OFF
 )
 vcpkg_cmake_install()
 vcpkg_cmake_config_fixup(CONFIG_PATH lib/cmake/zbq)
