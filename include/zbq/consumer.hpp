@@ -31,6 +31,7 @@ struct consumer_state {
     unsigned held = 0;             // messages and batches that hold room of the ring
     bool push = false;
     bool gathers = false;            // messages come faster than looks at them
+    bool no_record = false;          // none was there to collect, and no look for messages since
     zbq_readable_run known;          // messages that are there, not taken yet
     std::uint64_t tail = 0;          // as published
     std::uint64_t released_to = 0;   // of what was let go, the highest end
@@ -47,6 +48,7 @@ struct consumer_state {
         if (known.bytes != 0) {
             return status::ok;
         }
+        no_record = false;
         const int result = zbq_consumer_readable(handle, known.offset, &known);
         gathers = gathers || knows_several();
         return static_cast<status>(result);
@@ -73,6 +75,21 @@ struct consumer_state {
             return status::protocol;
         }
         return status::ok;
+    }
+
+    descriptors collect(std::uint64_t seq_id) noexcept {
+        descriptors got = descriptors::collect(handle, seq_id);
+        no_record = got.why() == status::again;
+        return got;
+    }
+
+    // Of a message that goes. To find none clears the event descriptor, and the library lets it
+    // tell of messages that no look has seen but once: whoever drops messages, one after the other,
+    // does not know that this looks.
+    void discard(std::uint64_t seq_id) noexcept {
+        if (push && !no_record) {
+            static_cast<void>(collect(seq_id));
+        }
     }
 
     void hold() noexcept { ++held; }
@@ -240,7 +257,7 @@ public:
     void release() noexcept {
         if (state_) {
             if (record_id() != 0 && !collected_ && is_oldest()) {
-                discard_descriptors();
+                state_->discard(record_id()); // else the next to collect descriptors closes them
             }
             state_->let_go(offset(), end_offset());
             state_ = {};
@@ -258,13 +275,6 @@ private:
 
     // Of those held: collecting a later record would close those of an earlier message.
     [[nodiscard]] bool is_oldest() const noexcept { return offset() == state_->tail; }
-
-    // If they are there already. Else the next to collect descriptors closes them.
-    void discard_descriptors() const noexcept {
-        if (state_->push) {
-            static_cast<void>(descriptors::collect(state_->handle, record_id()));
-        }
-    }
 
     detail::shared<detail::consumer_state> state_;
     status why_ = status::invalid;
@@ -525,23 +535,21 @@ inline status sleep_for_event(consumer_state *state, std::uint32_t token,
 
 inline descriptors take_descriptors(consumer_state *state, std::uint64_t seq_id,
                                     deadline end) noexcept {
-    descriptors got = descriptors::collect(state->handle, seq_id);
-    while (got.why() == status::again) {
+    while (seq_id != 0) {
         const std::uint32_t token = zbq_consumer_get_futex_token(state->handle);
-        got = descriptors::collect(state->handle, seq_id);
+        descriptors got = state->collect(seq_id);
         const std::uint64_t left = left_until(end);
         if (got.why() != status::again || left == 0) {
-            break;
+            return got;
         }
         // The end of the stream shows in what collecting gives, unless a forked child of the
         // producer keeps the socket.
         zbq_consumer_wait(state->handle, token, left);
         if (zbq_consumer_ending(state->handle, nullptr) != ZBQ_ENDING_NONE) {
-            got = descriptors::collect(state->handle, seq_id);
-            break;
+            return state->collect(seq_id);
         }
     }
-    return got;
+    return {};
 }
 
 } // namespace detail

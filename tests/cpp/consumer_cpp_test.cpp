@@ -444,6 +444,39 @@ TEST_F(Consumer, EventDescriptor) {
 
 // ---- eviction and life ----
 
+// A message that goes looks for its descriptors, whose record may come later than it.
+TEST(ConsumerOfLateRecords, WhatGoesDoesNotSilenceTheEventDescriptor) {
+    const test::producer_ptr ring = test::make_producer();
+    const test::socket_pair sockets = test::make_sockets();
+    std::uint32_t slot = 0;
+    ASSERT_EQ(
+        zbq_producer_handshake(ring.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH, &slot),
+        ZBQ_OK);
+    zbq::consumer reader(sockets.consumer_end.get());
+    const int event_fd = reader.event_fd();
+    EXPECT_FALSE(reader.try_next());
+    std::vector<zbq::message> held(3);
+    for (const bool taken_before : {false, true}) {
+        for (std::uint64_t seq_id = 1; seq_id <= held.size(); ++seq_id) {
+            ASSERT_TRUE(test::publish(ring.get(), "", 1, seq_id));
+        }
+        for (zbq::message &message : held) {
+            message = reader.try_next();
+        }
+        EXPECT_FALSE(reader.try_next());
+        EXPECT_FALSE(test::readable(event_fd));
+        ASSERT_TRUE(test::publish(ring.get(), "x"));
+        if (taken_before) {
+            EXPECT_EQ(held[0].take_descriptors().why(), status::again);
+        }
+        for (zbq::message &message : held) {
+            message.release();
+        }
+        EXPECT_TRUE(test::readable(event_fd));
+        EXPECT_TRUE(reader.try_next());
+    }
+}
+
 TEST_F(Consumer, EvictedWhileReading) {
     publish("x");
     const zbq::message message = reader_.try_next();
