@@ -157,6 +157,28 @@ fn a_path_is_taken_and_given_back() {
     assert!(matches!(listen(&path), Err(Error::Refused(_))));
 }
 
+// One listener after the other, the next one waiting for the name: who has it keeps it.
+#[test]
+fn a_name_that_was_taken_over_stays() {
+    let _alone = alone();
+    let dir = TempDir::new("handover");
+    let path = dir.join("socket");
+    let listen_at_last = |path: &Path| loop {
+        if let Ok(listener) = listen(path) {
+            break listener;
+        }
+    };
+    let mut listener = listen(&path).unwrap();
+    for _ in 0..300 {
+        listener = std::thread::scope(|scope| {
+            let next = scope.spawn(|| listen_at_last(&path));
+            drop(listener);
+            next.join().unwrap()
+        });
+        assert!(path.exists());
+    }
+}
+
 #[test]
 fn another_kind_of_socket_is_refused() {
     let _alone = alone();

@@ -124,12 +124,14 @@ pub struct Newcomer {
 /// ```
 #[derive(Debug)]
 pub struct Listener {
+    // Goes first. Were the socket closed before, another listener might take the name over
+    // meanwhile, and its new file, that can have the old one's number, would be removed.
+    _file: Option<SocketFile>,
     options: ListenerOptions,
     watch: Watch,
     listening: OwnedFd,
     strangers: VecDeque<Stranger>, // the oldest first
     paused_until: Option<Instant>,
-    _file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -193,12 +195,12 @@ impl Listener {
         let watch = Watch::new()?;
         watch.add(&listening)?;
         Ok(Self {
+            _file: file,
             options,
             watch,
             listening,
             strangers: VecDeque::new(),
             paused_until: None,
-            _file: file,
         })
     }
 
