@@ -190,6 +190,20 @@ fn another_kind_of_socket_is_refused() {
     assert!(matches!(taken, Err(Error::Invalid)));
 }
 
+#[test]
+fn a_place_below_what_is_no_directory_is_refused() {
+    let _alone = alone();
+    let dir = TempDir::new("fifo");
+    let fifo = dir.join("fifo");
+    let path = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
+    // SAFETY: text that ends with a zero.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    match listen(fifo.join("socket")) {
+        Err(Error::Io(error)) => assert_eq!(error.raw_os_error(), Some(libc::ENOTDIR)),
+        other => panic!("{other:?}"),
+    }
+}
+
 // ---- strangers ----
 
 fn packet_socket_to(name: &str) -> OwnedFd {

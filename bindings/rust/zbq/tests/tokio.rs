@@ -6,9 +6,13 @@ mod support;
 
 use std::future::Future;
 use std::time::Duration;
-use support::{both_ends, join, pattern, producer, spawn_consumer, PAGE};
+use support::{both_ends, join, pattern, producer, spawn_consumer, LONG, PAGE};
+use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
-use zbq::{AsyncConsumer, Consumer, Error, Producer, Wakeup};
+use zbq::{
+    connect, AsyncConsumer, ConnectOptions, Consumer, Error, Listener, ListenerOptions, Producer,
+    Wakeup,
+};
 
 fn block_on<F: Future>(future: F) -> F::Output {
     Builder::new_current_thread()
@@ -35,7 +39,7 @@ async fn read_to_the_end(mut consumer: AsyncConsumer) -> Result<usize, Error> {
 
 fn publish(mut producer: Producer, count: usize) {
     for i in 0..count {
-        producer.publish(&pattern(i, i), support::LONG).unwrap();
+        producer.publish(&pattern(i, i), LONG).unwrap();
         if i % 64 == 0 {
             std::thread::yield_now();
         }
@@ -105,6 +109,25 @@ fn one_who_polls_is_refused() {
     block_on(async {
         assert!(matches!(AsyncConsumer::new(consumer), Err(Error::Invalid)));
     });
+}
+
+#[test]
+fn a_listener_serves_in_the_loop() {
+    use std::os::unix::io::AsRawFd;
+    let name = format!("@zbq-rust-tokio-{}", std::process::id());
+    let listener = Listener::new(&name, ListenerOptions::new()).unwrap();
+    let joining = std::thread::spawn(move || connect(name, LONG, &ConnectOptions::new()));
+    block_on(async {
+        let mut listener = AsyncFd::new(listener).unwrap();
+        assert_eq!(listener.as_raw_fd(), listener.get_ref().as_raw_fd());
+        let mut producer = producer(PAGE);
+        while producer.statistics().consumers == 0 {
+            let mut ready = listener.readable_mut().await.unwrap();
+            ready.get_inner_mut().serve(&mut producer);
+            ready.clear_ready();
+        }
+    });
+    joining.join().unwrap().unwrap();
 }
 
 #[test]

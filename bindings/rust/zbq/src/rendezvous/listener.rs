@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::io::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -289,6 +289,13 @@ impl AsFd for Listener {
     }
 }
 
+// What tokio's `AsyncFd` asks for.
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 // ---- one who connected ----
 
 // Whether there is nothing more to expect of this one. A greeting is one packet: whole, or not a
@@ -390,7 +397,11 @@ fn lock_directory(path: &Path) -> Result<File> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let file = File::open(directory)?;
+    // Not a FIFO, for one, where opening waits for somebody who writes.
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY)
+        .open(directory)?;
     let end = Deadline::after(Some(Duration::from_secs(2)));
     while !socket::try_lock(&file)? {
         let a_moment = end.left(Duration::from_millis(20)).ok_or(Error::Again)?;
