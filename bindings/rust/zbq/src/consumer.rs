@@ -158,7 +158,7 @@ impl Consumer {
     ///
     /// [`Error::Again`]: not within the time. Else as [`next`](Self::next).
     pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
-        if self.known.get().bytes != 0 {
+        if self.knows_more() {
             return Ok(());
         }
         match self.look() {
@@ -322,12 +322,18 @@ impl Consumer {
         self.handle.as_ptr()
     }
 
+    /// Of what an earlier look has found.
+    #[inline]
+    pub(crate) fn knows_more(&self) -> bool {
+        self.known.get().bytes != 0
+    }
+
     // Whether there is a message to take, as far as that shows without taking it.
     pub(crate) fn look(&self) -> Result<()> {
-        let mut known = self.known.get();
-        if known.bytes != 0 {
+        if self.knows_more() {
             return Ok(());
         }
+        let mut known = self.known.get();
         // SAFETY: a live handle, and a place for the run.
         let code = unsafe { zbq_sys::zbq_consumer_readable(self.raw(), known.offset, &mut known) };
         match code {
@@ -350,7 +356,11 @@ impl Consumer {
         self.take_known().ok_or_else(|| {
             self.forget_known();
             // Changed since it was checked: by the next, if this consumer was evicted.
-            self.ending().unwrap_or(Error::Protocol)
+            if self.is_valid() {
+                Error::Protocol
+            } else {
+                self.end()
+            }
         })
     }
 

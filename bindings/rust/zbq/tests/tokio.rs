@@ -5,7 +5,10 @@
 mod support;
 
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
 use std::time::Duration;
+use support::raw::{header, Raw};
 use support::{both_ends, join, pattern, producer, spawn_consumer, LONG, PAGE};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
@@ -99,6 +102,51 @@ fn a_wait_that_was_dropped_loses_nothing() {
             producer.try_publish(&pattern(i, 10)).unwrap();
             assert_eq!(consumer.next_vec().await.unwrap(), pattern(i, 10));
         }
+    });
+}
+
+#[test]
+fn a_long_backlog_leaves_other_tasks_their_turn() {
+    let (mut producer, consumer) = both_ends(1 << 20);
+    (0..5000).for_each(|_| producer.try_publish(b"x").unwrap());
+    block_on(async {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counter = taken.clone();
+        let reader = tokio::spawn(async move {
+            let mut consumer = AsyncConsumer::new(consumer).unwrap();
+            for _ in 0..5000 {
+                consumer.next_vec().await.unwrap();
+                counter.fetch_add(1, Relaxed);
+            }
+        });
+        let other = tokio::spawn(async move {
+            while taken.load(Relaxed) == 0 {
+                tokio::task::yield_now().await;
+            }
+            taken.load(Relaxed)
+        });
+        let other_ran_after = other.await.unwrap();
+        assert!(other_ran_after < 5000, "{other_ran_after}");
+        reader.await.unwrap();
+    });
+}
+
+// What one look has found is not told of again.
+#[test]
+fn messages_that_were_seen_before_are_not_waited_for() {
+    let (raw, consumer) = Raw::with_consumer();
+    raw.publish(16, header(0, 1, 1));
+    raw.publish(16, header(0, 0, 0));
+    block_on(async {
+        let mut consumer = AsyncConsumer::new(consumer).unwrap();
+        let first = consumer.get_ref().try_next().unwrap();
+        // Looking for a record that is not there yet takes the bell of the messages, too.
+        assert!(matches!(
+            first.take_fds(Some(Duration::ZERO)),
+            Err(Error::Again)
+        ));
+        drop(first);
+        assert_eq!(consumer.next().await.unwrap().offset(), 16);
     });
 }
 
