@@ -163,6 +163,30 @@ fn write_to_stops_where_it_would_block() {
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
 }
 
+// The memory of a process that has ended takes nothing, and does not say why.
+#[test]
+fn write_to_ends_where_nothing_is_taken() {
+    let (mut producer, consumer) = both_ends(PAGE);
+    producer.try_publish(b"x").unwrap();
+    let mut child = std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let memory = std::fs::File::options()
+        .write(true)
+        .open(format!("/proc/{}/mem", child.id()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    match memory {
+        Ok(memory) => {
+            let written = consumer.try_next().unwrap().write_to(&memory);
+            let error = std::io::Error::from(written.unwrap_err());
+            assert_eq!(error.kind(), std::io::ErrorKind::WriteZero);
+        }
+        Err(error) => support::skip(&format!("no memory of another process: {error}")),
+    }
+}
+
 #[test]
 fn the_stream_ends_for_iterators() {
     let (mut producer, consumer) = both_ends(PAGE);
@@ -277,6 +301,10 @@ fn errors_become_those_of_the_standard_library() {
     assert_eq!(back.raw_os_error(), Some(libc::EPIPE));
     let inner = std::io::Error::from(Error::Protocol).into_inner().unwrap();
     assert!(matches!(inner.downcast_ref(), Some(Error::Protocol)));
+    let back = Error::from(std::io::Error::from(Error::Evicted(zbq::Eviction::Dead)));
+    assert!(matches!(back, Error::Evicted(zbq::Eviction::Dead)));
+    let others = std::io::Error::new(ErrorKind::Other, "another's");
+    assert!(matches!(Error::from(others), Error::Io(_)));
 }
 
 #[test]
