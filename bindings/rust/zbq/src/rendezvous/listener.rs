@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Who may join.
+#[must_use = "each of its methods gives a changed one"]
 #[derive(Clone, Debug, Default)]
 pub struct ListenerOptions {
     users: Vec<u32>,
