@@ -69,8 +69,8 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] (no Unix socket), [`Error::Again`] (nothing there in time),
-    /// [`Error::Protocol`] (malformed, or another mode), [`Error::NoMemory`], [`Error::Io`] (the
+    /// [`Error::Invalid`] (no Unix socket), [`Error::Again`] (nothing there in time, or a signal
+    /// came first), [`Error::Protocol`] (malformed, or another mode), [`Error::NoMemory`], [`Error::Io`] (the
     /// peer is gone).
     pub fn join(socket: impl AsFd, wakeup: Wakeup) -> Result<Self> {
         let mut handle = ptr::null_mut();

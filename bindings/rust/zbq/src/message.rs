@@ -264,8 +264,11 @@ impl<'c> Message<'c> {
     /// already. [`Error::Protocol`]: the producer sent another number of them, or a record that is
     /// none; all of it was closed. [`Error::Evicted`], [`Error::NoMemory`], [`Error::Io`].
     pub fn take_fds(&self, timeout: Option<Duration>) -> Result<Vec<OwnedFd>> {
-        if self.seq_id == 0 {
+        if self.fd_count == 0 {
             return Ok(Vec::new());
+        }
+        if self.seq_id == 0 {
+            return Err(Error::Protocol); // some, but no record
         }
         let taken = self.consumer.take_fds(self.seq_id, timeout);
         self.collected.set(!matches!(taken, Err(Error::Again)));

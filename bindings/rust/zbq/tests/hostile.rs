@@ -56,6 +56,15 @@ fn another_number_of_descriptors_is_no_gift() {
 }
 
 #[test]
+fn descriptors_without_a_record_are_malformed() {
+    let (raw, consumer) = Raw::with_consumer();
+    raw.publish(16, header(0, 1, 0));
+    let message = consumer.try_next().unwrap();
+    assert_eq!(message.fd_count(), 1);
+    assert!(matches!(message.take_fds(LONG), Err(Error::Protocol)));
+}
+
+#[test]
 fn a_record_that_never_comes_is_told() {
     let (raw, consumer) = Raw::with_consumer();
     raw.publish(16, header(0, 1, 3));

@@ -142,13 +142,14 @@ struct Stranger {
 }
 
 impl Listener {
-    /// Takes the name. A socket that nobody listens at any more is replaced.
+    /// Takes the name. A socket that nobody listens at any more is replaced. Waits while another
+    /// process does that in the same directory, for two seconds at most.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] (no name), [`Error::TooLarge`] (its length), [`Error::Refused`] (the
-    /// directory is not private, or what is there is no socket), [`Error::Io`] (in use:
-    /// [`ErrorKind::AddrInUse`]; or a system call failed).
+    /// directory is not private, or what is there is no socket), [`Error::Again`] (the directory
+    /// is locked), [`Error::Io`] (in use: [`ErrorKind::AddrInUse`]; or a system call failed).
     pub fn new(name: impl AsRef<OsStr>, options: ListenerOptions) -> Result<Self> {
         let place = Place::of(name.as_ref(), Directory::Create)?;
         if place.is_abstract() {
