@@ -82,17 +82,16 @@ impl AsyncConsumer {
     /// As [`Consumer::next`], but [`Error::Again`].
     pub async fn readable(&mut self) -> Result<()> {
         self.take_turns().await;
-        if self.consumer.knows_more() {
-            return Ok(()); // the descriptor has told of it, and need not do so again
-        }
-        loop {
+        let mut found = self.consumer.look(); // the descriptor may have told of it before
+        while let Err(Error::Again) = found {
             // First the readiness, then the look: what comes after the look makes it ready anew.
             let mut ready = self.events.readable().await?;
-            match self.consumer.look() {
-                Err(Error::Again) => ready.clear_ready(),
-                found => return found,
+            found = self.consumer.look();
+            if let Err(Error::Again) = found {
+                ready.clear_ready();
             }
         }
+        found
     }
 
     /// The next message, in place.

@@ -52,11 +52,13 @@ pub struct Consumer {
     push: bool,
     known: Cell<zbq_readable_run>, // messages that are there, not taken yet
     tail: Tail,
+    no_record: Cell<bool>, // there was none to collect, and no look for messages since
 }
 
 // SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own.
 unsafe impl Send for Consumer {}
 
+const AGAIN: libc::c_int = zbq_error::ZBQ_ERROR_AGAIN as libc::c_int;
 const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
 
 /// How long one sleeps at most whom nobody wakes.
@@ -70,8 +72,8 @@ impl Consumer {
     /// # Errors
     ///
     /// [`Error::Invalid`] (no Unix socket), [`Error::Again`] (nothing there in time, or a signal
-    /// came first), [`Error::Protocol`] (malformed, or another mode), [`Error::NoMemory`], [`Error::Io`] (the
-    /// peer is gone).
+    /// came first), [`Error::Protocol`] (malformed, or another mode), [`Error::NoMemory`],
+    /// [`Error::Io`] (the peer is gone).
     pub fn join(socket: impl AsFd, wakeup: Wakeup) -> Result<Self> {
         let mut handle = ptr::null_mut();
         // SAFETY: an open descriptor, and a place for the handle.
@@ -91,6 +93,7 @@ impl Consumer {
                 offset: tail,
             }),
             tail: Tail::new(tail),
+            no_record: Cell::new(false),
         })
     }
 
@@ -158,7 +161,7 @@ impl Consumer {
     ///
     /// [`Error::Again`]: not within the time. Else as [`next`](Self::next).
     pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
-        if self.knows_more() {
+        if self.known.get().bytes != 0 {
             return Ok(());
         }
         match self.look() {
@@ -169,8 +172,9 @@ impl Consumer {
 
     /// A descriptor that becomes readable when there is something to do: a message, descriptors,
     /// the end of the stream. For `poll` and the like, level- or edge-triggered; never read from
-    /// it. Read messages until [`Error::Again`], which clears it, then wait for it. At the end of
-    /// the stream it stays readable.
+    /// it. Read messages until [`Error::Again`], which clears it, then wait for it. To look for
+    /// descriptors that are not there clears it, too: before you wait for messages again, look for
+    /// some. At the end of the stream it stays readable.
     ///
     /// # Errors
     ///
@@ -287,8 +291,12 @@ impl Consumer {
     }
 
     /// Closes the record's descriptors if they are there already. Else the next to collect does.
+    ///
+    /// To find none clears the event descriptor, which the library makes ring again once for
+    /// messages that no look has seen. So this does not look for a record twice in a row: whoever
+    /// drops a message does not know that it does.
     pub(crate) fn discard_fds(&self, seq_id: u64) {
-        if self.push {
+        if self.push && !self.no_record.get() {
             let _ = self.collect(seq_id);
         }
     }
@@ -301,6 +309,7 @@ impl Consumer {
             let first = numbers.as_mut_ptr().cast();
             zbq_sys::zbq_consumer_recv_fds(self.raw(), seq_id, first, &mut count)
         };
+        self.no_record.set(code == AGAIN);
         match code {
             NOENT if !self.is_valid() => Err(self.end()),
             NOENT => Err(Error::DescriptorsLost),
@@ -322,18 +331,13 @@ impl Consumer {
         self.handle.as_ptr()
     }
 
-    /// Of what an earlier look has found.
-    #[inline]
-    pub(crate) fn knows_more(&self) -> bool {
-        self.known.get().bytes != 0
-    }
-
     // Whether there is a message to take, as far as that shows without taking it.
     pub(crate) fn look(&self) -> Result<()> {
-        if self.knows_more() {
+        let mut known = self.known.get();
+        if known.bytes != 0 {
             return Ok(());
         }
-        let mut known = self.known.get();
+        self.no_record.set(false);
         // SAFETY: a live handle, and a place for the run.
         let code = unsafe { zbq_sys::zbq_consumer_readable(self.raw(), known.offset, &mut known) };
         match code {

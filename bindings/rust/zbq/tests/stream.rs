@@ -4,8 +4,10 @@
 mod support;
 
 use std::io::Read;
+use std::os::unix::io::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+use support::raw::{header, Raw};
 use support::{both_ends, join, pattern, producer, LONG, PAGE};
 use zbq::{Consumer, Error, Options, PayloadType, Producer, Wakeup};
 
@@ -339,19 +341,19 @@ fn accounts_tell_who_is_there() {
     assert_eq!(counters.evicted_for(zbq::Eviction::Stalled), 0);
 }
 
+fn readable(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one pollfd.
+    unsafe { libc::poll(&mut polled, 1, 0) == 1 }
+}
+
 #[test]
 fn event_descriptors_serve_poll() {
     let (mut producer, consumer) = both_ends(PAGE);
-    let readable = |fd: std::os::unix::io::BorrowedFd<'_>| {
-        use std::os::unix::io::AsRawFd;
-        let mut polled = libc::pollfd {
-            fd: fd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: one pollfd.
-        unsafe { libc::poll(&mut polled, 1, 0) == 1 }
-    };
     assert!(readable(consumer.event_fd().unwrap()));
     assert!(matches!(consumer.try_next(), Err(Error::Again)));
     assert!(!readable(consumer.event_fd().unwrap()));
@@ -368,4 +370,26 @@ fn event_descriptors_serve_poll() {
     let mut other = support::producer(PAGE);
     let poller = join(&mut other, Wakeup::Pull);
     assert!(matches!(poller.event_fd(), Err(Error::Invalid)));
+}
+
+// A message that goes looks for its descriptors, whose record may come later than it.
+#[test]
+fn messages_that_go_do_not_silence_the_event_descriptor() {
+    let (raw, consumer) = Raw::with_consumer();
+    let event_fd = consumer.event_fd().unwrap();
+    assert!(matches!(consumer.try_next(), Err(Error::Again)));
+    for taken_before in [false, true] {
+        for seq_id in 1..=3 {
+            raw.publish(16, header(0, 1, seq_id));
+        }
+        let held: Vec<_> = consumer.try_iter().map(Result::unwrap).collect();
+        assert!(!readable(event_fd));
+        raw.publish(16, header(0, 0, 0));
+        if taken_before {
+            assert!(matches!(held[0].take_fds(NOW), Err(Error::Again)));
+        }
+        drop(held);
+        assert!(readable(event_fd));
+        assert_eq!(consumer.try_iter().count(), 1);
+    }
 }

@@ -17,6 +17,8 @@ use zbq::{
     Wakeup,
 };
 
+const NOW: Option<Duration> = Some(Duration::ZERO);
+
 fn block_on<F: Future>(future: F) -> F::Output {
     Builder::new_current_thread()
         .enable_all()
@@ -131,20 +133,16 @@ fn a_long_backlog_leaves_other_tasks_their_turn() {
     });
 }
 
-// What one look has found is not told of again.
+// Looking for a record that is not there yet takes the bell of the messages, too.
 #[test]
-fn messages_that_were_seen_before_are_not_waited_for() {
+fn messages_that_are_there_are_not_waited_for() {
     let (raw, consumer) = Raw::with_consumer();
     raw.publish(16, header(0, 1, 1));
     raw.publish(16, header(0, 0, 0));
     block_on(async {
         let mut consumer = AsyncConsumer::new(consumer).unwrap();
         let first = consumer.get_ref().try_next().unwrap();
-        // Looking for a record that is not there yet takes the bell of the messages, too.
-        assert!(matches!(
-            first.take_fds(Some(Duration::ZERO)),
-            Err(Error::Again)
-        ));
+        assert!(matches!(first.take_fds(NOW), Err(Error::Again)));
         drop(first);
         assert_eq!(consumer.next().await.unwrap().offset(), 16);
     });
