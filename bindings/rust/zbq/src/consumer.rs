@@ -53,6 +53,7 @@ pub struct Consumer {
     known: Cell<zbq_readable_run>, // messages that are there, not taken yet
     tail: Tail,
     no_record: Cell<bool>, // there was none to collect, and no look for messages since
+    discard_later: Cell<u64>, // up to this record, 0: none
 }
 
 // SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own.
@@ -94,6 +95,7 @@ impl Consumer {
             }),
             tail: Tail::new(tail),
             no_record: Cell::new(false),
+            discard_later: Cell::new(0),
         })
     }
 
@@ -293,12 +295,22 @@ impl Consumer {
     /// Closes the record's descriptors if they are there already. Else the next to collect does.
     ///
     /// To find none clears the event descriptor, which the library makes ring again once for
-    /// messages that no look has seen. So this does not look for a record twice in a row: whoever
-    /// drops a message does not know that it does.
+    /// messages that no look has seen. Whoever drops a message does not know that. So this does not
+    /// look for records twice in a row: the second time is put off to the next look for messages.
     pub(crate) fn discard_fds(&self, seq_id: u64) {
-        if self.push && !self.no_record.get() {
+        if self.no_record.get() {
+            self.discard_later.set(seq_id);
+        } else if self.push {
             let _ = self.collect(seq_id);
         }
+    }
+
+    fn discard_what_was_put_off(&self) {
+        let seq_id = self.discard_later.take();
+        if seq_id != 0 {
+            let _ = self.collect(seq_id);
+        }
+        self.no_record.set(false);
     }
 
     fn collect(&self, seq_id: u64) -> Result<Vec<OwnedFd>> {
@@ -337,7 +349,7 @@ impl Consumer {
         if known.bytes != 0 {
             return Ok(());
         }
-        self.no_record.set(false);
+        self.discard_what_was_put_off();
         // SAFETY: a live handle, and a place for the run.
         let code = unsafe { zbq_sys::zbq_consumer_readable(self.raw(), known.offset, &mut known) };
         match code {

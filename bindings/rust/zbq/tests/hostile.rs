@@ -64,6 +64,20 @@ fn descriptors_without_a_record_are_malformed() {
     assert!(matches!(message.take_fds(LONG), Err(Error::Protocol)));
 }
 
+// Late as they are, and though nobody takes them.
+#[test]
+fn records_that_come_after_their_messages_went_are_closed() {
+    let (raw, consumer) = Raw::with_consumer();
+    for seq_id in 1..=3 {
+        raw.publish(16, header(0, 1, seq_id));
+    }
+    let mut all = consumer.try_iter().map(Result::unwrap);
+    drop(all.next());
+    let ends = [1, 2, 3].map(|seq_id| raw.send(seq_id, 1));
+    all.for_each(drop);
+    ends.into_iter().for_each(assert_closed);
+}
+
 #[test]
 fn a_record_that_never_comes_is_told() {
     let (raw, consumer) = Raw::with_consumer();
