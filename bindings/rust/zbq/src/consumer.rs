@@ -431,8 +431,9 @@ impl Consumer {
             self.producer_is_alive();
             return Ok(());
         }
-        let nanoseconds = most.as_nanos() as u64; // a slice at most
-                                                  // SAFETY: a live handle.
+        // A slice at most.
+        let nanoseconds = most.as_nanos() as u64;
+        // SAFETY: a live handle.
         match unsafe { zbq_sys::zbq_consumer_wait(self.raw(), token, nanoseconds) } {
             code if code == zbq_error::ZBQ_ERROR_IO as libc::c_int => Err(from_code(code)),
             _ => Ok(()),
