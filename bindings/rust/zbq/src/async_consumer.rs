@@ -4,7 +4,10 @@
 use crate::consumer::Consumer;
 use crate::error::{Error, Result};
 use crate::message::Message;
+use std::future::Future;
 use std::os::unix::io::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
 
@@ -12,7 +15,9 @@ use tokio::io::Interest;
 ///
 /// Its futures can move between threads, as a runtime with several wants; a [`Message`] stays
 /// where it was taken, so it must go before the next `await`. [`next_vec`](Self::next_vec) gives a
-/// copy, that may stay.
+/// copy, that may stay. [`Message::take_fds`] is not `await`ed, and stops the thread while it
+/// waits: with a time-out of zero it takes what is there, which with producers of this crate is
+/// all.
 ///
 /// ```
 /// # use std::os::unix::net::UnixStream;
@@ -34,7 +39,11 @@ use tokio::io::Interest;
 pub struct AsyncConsumer {
     events: AsyncFd<EventFd>, // before the consumer, which closes the descriptor
     consumer: Consumer,
+    calls: u8, // since other tasks had their turn
 }
+
+/// So many messages in a row, as from tokio's own sources.
+const TURN: u8 = 128;
 
 // The consumer's, which outlives it.
 #[derive(Debug)]
@@ -61,23 +70,28 @@ impl AsyncConsumer {
         Ok(Self {
             events: AsyncFd::with_interest(event_fd, Interest::READABLE)?,
             consumer,
+            calls: 0,
         })
     }
 
-    /// Waits until there is something to read. Dropped before that, it has changed nothing.
+    /// Waits until there is something to read. Dropped before that, it has changed nothing. Where
+    /// there always is something, it lets other tasks run now and then all the same.
     ///
     /// # Errors
     ///
     /// As [`Consumer::next`], but [`Error::Again`].
     pub async fn readable(&mut self) -> Result<()> {
-        loop {
+        self.take_turns().await;
+        let mut found = self.consumer.look(); // the descriptor may have told of it before
+        while let Err(Error::Again) = found {
             // First the readiness, then the look: what comes after the look makes it ready anew.
             let mut ready = self.events.readable().await?;
-            match self.consumer.look() {
-                Err(Error::Again) => ready.clear_ready(),
-                found => return found,
+            found = self.consumer.look();
+            if let Err(Error::Again) = found {
+                ready.clear_ready();
             }
         }
+        found
     }
 
     /// The next message, in place.
@@ -108,6 +122,30 @@ impl AsyncConsumer {
     /// The consumer, to be used without a runtime again.
     pub fn into_inner(self) -> Consumer {
         self.consumer
+    }
+
+    // Who never has to wait would else keep the thread.
+    async fn take_turns(&mut self) {
+        self.calls += 1;
+        if self.calls == TURN {
+            self.calls = 0;
+            YieldNow(false).await;
+        }
+    }
+}
+
+/// Not ready once, so that others run. tokio's own wants its feature `rt`.
+struct YieldNow(bool);
+
+impl Future for YieldNow {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.0 {
+            return Poll::Ready(());
+        }
+        self.0 = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

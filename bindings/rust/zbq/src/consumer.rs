@@ -52,11 +52,14 @@ pub struct Consumer {
     push: bool,
     known: Cell<zbq_readable_run>, // messages that are there, not taken yet
     tail: Tail,
+    no_record: Cell<bool>, // there was none to collect, and no look for messages since
+    discard_later: Cell<u64>, // up to this record, 0: none
 }
 
 // SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own.
 unsafe impl Send for Consumer {}
 
+const AGAIN: libc::c_int = zbq_error::ZBQ_ERROR_AGAIN as libc::c_int;
 const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
 
 /// How long one sleeps at most whom nobody wakes.
@@ -69,9 +72,9 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] (no Unix socket), [`Error::Again`] (nothing there in time),
-    /// [`Error::Protocol`] (malformed, or another mode), [`Error::NoMemory`], [`Error::Io`] (the
-    /// peer is gone).
+    /// [`Error::Invalid`] (no Unix socket), [`Error::Again`] (nothing there in time, or a signal
+    /// came first), [`Error::Protocol`] (malformed, or another mode), [`Error::NoMemory`],
+    /// [`Error::Io`] (the peer is gone).
     pub fn join(socket: impl AsFd, wakeup: Wakeup) -> Result<Self> {
         let mut handle = ptr::null_mut();
         // SAFETY: an open descriptor, and a place for the handle.
@@ -91,6 +94,8 @@ impl Consumer {
                 offset: tail,
             }),
             tail: Tail::new(tail),
+            no_record: Cell::new(false),
+            discard_later: Cell::new(0),
         })
     }
 
@@ -169,8 +174,9 @@ impl Consumer {
 
     /// A descriptor that becomes readable when there is something to do: a message, descriptors,
     /// the end of the stream. For `poll` and the like, level- or edge-triggered; never read from
-    /// it. Read messages until [`Error::Again`], which clears it, then wait for it. At the end of
-    /// the stream it stays readable.
+    /// it. Read messages until [`Error::Again`], which clears it, then wait for it. To look for
+    /// descriptors that are not there clears it, too: before you wait for messages again, look for
+    /// some. At the end of the stream it stays readable.
     ///
     /// # Errors
     ///
@@ -287,10 +293,24 @@ impl Consumer {
     }
 
     /// Closes the record's descriptors if they are there already. Else the next to collect does.
+    ///
+    /// To find none clears the event descriptor, which the library makes ring again once for
+    /// messages that no look has seen. Whoever drops a message does not know that. So this does not
+    /// look for records twice in a row: the second time is put off to the next look for messages.
     pub(crate) fn discard_fds(&self, seq_id: u64) {
-        if self.push {
+        if self.no_record.get() {
+            self.discard_later.set(seq_id);
+        } else if self.push {
             let _ = self.collect(seq_id);
         }
+    }
+
+    fn discard_what_was_put_off(&self) {
+        let seq_id = self.discard_later.take();
+        if seq_id != 0 {
+            let _ = self.collect(seq_id);
+        }
+        self.no_record.set(false);
     }
 
     fn collect(&self, seq_id: u64) -> Result<Vec<OwnedFd>> {
@@ -301,6 +321,7 @@ impl Consumer {
             let first = numbers.as_mut_ptr().cast();
             zbq_sys::zbq_consumer_recv_fds(self.raw(), seq_id, first, &mut count)
         };
+        self.no_record.set(code == AGAIN);
         match code {
             NOENT if !self.is_valid() => Err(self.end()),
             NOENT => Err(Error::DescriptorsLost),
@@ -328,6 +349,7 @@ impl Consumer {
         if known.bytes != 0 {
             return Ok(());
         }
+        self.discard_what_was_put_off();
         // SAFETY: a live handle, and a place for the run.
         let code = unsafe { zbq_sys::zbq_consumer_readable(self.raw(), known.offset, &mut known) };
         match code {
@@ -350,7 +372,11 @@ impl Consumer {
         self.take_known().ok_or_else(|| {
             self.forget_known();
             // Changed since it was checked: by the next, if this consumer was evicted.
-            self.ending().unwrap_or(Error::Protocol)
+            if self.is_valid() {
+                Error::Protocol
+            } else {
+                self.end()
+            }
         })
     }
 
@@ -405,8 +431,9 @@ impl Consumer {
             self.producer_is_alive();
             return Ok(());
         }
-        let nanoseconds = most.as_nanos() as u64; // a slice at most
-                                                  // SAFETY: a live handle.
+        // A slice at most.
+        let nanoseconds = most.as_nanos() as u64;
+        // SAFETY: a live handle.
         match unsafe { zbq_sys::zbq_consumer_wait(self.raw(), token, nanoseconds) } {
             code if code == zbq_error::ZBQ_ERROR_IO as libc::c_int => Err(from_code(code)),
             _ => Ok(()),

@@ -115,8 +115,16 @@ impl std::error::Error for Error {
 }
 
 impl From<io::Error> for Error {
+    /// One that was made from this crate's own, as a [`Reader`](crate::Reader) does, is that again.
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        if !matches!(error.get_ref(), Some(inner) if inner.is::<Self>()) {
+            return Self::Io(error);
+        }
+        let kind = error.kind();
+        match error.into_inner().map(|inner| inner.downcast()) {
+            Some(Ok(own)) => *own,
+            _ => Self::Io(kind.into()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::iter::FusedIterator;
 
 /// All messages to the end of the stream: see [`Consumer::iter`].
 #[derive(Debug)]
+#[must_use = "an iterator does nothing until it is asked"]
 pub struct Iter<'c> {
     consumer: &'c Consumer,
     done: bool,
@@ -41,6 +42,7 @@ impl FusedIterator for Iter<'_> {}
 
 /// The messages that are there: see [`Consumer::try_iter`].
 #[derive(Debug)]
+#[must_use = "an iterator does nothing until it is asked"]
 pub struct TryIter<'c> {
     consumer: &'c Consumer,
     done: bool,

@@ -16,9 +16,11 @@ use zbq_sys::{zbq_msg_header, zbq_msg_view};
 
 /// A message, where it lies in the ring. Dropping it gives its room back.
 ///
-/// Several may be held at a time; the producer gets room back in the order of the stream. Whoever
-/// holds one for longer than the ring's stall time-out, while the producer needs the room, is
-/// evicted.
+/// Several may be held at a time; the producer gets room back in the order of the stream. So drop
+/// them in that order where always some are held: of those dropped before an older one, one piece of
+/// the stream is kept in mind, and what lies apart from it only comes back when none is held.
+/// Whoever holds one for longer than the ring's stall time-out, while the producer needs the room,
+/// is evicted.
 ///
 /// It borrows the consumer: it ends before that, and stays with its thread.
 ///
@@ -219,9 +221,12 @@ impl<'c> Message<'c> {
                 let from = self.at.add(written).cast();
                 libc::write(fd.as_fd().as_raw_fd(), from, self.len - written)
             };
-            if count >= 0 {
+            if count > 0 {
                 written += count as usize;
                 continue;
+            }
+            if count == 0 {
+                return Err(io::Error::from(io::ErrorKind::WriteZero).into()); // it would for ever
             }
             match io::Error::last_os_error() {
                 error if error.kind() == io::ErrorKind::Interrupted => (),
@@ -237,14 +242,33 @@ impl<'c> Message<'c> {
     /// Takes the descriptors, waiting for them; without a time-out for ever. Take those of an
     /// earlier message first: taking later ones closes them. What is never taken is closed.
     ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// use std::fs::File;
+    /// use std::os::unix::io::AsFd;
+    /// let file = File::open("/dev/null")?;
+    /// producer.publish_with(b"here it is", &[file.as_fd()], None)?;
+    /// for fd in consumer.next(None)?.take_fds(None)? {
+    ///     let same_file = File::from(fd);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Again`]: not there yet. [`Error::DescriptorsLost`]: they never come, or were taken
     /// already. [`Error::Protocol`]: the producer sent another number of them, or a record that is
     /// none; all of it was closed. [`Error::Evicted`], [`Error::NoMemory`], [`Error::Io`].
     pub fn take_fds(&self, timeout: Option<Duration>) -> Result<Vec<OwnedFd>> {
-        if self.seq_id == 0 {
+        if self.fd_count == 0 {
             return Ok(Vec::new());
+        }
+        if self.seq_id == 0 {
+            return Err(Error::Protocol); // some, but no record
         }
         let taken = self.consumer.take_fds(self.seq_id, timeout);
         self.collected.set(!matches!(taken, Err(Error::Again)));

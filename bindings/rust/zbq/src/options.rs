@@ -14,6 +14,7 @@ use zbq_sys::{zbq_producer_params, zbq_type, zbq_wakeup_mode};
 /// let producer = zbq::Producer::new(&options)?;
 /// # Ok::<(), zbq::Error>(())
 /// ```
+#[must_use = "each of its methods gives a changed one"]
 #[derive(Clone, Debug)]
 pub struct Options {
     capacity: u64,

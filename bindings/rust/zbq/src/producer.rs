@@ -257,8 +257,9 @@ impl Producer {
             max_bytes: 0,
             offset: 0,
         };
-        self.left = 0; // asking makes an earlier run void
-                       // SAFETY: a live handle, and a place for the run.
+        // Asking makes an earlier run void.
+        self.left = 0;
+        // SAFETY: a live handle, and a place for the run.
         check(unsafe { zbq_sys::zbq_producer_reserve(self.raw(), bytes, &mut run) })?;
         self.next = run.base.cast();
         self.left = run.max_bytes;

@@ -157,6 +157,28 @@ fn a_path_is_taken_and_given_back() {
     assert!(matches!(listen(&path), Err(Error::Refused(_))));
 }
 
+// One listener after the other, the next one waiting for the name: who has it keeps it.
+#[test]
+fn a_name_that_was_taken_over_stays() {
+    let _alone = alone();
+    let dir = TempDir::new("handover");
+    let path = dir.join("socket");
+    let listen_at_last = |path: &Path| loop {
+        if let Ok(listener) = listen(path) {
+            break listener;
+        }
+    };
+    let mut listener = listen(&path).unwrap();
+    for _ in 0..300 {
+        listener = std::thread::scope(|scope| {
+            let next = scope.spawn(|| listen_at_last(&path));
+            drop(listener);
+            next.join().unwrap()
+        });
+        assert!(path.exists());
+    }
+}
+
 #[test]
 fn another_kind_of_socket_is_refused() {
     let _alone = alone();
@@ -166,6 +188,20 @@ fn another_kind_of_socket_is_refused() {
     assert!(matches!(connect_now(&path), Err(Error::Refused(_))));
     let taken = Listener::from_socket(stream.into(), ListenerOptions::new());
     assert!(matches!(taken, Err(Error::Invalid)));
+}
+
+#[test]
+fn a_place_below_what_is_no_directory_is_refused() {
+    let _alone = alone();
+    let dir = TempDir::new("fifo");
+    let fifo = dir.join("fifo");
+    let path = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
+    // SAFETY: text that ends with a zero.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    match listen(fifo.join("socket")) {
+        Err(Error::Io(error)) => assert_eq!(error.raw_os_error(), Some(libc::ENOTDIR)),
+        other => panic!("{other:?}"),
+    }
 }
 
 // ---- strangers ----

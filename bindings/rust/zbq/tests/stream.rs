@@ -4,8 +4,10 @@
 mod support;
 
 use std::io::Read;
+use std::os::unix::io::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+use support::raw::{header, Raw};
 use support::{both_ends, join, pattern, producer, LONG, PAGE};
 use zbq::{Consumer, Error, Options, PayloadType, Producer, Wakeup};
 
@@ -163,6 +165,30 @@ fn write_to_stops_where_it_would_block() {
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
 }
 
+// The memory of a process that has ended takes nothing, and does not say why.
+#[test]
+fn write_to_ends_where_nothing_is_taken() {
+    let (mut producer, consumer) = both_ends(PAGE);
+    producer.try_publish(b"x").unwrap();
+    let mut child = std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let memory = std::fs::File::options()
+        .write(true)
+        .open(format!("/proc/{}/mem", child.id()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    match memory {
+        Ok(memory) => {
+            let written = consumer.try_next().unwrap().write_to(&memory);
+            let error = std::io::Error::from(written.unwrap_err());
+            assert_eq!(error.kind(), std::io::ErrorKind::WriteZero);
+        }
+        Err(error) => support::skip(&format!("no memory of another process: {error}")),
+    }
+}
+
 #[test]
 fn the_stream_ends_for_iterators() {
     let (mut producer, consumer) = both_ends(PAGE);
@@ -277,6 +303,10 @@ fn errors_become_those_of_the_standard_library() {
     assert_eq!(back.raw_os_error(), Some(libc::EPIPE));
     let inner = std::io::Error::from(Error::Protocol).into_inner().unwrap();
     assert!(matches!(inner.downcast_ref(), Some(Error::Protocol)));
+    let back = Error::from(std::io::Error::from(Error::Evicted(zbq::Eviction::Dead)));
+    assert!(matches!(back, Error::Evicted(zbq::Eviction::Dead)));
+    let others = std::io::Error::new(ErrorKind::Other, "another's");
+    assert!(matches!(Error::from(others), Error::Io(_)));
 }
 
 #[test]
@@ -311,19 +341,19 @@ fn accounts_tell_who_is_there() {
     assert_eq!(counters.evicted_for(zbq::Eviction::Stalled), 0);
 }
 
+fn readable(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one pollfd.
+    unsafe { libc::poll(&mut polled, 1, 0) == 1 }
+}
+
 #[test]
 fn event_descriptors_serve_poll() {
     let (mut producer, consumer) = both_ends(PAGE);
-    let readable = |fd: std::os::unix::io::BorrowedFd<'_>| {
-        use std::os::unix::io::AsRawFd;
-        let mut polled = libc::pollfd {
-            fd: fd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: one pollfd.
-        unsafe { libc::poll(&mut polled, 1, 0) == 1 }
-    };
     assert!(readable(consumer.event_fd().unwrap()));
     assert!(matches!(consumer.try_next(), Err(Error::Again)));
     assert!(!readable(consumer.event_fd().unwrap()));
@@ -340,4 +370,26 @@ fn event_descriptors_serve_poll() {
     let mut other = support::producer(PAGE);
     let poller = join(&mut other, Wakeup::Pull);
     assert!(matches!(poller.event_fd(), Err(Error::Invalid)));
+}
+
+// A message that goes looks for its descriptors, whose record may come later than it.
+#[test]
+fn messages_that_go_do_not_silence_the_event_descriptor() {
+    let (raw, consumer) = Raw::with_consumer();
+    let event_fd = consumer.event_fd().unwrap();
+    assert!(matches!(consumer.try_next(), Err(Error::Again)));
+    for taken_before in [false, true] {
+        for seq_id in 1..=3 {
+            raw.publish(16, header(0, 1, seq_id));
+        }
+        let held: Vec<_> = consumer.try_iter().map(Result::unwrap).collect();
+        assert!(!readable(event_fd));
+        raw.publish(16, header(0, 0, 0));
+        if taken_before {
+            assert!(matches!(held[0].take_fds(NOW), Err(Error::Again)));
+        }
+        drop(held);
+        assert!(readable(event_fd));
+        assert_eq!(consumer.try_iter().count(), 1);
+    }
 }

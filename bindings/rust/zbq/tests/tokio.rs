@@ -5,10 +5,19 @@
 mod support;
 
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
 use std::time::Duration;
-use support::{both_ends, join, pattern, producer, spawn_consumer, PAGE};
+use support::raw::{header, Raw};
+use support::{both_ends, join, pattern, producer, spawn_consumer, LONG, PAGE};
+use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
-use zbq::{AsyncConsumer, Consumer, Error, Producer, Wakeup};
+use zbq::{
+    connect, AsyncConsumer, ConnectOptions, Consumer, Error, Listener, ListenerOptions, Producer,
+    Wakeup,
+};
+
+const NOW: Option<Duration> = Some(Duration::ZERO);
 
 fn block_on<F: Future>(future: F) -> F::Output {
     Builder::new_current_thread()
@@ -35,7 +44,7 @@ async fn read_to_the_end(mut consumer: AsyncConsumer) -> Result<usize, Error> {
 
 fn publish(mut producer: Producer, count: usize) {
     for i in 0..count {
-        producer.publish(&pattern(i, i), support::LONG).unwrap();
+        producer.publish(&pattern(i, i), LONG).unwrap();
         if i % 64 == 0 {
             std::thread::yield_now();
         }
@@ -99,12 +108,72 @@ fn a_wait_that_was_dropped_loses_nothing() {
 }
 
 #[test]
+fn a_long_backlog_leaves_other_tasks_their_turn() {
+    let (mut producer, consumer) = both_ends(1 << 20);
+    (0..5000).for_each(|_| producer.try_publish(b"x").unwrap());
+    block_on(async {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counter = taken.clone();
+        let reader = tokio::spawn(async move {
+            let mut consumer = AsyncConsumer::new(consumer).unwrap();
+            for _ in 0..5000 {
+                consumer.next_vec().await.unwrap();
+                counter.fetch_add(1, Relaxed);
+            }
+        });
+        let other = tokio::spawn(async move {
+            while taken.load(Relaxed) == 0 {
+                tokio::task::yield_now().await;
+            }
+            taken.load(Relaxed)
+        });
+        let other_ran_after = other.await.unwrap();
+        assert!(other_ran_after < 5000, "{other_ran_after}");
+        reader.await.unwrap();
+    });
+}
+
+// Looking for a record that is not there yet takes the bell of the messages, too.
+#[test]
+fn messages_that_are_there_are_not_waited_for() {
+    let (raw, consumer) = Raw::with_consumer();
+    raw.publish(16, header(0, 1, 1));
+    raw.publish(16, header(0, 0, 0));
+    block_on(async {
+        let mut consumer = AsyncConsumer::new(consumer).unwrap();
+        let first = consumer.get_ref().try_next().unwrap();
+        assert!(matches!(first.take_fds(NOW), Err(Error::Again)));
+        drop(first);
+        assert_eq!(consumer.next().await.unwrap().offset(), 16);
+    });
+}
+
+#[test]
 fn one_who_polls_is_refused() {
     let mut producer = producer(PAGE);
     let consumer = join(&mut producer, Wakeup::Pull);
     block_on(async {
         assert!(matches!(AsyncConsumer::new(consumer), Err(Error::Invalid)));
     });
+}
+
+#[test]
+fn a_listener_serves_in_the_loop() {
+    use std::os::unix::io::AsRawFd;
+    let name = format!("@zbq-rust-tokio-{}", std::process::id());
+    let listener = Listener::new(&name, ListenerOptions::new()).unwrap();
+    let joining = std::thread::spawn(move || connect(name, LONG, &ConnectOptions::new()));
+    block_on(async {
+        let mut listener = AsyncFd::new(listener).unwrap();
+        assert_eq!(listener.as_raw_fd(), listener.get_ref().as_raw_fd());
+        let mut producer = producer(PAGE);
+        while producer.statistics().consumers == 0 {
+            let mut ready = listener.readable_mut().await.unwrap();
+            ready.get_inner_mut().serve(&mut producer);
+            ready.clear_ready();
+        }
+    });
+    joining.join().unwrap().unwrap();
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::os::unix::io::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// How to connect.
+#[must_use = "each of its methods gives a changed one"]
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     wakeup: Wakeup,

@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::io::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Who may join.
+#[must_use = "each of its methods gives a changed one"]
 #[derive(Clone, Debug, Default)]
 pub struct ListenerOptions {
     users: Vec<u32>,
@@ -124,12 +125,14 @@ pub struct Newcomer {
 /// ```
 #[derive(Debug)]
 pub struct Listener {
+    // Goes first. Were the socket closed before, another listener might take the name over
+    // meanwhile, and its new file, that can have the old one's number, would be removed.
+    _file: Option<SocketFile>,
     options: ListenerOptions,
     watch: Watch,
     listening: OwnedFd,
     strangers: VecDeque<Stranger>, // the oldest first
     paused_until: Option<Instant>,
-    _file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -139,13 +142,14 @@ struct Stranger {
 }
 
 impl Listener {
-    /// Takes the name. A socket that nobody listens at any more is replaced.
+    /// Takes the name. A socket that nobody listens at any more is replaced. Waits while another
+    /// process does that in the same directory, for two seconds at most.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] (no name), [`Error::TooLarge`] (its length), [`Error::Refused`] (the
-    /// directory is not private, or what is there is no socket), [`Error::Io`] (in use:
-    /// [`ErrorKind::AddrInUse`]; or a system call failed).
+    /// directory is not private, or what is there is no socket), [`Error::Again`] (the directory
+    /// is locked), [`Error::Io`] (in use: [`ErrorKind::AddrInUse`]; or a system call failed).
     pub fn new(name: impl AsRef<OsStr>, options: ListenerOptions) -> Result<Self> {
         let place = Place::of(name.as_ref(), Directory::Create)?;
         if place.is_abstract() {
@@ -193,12 +197,12 @@ impl Listener {
         let watch = Watch::new()?;
         watch.add(&listening)?;
         Ok(Self {
+            _file: file,
             options,
             watch,
             listening,
             strangers: VecDeque::new(),
             paused_until: None,
-            _file: file,
         })
     }
 
@@ -284,6 +288,13 @@ impl Listener {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.watch.as_fd()
+    }
+}
+
+// What tokio's `AsyncFd` asks for.
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
@@ -388,7 +399,11 @@ fn lock_directory(path: &Path) -> Result<File> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let file = File::open(directory)?;
+    // Not a FIFO, for one, where opening waits for somebody who writes.
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY)
+        .open(directory)?;
     let end = Deadline::after(Some(Duration::from_secs(2)));
     while !socket::try_lock(&file)? {
         let a_moment = end.left(Duration::from_millis(20)).ok_or(Error::Again)?;

@@ -2,6 +2,8 @@
 //! What the tests share.
 #![allow(dead_code)] // not each of them uses all
 
+pub mod raw;
+
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::io::{AsFd, OwnedFd};
