@@ -152,7 +152,7 @@ typedef struct zbq_parking {
     uint8_t pad_[60]; /**< zero */
 } zbq_parking;
 
-/** How many of them a page has. */
+/** How many places to park at a consumer's page has. */
 #define ZBQ_PARKING_PLACES 62
 
 /** One page for each consumer and join, shared with the producer alone. Each
@@ -344,7 +344,8 @@ typedef struct zbq_consumer_info {
 /* ---- producer ----------------------------------------------------------- */
 
 /** Makes a ring: reserves, maps and seals all memory. On success *out is a handle
- * that zbq_producer_destroy releases; on any failure it is NULL.
+ * that zbq_producer_destroy releases; on any failure it is NULL. Consumers come in by
+ * zbq_producer_handshake.
  *
  * @retval ZBQ_ERROR_INVALID out or params is NULL; ring_capacity is 0 or not a multiple
  *     of 4096 (or of the page size, where that is larger);
@@ -411,7 +412,7 @@ ZBQ_API int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contigu
  *
  * Unknown flags are ignored. Makes no system call unless a consumer is parked.
  *
- * @return false, with nothing changed, when prod is NULL, written_bytes is more
+ * @return true; or false, with nothing changed, when prod is NULL, written_bytes is more
  *     than the run or not a multiple of ZBQ_MSG_ALIGN, or there is no run */
 ZBQ_API bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes,
                                  zbq_commit_flags flags);
@@ -429,8 +430,9 @@ ZBQ_API void zbq_producer_finish_commit(zbq_producer *prod);
 ZBQ_API uint64_t zbq_producer_next_seq_id(zbq_producer *prod);
 
 /** Sends one record with fd_count descriptors to every push-mode consumer, before
- * or after the commit of the message that has the same seq_id. The caller keeps
- * the descriptors and may close them at once. Ids must rise from record to record.
+ * or after the commit of the message that has the same seq_id; zbq_consumer_recv_fds
+ * collects it. The caller keeps the descriptors and may close them at once. Ids must
+ * rise from record to record.
  * A consumer that joins after the first call for an id never gets its record.
  *
  * fd_count 0 is ZBQ_OK and no work.
@@ -453,12 +455,13 @@ ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, cons
  * edge-triggered; never read from it. It is the producer's: do not close it. The same
  * descriptor each time.
  *
- * From the first call on, each zbq_producer_reserve, _query and _broadcast_fds that finds
- * no room asks the consumers to ring, and makes a few system calls for it; it evicts
- * those that are due, so that no zbq_producer_scan is needed while waiting. After it has
- * given "no room" (ZBQ_ERROR_AGAIN, or a run too small), wait for the descriptor and try
- * again. It is readable from the start, and at least every ZBQ_WAIT_SLICE_NS while
- * something is awaited. Consumers make a system call only when they are asked to.
+ * From the first call on, each zbq_producer_reserve, zbq_producer_query and
+ * zbq_producer_broadcast_fds that finds no room asks the consumers to ring, and makes a few
+ * system calls for it; it evicts those that are due, so that no zbq_producer_scan is needed
+ * while waiting. After it has given "no room" (ZBQ_ERROR_AGAIN, or a run too small), wait for
+ * the descriptor and try again. It is readable from the start, and at least every
+ * ZBQ_WAIT_SLICE_NS while something is awaited. Consumers make a system call only when they
+ * are asked to.
  *
  * While nothing is awaited it can become readable because a consumer has left, or rang
  * late: zbq_producer_scan clears it then, as it does at the start.
@@ -588,8 +591,8 @@ ZBQ_API int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, 
                                   uint8_t *out_fd_count);
 
 /** A number that changes with every event that one may wait for; what zbq_consumer_wait
- * compares. Take it, look whether there is anything to read, and wait only when there is
- * not. 0 for NULL. */
+ * compares. Take it, look whether there is anything to read (zbq_consumer_peek), and wait
+ * only when there is not. 0 for NULL. */
 ZBQ_API uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons);
 
 /** Sleeps until the word differs from the token: a commit, a descriptor record, the
@@ -615,9 +618,10 @@ ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeo
  * epoll and the like, level- or edge-triggered; never read from it. It is the consumer's:
  * do not close it. The same descriptor each time. Push mode only.
  *
- * Use it as a socket: when it is readable, read until zbq_consumer_peek, _next (or
- * _recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the producer to ring; then
- * wait. It is readable from the start. At the end of the stream it stays readable.
+ * Use it as a socket: when it is readable, read until zbq_consumer_peek, zbq_consumer_next
+ * (or zbq_consumer_recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the producer
+ * to ring; then wait. It is readable from the start. At the end of the stream it stays
+ * readable.
  *
  * From the first call on, a call that gives ZBQ_ERROR_AGAIN makes a few system
  * calls. The producer makes one for a consumer that waits so, and none for one that reads.
@@ -652,7 +656,7 @@ ZBQ_API zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons);
 /** What an error code means, in English, in static memory; never NULL. */
 ZBQ_API const char *zbq_strerror(int error);
 
-/** What an eviction reason means, as above. */
+/** What an eviction reason means, in English, in static memory; never NULL. */
 ZBQ_API const char *zbq_strevict(uint32_t eviction);
 
 /** major << 16 | minor << 8 | patch of the library that runs; compare with

@@ -49,8 +49,8 @@ static inline bool zbq_window_looks(zbq_commit_window *window) {
  *
  * The window is of zbq_producer_window, not NULL.
  *
- * @return false, with nothing changed, when that is more than the run has or not a multiple of
- *     ZBQ_MSG_ALIGN */
+ * @return true; or false, with nothing changed, when `bytes` is more than the run has or not a
+ *     multiple of ZBQ_MSG_ALIGN */
 static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) {
     if (bytes > window->limit - window->head || bytes % ZBQ_MSG_ALIGN != 0) {
         return false;

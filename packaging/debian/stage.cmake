@@ -63,6 +63,11 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
             run(gzip -9n ${page})
         endif()
     endforeach()
+    # Debian's zsh looks there for what packages bring; site-functions is the administrator's.
+    set(zsh ${root}/usr/share/zsh)
+    if(EXISTS ${zsh}/site-functions)
+        file(RENAME ${zsh}/site-functions ${zsh}/vendor-completions)
+    endif()
     file(GLOB_RECURSE archives ${root}/*.a)
     foreach(archive IN LISTS archives)
         run(strip --strip-debug --remove-section=.comment --enable-deterministic-archives

@@ -74,6 +74,7 @@ expect 'zbq pub --rate s' ''
 "$zbq" pub stale <&"$never" 2>stale.err &
 stale=$!
 "$zbq" pub live <&"$never" 2>live.err &
+"$zbq" pub co:lon <&"$never" 2>colon.err &
 "$zbq" pub "@zbq-completions-$$" <&"$never" 2>abstract.err &
 wait_until "the directory" test -d zbq
 python3 -c '
@@ -84,6 +85,7 @@ sys.stdin.read()' "$here/zbq/mute" <&"$never" &
 wait_until "the socket that does not listen" test -S zbq/mute
 wait_until "the socket of stale" test -S zbq/stale
 wait_until "the socket of live" test -S zbq/live
+wait_until "the socket of co:lon" test -S zbq/co:lon
 wait_until "the abstract socket" grep -q "@zbq-completions-$$" /proc/net/unix
 kill -KILL "$stale"
 wait "$stale" 2>/dev/null || true
@@ -94,6 +96,12 @@ expect 'zbq sub --pull li' live
 not_offered 'zbq sub ' stale
 not_offered 'zbq sub ' mute
 offered 'zbq sub @' "@zbq-completions-$$"
+expect 'zbq sub @zbq-completions-' "@zbq-completions-$$"
+expect 'zbq sub co' co:lon
+case $shell in
+bash) expect 'zbq sub co:l' lon ;; # the rest is on the line already
+*) expect 'zbq sub co:l' co:lon ;;
+esac
 case $shell in
 zsh) offered 'zbq sub ./so' some-file ;;
 *) offered 'zbq sub ./so' ./some-file ;;

@@ -10,6 +10,10 @@ if [ -n "$sanitize" ]; then
     echo "skipped: the user's program is built without sanitizers"
     exit 77
 fi
+if [ ! -x /usr/bin/python3 ]; then
+    echo "skipped: python3 is not installed"
+    exit 77
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export PYTHONDONTWRITEBYTECODE=1

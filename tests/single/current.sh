@@ -4,6 +4,10 @@
 # any directory, in any language.
 set -euo pipefail
 source=$1
+if [ ! -x /usr/bin/python3 ]; then
+    echo "skipped: python3 is not installed"
+    exit 77
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 /usr/bin/python3 "$source/tools/amalgamate.py" "$work/zbq.h"

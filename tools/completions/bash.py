@@ -23,7 +23,7 @@ _zbq_takes_value() {
 _zbq_offer() {
     local option=$1 given other
     shift
-    for given in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    for given in "${COMP_WORDS[@]:1:at-1}"; do
         for other; do
             [[ $given != "$other" ]] || return 0
         done
@@ -34,6 +34,7 @@ _zbq_offer() {
 _zbq_files() {
     compopt -o filenames 2>/dev/null
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    COMPREPLY=("${COMPREPLY[@]#"$kept"}")
 }
 
 _zbq_name() {
@@ -42,7 +43,9 @@ _zbq_name() {
         _zbq_files
     elif [[ $command == sub ]]; then
         while IFS= read -r name; do
-            [[ $name != "$word"* ]] || COMPREPLY+=("$(printf %q "$name")")
+            [[ $name == "$word"* ]] || continue
+            name=$(printf %q "$name")
+            COMPREPLY+=("${name#"$kept"}")
         done < <(_zbq_names)
     fi
 }
@@ -53,16 +56,37 @@ _zbq_options() {
     esac
 }
 
+# The word at the cursor, also where it has a : or an @, at which bash divides it: $word, of which
+# $kept stays on the line, and where it begins among the words.
+_zbq_find_word() {
+    local typed=${COMP_LINE:0:COMP_POINT} joined='' i
+    typed=${typed##*[[:space:]]}
+    [[ $typed != --*=* ]] || typed=${typed#*=}
+    at=$COMP_CWORD
+    word=${COMP_WORDS[at]}
+    if [[ $typed && $typed != -* ]]; then
+        for ((i = COMP_CWORD; i > 1; i--)); do
+            joined=${COMP_WORDS[i]}$joined
+            [[ $joined == "$typed" ]] || continue
+            at=$i
+            word=$typed
+            break
+        done
+    fi
+    kept=${word%"$1"}
+}
+
 _zbq() {
-    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command='' name=''
-    local given last=''
+    local word kept at command='' name='' given last=''
+    _zbq_find_word "$2"
+    local before=${COMP_WORDS[at-1]}
     COMPREPLY=()
     if [[ $word == = ]]; then
         word=''
     elif [[ $before == = ]]; then
-        before=${COMP_WORDS[COMP_CWORD-2]}
+        before=${COMP_WORDS[at-2]}
     fi
-    for given in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    for given in "${COMP_WORDS[@]:1:at-1}"; do
         if [[ $given == = ]]; then
             continue # --option=value comes as three words
         elif [[ $given != -* ]] && ! _zbq_takes_value "$last"; then

@@ -7,7 +7,8 @@ namespace zbq::tool {
 
 const help_text main_help = {
     "NAME is a socket in $XDG_RUNTIME_DIR/zbq (else /run/user/UID/zbq or /tmp/zbq-UID),\n"
-    "or a path when it has a slash. 'zbq pub --help' and 'zbq sub --help' tell more.",
+    "a path when it has a slash, or an abstract name when it begins with @.\n"
+    "'zbq pub --help' and 'zbq sub --help' tell more.",
     {"zbq sub --wait log | grep -i error &", "tail -f /var/log/syslog | zbq pub log"},
     "",
     {}};
