@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <sys/epoll.h>
 #include <sys/file.h>
@@ -80,7 +81,13 @@ public:
     /// Takes over; the other one is empty then.
     listener(listener &&) noexcept = default;
     /// Lets go of its own and takes over; the other one is empty then.
-    listener &operator=(listener &&) noexcept = default;
+    listener &operator=(listener &&other) noexcept {
+        if (this != &other) {
+            std::destroy_at(this); // its file before its socket: the name may find a next one
+            std::construct_at(this, std::move(other));
+        }
+        return *this;
+    }
     listener(const listener &) = delete;
     listener &operator=(const listener &) = delete;
     /// Removes the socket from the file system, if it is still this one.

@@ -195,6 +195,24 @@ TEST_F(Listener, MovesWithItsSocket) {
     EXPECT_TRUE(fs::exists(directory_ + "/y"));
 }
 
+TEST_F(Listener, ANameThatWasTakenOverStays) {
+    const auto listen_at_last = [&] {
+        for (;;) {
+            try {
+                return zbq::listener(path_);
+            } catch (const zbq::error &) { // it is in use
+            }
+        }
+    };
+    for (int i = 0; i < 50; ++i) {
+        zbq::listener door(path_);
+        std::future<zbq::listener> next = std::async(std::launch::async, listen_at_last);
+        door = zbq::listener(directory_ + "/y");
+        const zbq::listener taken = next.get();
+        EXPECT_TRUE(fs::exists(path_));
+    }
+}
+
 TEST_F(Listener, FullIsSaid) {
     zbq::producer_options options;
     options.max_consumers = 1;
