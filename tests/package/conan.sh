@@ -6,14 +6,8 @@ set -euo pipefail
 source=$1 sanitize=${2:-}
 # shellcheck source=tests/package/user.sh
 source "$(dirname "$0")/user.sh"
-if [ -n "$sanitize" ]; then
-    echo "skipped: the user's program is built without sanitizers"
-    exit 77
-fi
-if [ ! -x /usr/bin/python3 ]; then
-    echo "skipped: python3 is not installed"
-    exit 77
-fi
+skip_if_sanitized "$sanitize"
+[ -x /usr/bin/python3 ] || skip "python3 is not installed"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export PYTHONDONTWRITEBYTECODE=1

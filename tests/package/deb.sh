@@ -8,10 +8,6 @@ build=$1 source=$2 sanitize=${3:-}
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/package/user.sh
 source "$here/user.sh"
-skip() {
-    echo "skipped: $1"
-    exit 77
-}
 [ -z "$sanitize" ] || skip "no packages of what has sanitizers"
 grep -q '^CMAKE_INSTALL_PREFIX:PATH=/usr$' "$build/CMakeCache.txt" || skip "not configured for /usr"
 for tool in lintian dpkg-deb dpkg-shlibdeps file; do

@@ -7,11 +7,7 @@ set -euo pipefail
 build=$1 user=$2 source=$3 sanitize=${4:-}
 # shellcheck source=tests/package/user.sh
 source "$(dirname "$0")/user.sh"
-skip() {
-    echo "skipped: $1"
-    exit 77
-}
-[ -z "$sanitize" ] || skip "the user's program is built without sanitizers"
+skip_if_sanitized "$sanitize"
 command -v meson >/dev/null || skip "meson is not installed"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

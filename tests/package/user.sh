@@ -3,6 +3,15 @@
 # For the tests of the installed library: builds a user's program, runs it, and looks what it loads.
 # They have a directory of their own in $work.
 
+skip() { # REASON
+    echo "skipped: $1"
+    exit 77
+}
+
+skip_if_sanitized() { # SANITIZERS
+    [ -z "$1" ] || skip "the user's program is built without sanitizers"
+}
+
 # The shared library of the program, by name: nothing for one that is linked statically.
 loads() { # PROGRAM
     readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(libzbq.*\)\]/\1/p'

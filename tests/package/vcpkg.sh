@@ -8,10 +8,7 @@ set -euo pipefail
 user=$1 source=$2 sanitize=${3:-}
 # shellcheck source=tests/package/user.sh
 source "$(dirname "$0")/user.sh"
-if [ -n "$sanitize" ]; then
-    echo "skipped: the user's program is built without sanitizers"
-    exit 77
-fi
+skip_if_sanitized "$sanitize"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
