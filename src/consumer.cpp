@@ -203,9 +203,10 @@ int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
         if (expected_seq_id <= cons->newest_record) {
             return ZBQ_ERROR_NOENT; // gone by, or from before the join
         }
+        const bool ended = has_ended(cons) || is_evicted(cons); // before the look
         const int result = receive_next(cons);
         if (result < 0) {
-            return record_error(result);
+            return result == -EAGAIN && ended ? ZBQ_ERROR_NOENT : record_error(result);
         }
     }
     return ZBQ_ERROR_AGAIN;
@@ -273,11 +274,6 @@ void zbq_consumer_destroy(zbq_consumer *cons) {
         cons->ring_memory.forget();
         cons->page_memory.forget();
     }
-    int fds[] = {cons->side.release(), cons->event.release()};
-    if (cons->push) { // in its own time, with what it trusts
-        cons->held.fds.close_all();
-    }
-    close_elsewhere(fds, sizeof fds / sizeof fds[0]);
     cons->~zbq_consumer();
     free(cons);
 }

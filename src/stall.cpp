@@ -14,7 +14,7 @@ constexpr uint64_t second_ns = 1'000'000'000;
 // The most that the clocks grow from one look to the next.
 uint64_t longest_step(const zbq_producer *prod) {
     const uint64_t without_timeout = ZBQ_WAIT_SLICE_NS / 4;
-    return prod->stall_timeout != 0 ? prod->stall_timeout / 4 : without_timeout;
+    return prod->stall_timeout != 0 ? (prod->stall_timeout + 3) / 4 : without_timeout;
 }
 
 bool holds_back(const zbq_producer *prod, uint64_t tail) {
