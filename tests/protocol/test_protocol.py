@@ -224,6 +224,7 @@ class Reads(ProtocolTest):
                 wait_until("them", lambda: reader.control.u64(zbq.PRODUCER_HEAD))
                 tool.kill()
                 self.assertEqual(read_to_the_end(reader, wait), ([b"last words\n"], readers.Died))
+                tool.wait(FOREVER)  # the name is free for the next one
 
     def test_a_reader_that_stalls_is_told_of_its_eviction(self):
         for way, (mode, wait) in WAYS.items():
