@@ -130,7 +130,7 @@ class Producer:
         if size > self.capacity or len(fds) > zbq.MAX_DESCRIPTORS:
             raise ValueError("more than a message can be")
         self.wait_for_room(size)
-        seq_id = self._send_record(fds) if fds else 0
+        seq_id = self.send_record(fds) if fds else 0
         self.ring.put_bytes(self.head % self.capacity, zbq.HEADER.pack(
             len(payload), len(fds), flags, 0, seq_id) + payload)
         self.head += size
@@ -189,7 +189,7 @@ class Producer:
 
     # ---- Descriptors: section 7
 
-    def _send_record(self, fds):
+    def send_record(self, fds):
         self.seq_id += 1
         record = zbq.RECORD.pack(self.seq_id, len(fds), 0)
         for consumer in [c for c in self.consumers if c.mode == PUSH]:

@@ -40,11 +40,11 @@ def connect(name, mode=PUSH, timeout=30.0):
 
 def join(rendezvous, mode=PUSH):
     """Section 6: receives the join, checks and announces."""
-    data, fds, flags, _ = socket.recv_fds(rendezvous, JOIN.size, 6, socket.MSG_CMSG_CLOEXEC)
+    data, fds, cut_off = zbq.receive_with(rendezvous, JOIN.size, 6)
     try:
         if len(data) != JOIN.size or len(fds) != 6:
             raise Malformed("the producer is gone" if not data else "not a join")
-        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        if cut_off:
             raise Malformed("more than a join, or no room for its descriptors")
         offer = dict(zip(zbq.JOIN_FIELDS, JOIN.unpack(data)))
         _check_payload(offer, mode)
@@ -227,7 +227,7 @@ class Reader:
     def _receive(self):
         """Whether there was another record. It takes the place of the one before."""
         try:
-            data, fds, flags, _ = self._receive_packet()
+            data, fds, cut_off = self._receive_packet()
         except BlockingIOError:
             return False
         if not data and not fds:
@@ -235,7 +235,7 @@ class Reader:
         for fd in self.record_fds:
             os.close(fd)
         self.record_fds = fds
-        if len(data) != zbq.RECORD.size or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        if len(data) != zbq.RECORD.size or cut_off:
             self._break("not a record, or no room for its descriptors")
         seq_id, count, _ = zbq.RECORD.unpack(data)
         if seq_id <= self.record_id or count == 0 or count != len(fds):
@@ -244,11 +244,11 @@ class Reader:
         return True
 
     def _receive_packet(self):
-        flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+        arguments = self.side, zbq.RECORD.size, zbq.MAX_DESCRIPTORS, socket.MSG_DONTWAIT
         try:
-            return socket.recv_fds(self.side, zbq.RECORD.size, zbq.MAX_DESCRIPTORS, flags)
+            return zbq.receive_with(*arguments)
         except ConnectionResetError:  # said once, before what is still queued
-            return socket.recv_fds(self.side, zbq.RECORD.size, zbq.MAX_DESCRIPTORS, flags)
+            return zbq.receive_with(*arguments)
 
     # ---- Waiting
 

@@ -53,9 +53,10 @@ WAYS = {
     "polling its event socket": (PUSH, lambda reader, look: reader.poll(look)),
     "pulling": (PULL, lambda reader, look: look_again(look)),
 }
+# The two that can be woken, by the mark that they leave. Not woken, they wait longer than any test.
 WAKEABLE = {
-    ASLEEP: lambda reader: reader.sleep(reader.next, 10 * FOREVER),
-    POLLS: lambda reader: reader.poll(reader.next),
+    ASLEEP: lambda reader, look: reader.sleep(look, 10 * FOREVER),
+    POLLS: lambda reader, look: reader.poll(look),
 }
 
 
@@ -143,16 +144,23 @@ class ProtocolTest(unittest.TestCase):
             consumer = producer.join(near, mode)
             return consumer, self.closed_at_the_end(readers.join(far, mode))
 
-    def is_woken(self, reader, mark, wait, publish):
-        """By each of ten messages. Without that it waits for longer than this test does."""
+    @staticmethod
+    def woken_by(event, reader, mark, look):
+        """What a reader finds that has waited for the event."""
+        results = []
+        thread = threading.Thread(
+            target=lambda: results.append(WAKEABLE[mark](reader, look)), daemon=True)
+        thread.start()
+        wait_until("its mark", lambda: reader.page.u32(reader.parked) == mark)
+        event()
+        thread.join(FOREVER)
+        return results[0]
+
+    def is_woken_by_each(self, publish, reader, mark):
         for number in range(10):
-            results = []
-            thread = threading.Thread(target=lambda: results.append(wait(reader)), daemon=True)
-            thread.start()
-            wait_until("its mark", lambda: reader.page.u32(reader.parked) == mark)
-            publish(b"%d\n" % number)
-            thread.join(FOREVER)
-            self.assertEqual([message.payload for message in results], [b"%d\n" % number])
+            line = b"%d\n" % number
+            message = self.woken_by(lambda: publish(line), reader, mark, reader.next)
+            self.assertEqual(message.payload, line)
             reader.release()
 
     def in_child(self, work):
@@ -209,11 +217,21 @@ class Reads(ProtocolTest):
         self.assertRaises(readers.Ended, reader.next)
 
     def test_whoever_waits_is_woken(self):
-        for mark, wait in WAKEABLE.items():
+        for mark in WAKEABLE:
             with self.subTest(mark):
                 tool = self.publishing_by_hand()
-                self.is_woken(self.connect(), mark, wait, tool.stdin.write)
+                self.is_woken_by_each(tool.stdin.write, self.connect(), mark)
                 self.end_process(tool)
+
+    def test_a_reader_that_joins_late(self):
+        tool = self.publishing_by_hand()
+        early = self.connect()
+        tool.stdin.write(b"early\n")
+        self.assertEqual(early.sleep(early.next).payload, b"early\n")
+        late = self.connect()
+        tool.stdin.write(b"late\n")
+        for reader in early, late:
+            self.assertEqual(reader.sleep(reader.next).payload, b"late\n")
 
     def test_a_publisher_that_is_killed(self):
         for way, (mode, wait) in WAYS.items():
@@ -294,6 +312,7 @@ class Publishes(ProtocolTest):
 
     def test_several_readers_of_messages_across_the_end_of_the_ring(self):
         listener, producer = self.listener(), self.producer()
+        producer.publish(b"nobody has joined yet")
         tools = [self.subscribe(listener, producer, option, out=option)[0]
                  for option in ("--raw", "--pull", "--length-prefixed")]
         payloads = payloads_of_all_sizes(1000, 6000) + [b"", bytes(producer.capacity - 16)]
@@ -458,11 +477,12 @@ class Refuses(ProtocolTest):
                 producer.control.put64(zbq.PRODUCER_HEAD, 0)
                 self.assertRaises(zbq.Malformed, reader.next)
 
-    def test_eviction_comes_before_malformed(self):
+    def test_an_eviction_comes_before_all_else(self):
         producer = self.producer()
         consumer, reader = self.pair(producer)
         producer.publish(b"overwritten")
         producer.evict(consumer, STALLED)
+        self.assertRaises(readers.Evicted, reader.next)
         producer.ring.put_bytes(0, b"\xff" * 16)
         self.assertRaises(readers.Evicted, reader.next)
 
@@ -485,10 +505,64 @@ class Pairs(ProtocolTest):
     """Both sides in Python: what the tool cannot show."""
 
     def test_whoever_waits_is_woken(self):
-        for mark, wait in WAKEABLE.items():
+        for mark in WAKEABLE:
             with self.subTest(mark):
                 producer = self.producer()
-                self.is_woken(self.pair(producer)[1], mark, wait, producer.publish)
+                _, reader = self.pair(producer)
+                self.is_woken_by_each(producer.publish, reader, mark)
+                self.assertLessEqual(self.bells(reader.event), 1)
+
+    def test_whoever_waits_for_a_record_is_woken(self):
+        for mark in WAKEABLE:
+            with self.subTest(mark):
+                producer = self.producer()
+                _, reader = self.pair(producer)
+                message = readers.Message(b"", 0, 1, 1)
+                fds = self.woken_by(lambda: producer.send_record([0]), reader, mark,
+                                    lambda: reader.descriptors(message))
+                os.close(fds[0])
+
+    def test_a_producer_that_becomes_another_program(self):
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+        def publish():
+            producer = Producer(65536)
+            producer.join(near)
+            producer.publish(b"last words")
+            os.execlp("sleep", "sleep", "60")
+
+        with near, far:
+            self.in_child(publish)
+            far.settimeout(FOREVER)
+            reader = self.closed_at_the_end(readers.join(far))
+        self.assertEqual(read_to_the_end(reader, WAYS["asleep on its word"][1]),
+                         ([b"last words"], readers.Died))
+
+    def test_any_mark_ends_the_stream(self):
+        producer = self.producer()
+        _, reader = self.pair(producer)
+        producer.publish(b"last words")
+        producer.control.put32(zbq.CLOSED, 7)
+        self.assertEqual(read_to_the_end(reader, WAYS["pulling"][1]),
+                         ([b"last words"], readers.Ended))
+
+    def test_the_kernel_tells_who_joined(self):
+        producer = self.producer()
+        consumer, _ = self.pair(producer)
+        producer.listen()
+        self.assertTrue(consumer.announced)
+        with open("/proc/self/fdinfo/%d" % consumer.witness, encoding="ascii") as about:
+            self.assertIn("Pid:\t%d\n" % os.getpid(), about.read())
+
+    def test_a_tail_that_cannot_be(self):
+        producer = self.producer()
+        producer.publish(bytes(1000))
+        for tail in 0, producer.head + 16, producer.head - 8:
+            with self.subTest(tail):
+                consumer, reader = self.pair(producer)
+                reader.page.put64(zbq.TAIL_OFFSET, tail)
+                producer.publish(bytes(producer.capacity - 16))
+                self.assertEqual(consumer.reason, zbq.BAD_TAIL)
 
     def test_one_bell_for_each_tail_that_is_awaited(self):
         producer = self.producer()
@@ -504,7 +578,7 @@ class Pairs(ProtocolTest):
     def bells(event):
         count = 0
         try:
-            while event.recv(1):
+            while event.recv(1, socket.MSG_DONTWAIT):
                 count += 1
         except BlockingIOError:
             return count
@@ -545,7 +619,7 @@ class Pairs(ProtocolTest):
 
     def test_a_join_between_a_record_and_its_message(self):
         producer = self.producer()
-        producer._send_record([0])
+        producer.send_record([0])
         _, reader = self.pair(producer)
         late = readers.Message(b"", 0, 1, producer.seq_id)
         self.assertRaises(readers.Lost, reader.descriptors, late)

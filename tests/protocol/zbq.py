@@ -227,10 +227,21 @@ def set_where_known(sock, option, value):
             raise
 
 
+# Instead of socket.send_fds() and recv_fds(), which lose the flags that they are given.
+
 def send_with(sock, data, fds):
-    """socket.send_fds() without its habit of losing the flags."""
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("%di" % len(fds), *fds))]
     sock.sendmsg([data], rights, socket.MSG_DONTWAIT)
+
+
+def receive_with(sock, size, most, flags=0):
+    """The data, the descriptors, and whether either was cut off."""
+    data, control, flags, _ = sock.recvmsg(
+        size, socket.CMSG_LEN(4 * most), flags | socket.MSG_CMSG_CLOEXEC)
+    fds = [fd for level, kind, value in control
+           if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+           for fd in struct.unpack("%di" % (len(value) // 4), value)]
+    return data, fds, bool(flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC))
 
 
 def ring_bell(event):
