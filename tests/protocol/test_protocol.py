@@ -617,6 +617,16 @@ class Pairs(ProtocolTest):
         self.assertRaises(readers.Lost, reader.descriptors, first)
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
 
+    def test_who_takes_no_records_is_evicted(self):
+        producer = self.producer(stall_timeout=0.1)
+        consumer, reader = self.pair(producer)
+        with self.assertRaises(readers.Evicted):
+            while True:
+                self.publish_file(producer, b"content")
+                reader.next()
+                reader.release()
+        self.assertEqual(consumer.reason, zbq.UNCOLLECTED)
+
     def test_a_join_between_a_record_and_its_message(self):
         producer = self.producer()
         producer.send_record([0])
