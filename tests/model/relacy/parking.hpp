@@ -25,7 +25,12 @@ struct parking : scenario {
         }
     }
 
-    virtual void before_publishing() {}
+    // It commits for one who sleeps, or is about to; or at any time.
+    virtual void before_publishing() {
+        if (rl::rand(2) == 0) {
+            await_mark(0);
+        }
+    }
     virtual int sleep_and_read(zbq_consumer *cons, std::uint64_t number) {
         return read_waiting(cons, number);
     }
@@ -99,6 +104,7 @@ struct seldom_looked_at : parking {
     seldom_looked_at() : parking(2) {}
 
     void before_publishing() override {
+        parking::before_publishing();
         producer_->window.parking_count = 0;
         producer_->window.unusual |= zbq::core::looks_by_clock;
     }

@@ -142,6 +142,13 @@ protected:
         }
     }
 
+    // Until that consumer has said that it sleeps.
+    void await_mark(unsigned slot) {
+        while (zbq::core::parked_seen(producer_->slots[slot].parking()) == 0) {
+            rl::yield(1, RL_INFO);
+        }
+    }
+
     int broadcast(std::uint64_t id) {
         const int fd = producer_->ring_region.fd.get();
         return zbq_producer_broadcast_fds(producer_, id, &fd, 1);
