@@ -10,7 +10,7 @@
 #include <string_view>
 #include <type_traits>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// A name that can be a template's argument: a string literal.
 template <std::size_t Size>
@@ -170,4 +170,4 @@ private:
     zbq::consumer untyped_;
 };
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

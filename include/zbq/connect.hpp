@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// How to connect.
 struct connect_options {
@@ -22,9 +22,9 @@ struct connect_options {
     bool wait_for_producer = true;
     /// Users that may be at the other end. Empty: for an abstract name this process's own
     /// (its effective user) and root, for a path whoever could make it.
-    std::vector<uid_t> producers;
+    std::vector<uid_t> producers = {};
     /// Asked a few times a second, when set, and after each signal: true gives up.
-    std::function<bool()> give_up;
+    std::function<bool()> give_up = {};
 };
 
 namespace detail {
@@ -130,14 +130,11 @@ private:
         if (!is_greeting(message, size)) {
             throw error(status::protocol, where_.text + ": not a zbq producer's answer");
         }
-        switch (static_cast<answer>(code_of(message))) {
-        case answer::welcome:
-            return true;
-        case answer::full:
-            throw error(status::full, where_.text);
-        default:
-            throw error(status::refused, where_.text);
+        const auto said = static_cast<answer>(code_of(message));
+        if (said != answer::welcome) {
+            throw error(said == answer::full ? status::full : status::refused, where_.text);
         }
+        return true;
     }
 
     consumer take_slot() const {
@@ -173,4 +170,4 @@ private:
     return detail::connection(name, end, options).join();
 }
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

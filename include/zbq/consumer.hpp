@@ -4,7 +4,6 @@
 #pragma once
 
 #include "descriptors.hpp"
-#include "inline.h"
 #include "shared_state.hpp"
 #include "time.hpp"
 
@@ -13,7 +12,7 @@
 #include <iterator>
 #include <span>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 namespace detail {
 
@@ -590,4 +589,4 @@ inline status consumer::wait(deadline end, std::chrono::nanoseconds spin) noexce
     return result;
 }
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

@@ -9,7 +9,7 @@
 #include <array>
 #include <sys/socket.h>
 
-namespace zbq::detail {
+namespace ZBQ_NAMESPACE::detail {
 
 // Hello and welcome: 'z' 'b' 'q' version code 0 0 0, one packet each.
 using greeting = std::array<unsigned char, 8>;
@@ -51,4 +51,4 @@ inline ucred credentials_of_peer(int socket) noexcept {
     return peer;
 }
 
-} // namespace zbq::detail
+} // namespace ZBQ_NAMESPACE::detail

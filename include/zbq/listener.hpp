@@ -17,7 +17,7 @@
 #include <sys/timerfd.h>
 #include <vector>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// Who has connected, by the kernel's account of who called connect. What it hands on, it
 /// answers for: the one who reads may be another process.
@@ -30,7 +30,7 @@ struct peer {
 
 /// What became of one who asked to be let in.
 struct newcomer {
-    peer who;                   ///< who it is
+    peer who = {};              ///< who it is
     status result = status::ok; ///< ok: it has a slot; full; refused; or why admitting failed
     std::uint32_t slot = 0;     ///< the slot, where ok
 };
@@ -38,11 +38,11 @@ struct newcomer {
 /// Who may join, and how much strangers may cost.
 struct listener_options {
     /// Users that may join beside this process's own (its effective user).
-    std::vector<uid_t> users;
+    std::vector<uid_t> users = {};
     /// Groups whose members may join, by their effective or a supplementary group.
-    std::vector<gid_t> groups;
+    std::vector<gid_t> groups = {};
     /// Asked last, when set: false refuses. Runs inside of serve.
-    std::function<bool(const peer &)> accept;
+    std::function<bool(const peer &)> accept = {};
     /// Connections that have not said what they want: the oldest makes way for a newer one.
     std::size_t max_strangers = 16;
     /// How long one may take to say it.
@@ -519,4 +519,4 @@ inline void listener::serve(producer &ring, const observer &on_decision) {
     set_timer();
 }
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-namespace zbq::detail {
+namespace ZBQ_NAMESPACE::detail {
 
 // An address to bind or connect to.
 struct place {
@@ -146,4 +146,4 @@ inline place place_of(const std::string &name, directory_use use) {
     return where;
 }
 
-} // namespace zbq::detail
+} // namespace ZBQ_NAMESPACE::detail

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "descriptors.hpp"
-#include "inline.h"
 #include "shared_state.hpp"
 #include "time.hpp"
 
@@ -15,7 +14,7 @@
 #include <span>
 #include <type_traits>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// What a ring is like.
 struct producer_options {
@@ -494,4 +493,4 @@ private:
     detail::shared<detail::producer_state> state_;
 };
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE
