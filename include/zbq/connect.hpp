@@ -5,6 +5,7 @@
 
 #include "consumer.hpp"
 #include "greeting.hpp"
+#include "identity.hpp"
 #include "place.hpp"
 
 #include <functional>
@@ -21,7 +22,8 @@ struct connect_options {
     /// Whether to wait for a producer that is not there yet.
     bool wait_for_producer = true;
     /// Users that may be at the other end. Empty: for an abstract name this process's own
-    /// (its effective user) and root, for a path whoever could make it.
+    /// (its effective user) and root, for a path whoever could make it. 65534 is nobody's number,
+    /// as in listener_options.
     std::vector<uid_t> producers = {};
     /// Asked a few times a second, when set, and after each signal: true gives up.
     std::function<bool()> give_up = {};
@@ -86,10 +88,9 @@ private:
             return;
         }
         const uid_t uid = credentials_of_peer(socket_.get()).uid;
-        const bool own = options_.producers.empty() && (uid == ::geteuid() || uid == 0);
-        if (!own && std::find(options_.producers.begin(), options_.producers.end(), uid) ==
-                        options_.producers.end()) {
-            throw error(status::refused, where_.text + " belongs to user " + std::to_string(uid));
+        const bool own = options_.producers.empty() && (is_own_user(uid) || uid == 0);
+        if (!own && !lists_user(options_.producers, uid)) {
+            throw error(status::refused, where_.text + " belongs to " + user_text(uid));
         }
     }
 
