@@ -32,4 +32,35 @@ done
 expect_status 2 "$zbq" pub "${options[@]}" x </dev/null 2>pub.err
 says pub.err '254 files, 253 at most'
 expect_status 1 "$zbq" pub --fd missing x </dev/null 2>pub.err
-says pub.err 'missing: No such file'
+says pub.err 'opening missing: No such file'
+
+# Out of them the publisher says so, once, whichever step of a join comes upon it; who is in stays.
+for limit in 30 31 32 33; do
+    (ulimit -n $limit && exec "$zbq" pub x <&"$never" 2>pub.err) &
+    pub=$!
+    wait_until "the socket" test -S zbq/x
+    "$zbq" sub --quiet x &
+    first=$!
+    wait_until "it to join" joined $first
+    others=()
+    until told pub.err 'nobody else can join'; do
+        [ ${#others[@]} -lt $limit ] || fail "it never ran out of descriptors"
+        "$zbq" sub --quiet x 2>/dev/null &
+        others+=($!)
+        sleep 0.05
+    done
+    for i in 1 2 3; do
+        timeout 0.2 "$zbq" sub --quiet x 2>/dev/null || true
+    done
+    kill "${others[@]}" 2>/dev/null || true
+    kill -TERM $pub
+    ended $pub 143
+    ended $first 0
+    says pub.err "^zbq: nobody else can join: Too many open files \(the limit is $limit descriptors: ulimit -n\)\$"
+    [ "$(grep -c 'Too many open files' pub.err)" -eq 1 ] || fail "said more than once"
+done
+(
+    ulimit -n 20
+    expect_status 1 "$zbq" pub "${options[@]:2:100}" x </dev/null 2>pub.err
+)
+says pub.err 'opening file: Too many open files \(the limit is 20 '
