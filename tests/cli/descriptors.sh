@@ -48,7 +48,9 @@ limit_for() { # PID FREE
 for left in 0 3; do
     "$zbq" pub x <&"$never" 2>pub.err &
     pub=$!
-    wait_until "the socket" test -S zbq/x
+    "$zbq" sub --wait --quiet x &
+    first=$!
+    wait_until "one to join" joined $first
     limit=$(limit_for $pub $left)
     before=$(prlimit --pid $pub --nofile --noheadings --raw --output SOFT)
     prlimit --pid $pub --nofile="$limit:"
@@ -60,9 +62,10 @@ for left in 0 3; do
     prlimit --pid $pub --nofile="$before:"
     "$zbq" sub --quiet x &
     sub=$!
-    wait_until "one to join" joined $sub
+    wait_until "another to join" joined $sub
     kill -TERM $pub
     ended $pub 143
+    ended $first 0
     ended $sub 0
     [ "$(grep -c 'Too many open files' pub.err)" -eq 1 ] || fail "said more than once"
 done

@@ -89,6 +89,10 @@ int terminal(char **command, int columns) {
     return status_of(child);
 }
 
+int number_of(const char *text) {
+    return static_cast<int>(std::strtol(text, nullptr, 10));
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -100,10 +104,10 @@ int main(int argc, char **argv) {
         return pipe_unread(argv + 2, 0);
     }
     if (what == "pipe-full" && argc > 3) {
-        return pipe_unread(argv + 3, std::atoi(argv[2]));
+        return pipe_unread(argv + 3, number_of(argv[2]));
     }
     if (what == "terminal" && argc > 3) {
-        return terminal(argv + 3, std::atoi(argv[2]));
+        return terminal(argv + 3, number_of(argv[2]));
     }
     return 2;
 }

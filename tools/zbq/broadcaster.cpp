@@ -42,8 +42,8 @@ producer_options ring_options(const pub_options &options) {
 
 broadcaster::broadcaster(const pub_options &options)
     : options_(options), files_(open_files(options.files)),
-      door_(std::in_place, options.name, door_options()),
-      ring_(std::in_place, ring_options(options)), evictions_(options.max_consumers),
+      ring_(std::in_place, ring_options(options)),
+      door_(std::in_place, options.name, door_options()), evictions_(options.max_consumers),
       progress_(!options.quiet) {
     for (const unique_fd &file : files_) {
         file_numbers_.push_back(file.get());

@@ -50,8 +50,8 @@ private:
     const pub_options &options_;
     std::vector<unique_fd> files_;
     std::vector<int> file_numbers_; // of the first message, while it is to come
-    std::optional<listener> door_;
     std::optional<producer> ring_;
+    std::optional<listener> door_; // after it: a name appears when it can be joined
     eviction_log evictions_;
     progress progress_;
     tally published_;

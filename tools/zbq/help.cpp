@@ -28,16 +28,16 @@ const help_text sub_help = {"",
 const std::string about_statuses = "what sub has read before is written, as far as it can be";
 
 const std::vector<status_meaning> exit_statuses = {
-    {"0", "pub: all of the input was published; sub: all of the stream was read and written"},
+    {"0", "all of the input was published, or all of the stream was read and written"},
     {"1", "an error: bad input, name in use, no room at the publisher, ..."},
     {"2", "a mistake on the command line"},
-    {"3", "sub: evicted by the publisher; the message says why"},
-    {"4", "sub: the publisher failed in the midst of its input, or died"},
-    {"5", "sub: nobody publishes that name"},
+    {"3", "evicted by the publisher; the message says why (sub)"},
+    {"4", "the publisher failed in the midst of its input, or died (sub)"},
+    {"5", "nobody publishes that name (sub)"},
     {"6", "the output takes no more: a disk is full, or, without a message, nobody reads it"},
-    {"129", "stopped by a hang-up; pub: the stream ended properly"},
-    {"130", "stopped by Ctrl-C; likewise"},
-    {"143", "stopped by SIGTERM; likewise"}};
+    {"129", "stopped by a hang-up; a publisher has ended its stream properly"},
+    {"130", "stopped by Ctrl-C, in the same way"},
+    {"143", "stopped by SIGTERM, in the same way"}};
 
 std::string footer(const help_text &help) {
     std::string text = help.remarks.empty() ? "" : fmt::format("\n{}\n", help.remarks);
