@@ -2,9 +2,9 @@
 #include "errors.hpp"
 
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <sys/resource.h>
-#include <system_error>
 
 namespace zbq::tool {
 
@@ -40,7 +40,7 @@ std::string limit_text(int error) {
 }
 
 std::string error_text(int error) {
-    return std::generic_category().message(error) + limit_text(error);
+    return std::strerror(error) + limit_text(error);
 }
 
 failure system_failure(const std::string &what) {
