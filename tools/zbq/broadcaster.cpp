@@ -51,16 +51,14 @@ broadcaster::broadcaster(const pub_options &options)
     start_clock();
 }
 
-// A slot must not be given away before its last consumer's end was told.
+// A slot must not be given away before its last consumer's end was told; whoever joins makes the
+// library look who is dead.
 listener_options broadcaster::door_options() {
     listener_options door;
     door.users = options_.users;
     door.groups = options_.groups;
     door.accept = [this](const peer & /*who*/) {
-        const zbq_producer_statistics stats = ring_->statistics();
-        if (stats.consumers == stats.max_consumers) {
-            scan(); // some may be gone
-        }
+        scan();
         report_evictions();
         return true;
     };
