@@ -132,7 +132,12 @@ INSTANTIATE_TEST_SUITE_P(
                      {SYS_mmap, 3, MAP_SHARED | MAP_FIXED, MAP_SHARED},
                      ENOMEM,
                      ZBQ_ERROR_NOMEM},
-        failing_call{"NoPidfd", {SYS_pidfd_open, 0, 0, 0}, EPERM, ZBQ_ERROR_IO}),
+        failing_call{"MappingsLocked", // of a process that has locked all it may
+                     {SYS_mmap, 3, MAP_SHARED | MAP_FIXED, MAP_SHARED},
+                     EAGAIN,
+                     ZBQ_ERROR_NOMEM},
+        failing_call{
+            "NoBirthmark", {SYS_madvise, 2, all_bits, MADV_WIPEONFORK}, EINVAL, ZBQ_ERROR_IO}),
     [](const auto &failing) { return failing.param.name; });
 
 class FailingHandshake : public testing::TestWithParam<failing_call> {};
@@ -162,6 +167,7 @@ INSTANTIATE_TEST_SUITE_P(
         failing_call{"NoMemfd", {SYS_memfd_create, 0, 0, 0}, EMFILE, ZBQ_ERROR_IO},
         failing_call{"NoMemory", {SYS_fallocate, 0, 0, 0}, ENOSPC, ZBQ_ERROR_NOMEM},
         failing_call{"NoSocketpair", {SYS_socketpair, 0, 0, 0}, EMFILE, ZBQ_ERROR_IO},
+        failing_call{"NoPidfd", {SYS_pidfd_open, 0, 0, 0}, EPERM, ZBQ_ERROR_IO},
         failing_call{
             "NoCredentials", {SYS_setsockopt, 2, all_bits, SO_PASSCRED}, EPERM, ZBQ_ERROR_IO},
         failing_call{"NoQueueLength", {SYS_ioctl, 1, all_bits, SIOCOUTQ}, EPERM, ZBQ_ERROR_IO},
@@ -226,28 +232,6 @@ TEST(Kernel, FutexForbiddenIsTold) {
                   return zbq_consumer_wait_broadcast(joined.consumer.get(), token);
               }),
               static_cast<uint8_t>(ZBQ_ERROR_IO));
-}
-
-// Without membarrier on either side, a consumer makes the fence of the pair itself, and rings.
-int fences_without(int membarrier_command) {
-    test::answer_with({SYS_membarrier, 0, all_bits, static_cast<uint32_t>(membarrier_command)},
-                      EPERM);
-    const auto prod = test::make_producer();
-    const test::joined joined = test::join(prod.get());
-    CHILD_CHECK(joined.consumer->fences);
-    CHILD_CHECK(zbq_producer_event_fd(prod.get()) >= 0);
-    CHILD_CHECK(test::fill(prod.get()) != 0);
-    CHILD_CHECK(test::skip_all(joined.consumer.get()) != 0);
-    CHILD_CHECK(test::readable(prod->slots[joined.slot].event.get()));
-    return 0;
-}
-
-TEST(Kernel, WithoutMembarrierHereTheConsumerFences) {
-    EXPECT_EQ(in_child([] { return fences_without(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED); }), 0);
-}
-
-TEST(Kernel, WithoutMembarrierThereTheConsumerFences) {
-    EXPECT_EQ(in_child([] { return fences_without(MEMBARRIER_CMD_QUERY); }), 0);
 }
 
 // A receive for which there is no memory tells nothing of the other side.
