@@ -20,7 +20,7 @@ namespace hostile {
 namespace {
 
 constexpr std::uint64_t capacity = 1U << 20U;
-constexpr uid_t nobody = 65534;
+constexpr uid_t stranger = 61234;
 
 // ---- the honest ----
 
@@ -101,9 +101,9 @@ int read_stream(const std::string &name, bool polls) {
 // ---- the attacker ----
 
 // A stranger in rights too, where this process can make one.
-void become_nobody() {
+void become_stranger() {
     if (geteuid() == 0) {
-        CHILD_CHECK(setgroups(0, nullptr) == 0 && setgid(nobody) == 0 && setuid(nobody) == 0);
+        CHILD_CHECK(setgroups(0, nullptr) == 0 && setgid(stranger) == 0 && setuid(stranger) == 0);
         prctl(PR_SET_PDEATHSIG, SIGKILL); // which the change has cleared,
         prctl(PR_SET_DUMPABLE, 1);        // and this, without which /proc/self/fd is root's
     }
@@ -135,7 +135,7 @@ zbq::producer_options ring_options(const arena_options &options) {
 
 zbq::listener_options door_options() {
     zbq::listener_options options;
-    options.users = {nobody};
+    options.users = {stranger};
     return options;
 }
 
@@ -150,7 +150,7 @@ struct cast {
         : first([&name] { return read_stream(name, false); }),
           second([&name] { return read_stream(name, true); }), attacker([this, &what, &name] {
               (void)start.receive();
-              become_nobody();
+              become_stranger();
               intruder in({name, steps.get()});
               what.body(in);
               return 0;
