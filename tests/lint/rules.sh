@@ -50,7 +50,7 @@ refuse "the tool prints outside of tools/zbq/io.cpp" < <(code '\b(print|printf|f
 
 unlicensed() {
     while read -r file; do
-        head -3 "$file" | grep -q 'SPDX-License-Identifier' || echo "$file"
+        [[ $(head -3 "$file") == *SPDX-License-Identifier* ]] || echo "$file"
     done
 }
 refuse "no SPDX line" < <(files \( "${kinds[@]}" \) | unlicensed)
@@ -59,6 +59,16 @@ mapfile -t text < <(files \( "${kinds[@]}" -o -name '*.md' -o -name '*.txt' \))
 refuse "a tab or trailing space" < <(grep -nP '\t| +$' /dev/null "${text[@]}" || true)
 refuse "a path of one machine" < <(grep -nE '(^|[^a-z])/(work|root|home)/[a-z]' /dev/null "${text[@]}" |
     grep -v 'lint/rules' || true)
+
+# Under pipefail the writer's broken pipe is the pipeline's failure, now and then.
+pipelines() { # files: each pipeline in one line
+    awk 'FNR == 1 { line = "" } { line = line $0 } !/^ *#/ && /\|$/ { next }
+        { print FILENAME ":" FNR ":" line; line = "" }' "$@"
+}
+mapfile -t scripts < <(files \( -name '*.sh' -o -name '*.bash' -o -name dev -o -path ./.ci/run \))
+ends_early='(head|grep( +-[A-Za-z]+)* +-[A-Za-z]*[qlm]|sed +[^|]*[0-9/$}]q)\b'
+refuse "a reader that ends before its writer" < <(pipelines "${scripts[@]}" |
+    grep -E "[^|]\\|&? *$ends_early" | grep -v 'breaks on purpose' || true)
 
 names() { # file: the zbq_ functions that it lists
     grep -oE '\bzbq_[a-z_]+' "$1" | sort -u
