@@ -64,7 +64,7 @@ runs shared "$work/user/in_c.zbq"
 runs shared "$root/usr/bin/zbq" --version
 [[ $(ldd "$root/usr/bin/zbq") == *" $LD_LIBRARY_PATH/libzbq.so.1 "* ]]
 [[ $(readelf -d "$root/usr/bin/zbq") != *RUNPATH* ]] || { echo "the tool has a path to look in"; exit 1; }
-timeout 60 "$root/usr/bin/zbq" sub --wait --lines deb >"$work/got" &
-timeout 60 "$root/usr/bin/zbq" pub --wait-for 1 --lines deb <"$source/LICENSE"
+timeout 600 "$root/usr/bin/zbq" sub --wait --lines deb >"$work/got" &
+timeout 600 "$root/usr/bin/zbq" pub --wait-for 1 --lines deb <"$source/LICENSE"
 wait $!
 cmp "$source/LICENSE" "$work/got"
