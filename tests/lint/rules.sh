@@ -48,10 +48,11 @@ refuse "C++ run time in the library" < <(code '\b(throw|try|dynamic_cast|typeid)
 mapfile -t plain < <(find tools/zbq -name '*.cpp' | grep -vE '/(io|describe)\.cpp')
 refuse "the tool prints outside of tools/zbq/io.cpp" < <(code '\b(print|printf|fprintf|fputs|fwrite|perror)\(|std::(cout|cerr)' "${plain[@]}")
 
-unlicensed() {
-    while read -r file; do
-        [[ $(head -3 "$file") == *SPDX-License-Identifier* ]] || echo "$file"
-    done
+unlicensed() { # paths on standard input: those without it in their first three lines
+    local all licensed
+    all=$(sort)
+    licensed=$(xargs grep -nHFm 1 SPDX-License-Identifier <<<"$all" | sed -n 's/:[123]:.*//p' | sort)
+    comm -23 <(echo "$all") <(echo "$licensed")
 }
 refuse "no SPDX line" < <(files \( "${kinds[@]}" \) | unlicensed)
 
