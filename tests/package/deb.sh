@@ -10,9 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 source "$here/user.sh"
 [ -z "$sanitize" ] || skip "no packages of what has sanitizers"
 grep -q '^CMAKE_INSTALL_PREFIX:PATH=/usr$' "$build/CMakeCache.txt" || skip "not configured for /usr"
-for tool in lintian dpkg-deb dpkg-shlibdeps file; do
-    command -v $tool >/dev/null || skip "$tool is not installed"
-done
+needs lintian dpkg-deb dpkg-shlibdeps file
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
