@@ -39,7 +39,7 @@ calls+='socketpair|sendmsg|recvmsg|getsockopt|setsockopt|syscall|clock_gettime|g
 calls+='epoll_create1|epoll_ctl|epoll_wait|timerfd_create|timerfd_settime'
 
 mapfile -t plain < <(in_source 'atomics\.hpp|layout\.hpp')
-refuse "atomics outside of src/atomics.hpp" < <(code '__atomic_|std::atomic|\bvolatile\b' "${plain[@]}")
+refuse "atomics outside of src/atomics.hpp" < <(code '__atomic_|std::atomic|(^|[^ ])volatile|(^|[^m]) volatile' "${plain[@]}")
 mapfile -t plain < <(in_source '/(os|scm)\.cpp')
 refuse "a system call outside of src/os.cpp and src/scm.cpp" < <(code "(^|[^_.>a-z:])($calls)\(" "${plain[@]}")
 mapfile -t plain < <(in_source '$^')

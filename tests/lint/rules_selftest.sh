@@ -32,6 +32,7 @@ expect_refused() { # what the rule says, file, line to add
 fresh
 bash "$here/rules.sh" "$work/tree"
 expect_refused "atomics outside" src/ring.hpp 'int x = __atomic_load_n(&y, 0);'
+expect_refused "atomics outside" src/ring.hpp 'const volatile int *x;'
 expect_refused "system call outside" src/join.cpp '    close(fd);'
 expect_refused "C++ run time" src/join.cpp '    throw 1;'
 expect_refused "tool prints" tools/zbq/sub.cpp '    fmt::print(stderr, "what an error of stderr throws for");'
