@@ -105,7 +105,7 @@ bool try_all(const options &chosen) {
 
 } // namespace
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv) try {
     CLI::App app("Hostile consumers, and what each costs the others: messages in a second with the "
                  "attacker, and with a harmless process in its place.");
     options chosen;
@@ -117,12 +117,10 @@ int main(int argc, char **argv) {
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
     CLI11_PARSE(app, argc, argv);
-    try {
-        const bool good = try_all(chosen);
-        print_pinned();
-        return good ? 0 : 1;
-    } catch (const std::exception &failure) {
-        fmt::print(stderr, "zbq-hostile: {}\n", failure.what());
-        return 1;
-    }
+    const bool good = try_all(chosen);
+    print_pinned();
+    return good ? 0 : 1;
+} catch (const std::exception &failure) {
+    fmt::print(stderr, "zbq-hostile: {}\n", failure.what());
+    return 1;
 }

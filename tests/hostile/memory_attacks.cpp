@@ -22,7 +22,7 @@ std::uint64_t *words(zbq_consumer_metadata *page) {
     return reinterpret_cast<std::uint64_t *>(page);
 }
 
-void store(std::uint64_t *word, std::uint64_t value) {
+void store(std::uint64_t *word, std::uint64_t value) { // NOLINT(*non-const-parameter)
     __atomic_store_n(word, value, __ATOMIC_RELAXED);
 }
 
