@@ -99,6 +99,7 @@ void stage::admit_honest() {
         serve();
         scan();
     }
+    (void)ring_.event_fd(); // it is made at first use
     descriptors_ = test::open_descriptors();
     mappings_ = test::zbq_mappings();
 }
