@@ -19,9 +19,10 @@
  *     raises no SIGPIPE.
  *   - A handle belongs to one thread at a time. Different handles are
  *     independent, even of one ring within one process.
- *   - After fork() the child can do nothing with a handle but destroy it: the
- *     mappings are absent there, and a call that would make a system call gives
- *     ZBQ_ERROR_INVALID. Every descriptor is close-on-exec.
+ *   - After fork() the child, in whatever namespaces, can do nothing with a handle
+ *     but destroy it, which releases the child's copies: the mappings are absent
+ *     there, and a call that would make a system call gives ZBQ_ERROR_INVALID.
+ *     Every descriptor is close-on-exec.
  *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
  *     the place in the ring is the offset modulo its capacity.
  *   - Unless its description says that it blocks, a call does not block.
@@ -113,7 +114,9 @@ typedef enum zbq_eviction ZBQ_ENUM_INT {
     ZBQ_EVICTION_DEAD = 1,         /**< its process ended, or it left */
     ZBQ_EVICTION_STALLED = 2,      /**< it held the ring back for stall_timeout_ns */
     ZBQ_EVICTION_SIDE_STALLED = 3, /**< it did not collect descriptors for as long */
-    ZBQ_EVICTION_PROTOCOL = 4      /**< it published a tail that cannot be */
+    ZBQ_EVICTION_PROTOCOL = 4,     /**< it published a tail that cannot be */
+    ZBQ_EVICTION_SLOW = 5,         /**< it used up the patience that the producer had for it */
+    ZBQ_EVICTION_DEAR = 6          /**< waking it cost the producer too much, again and again */
 } zbq_eviction;
 
 /** How a stream stands, for one consumer. */
@@ -131,28 +134,27 @@ typedef enum zbq_ending ZBQ_ENUM_INT {
 typedef struct zbq_control_region {
     ZBQ_ALIGNAS(64) uint64_t producer_head; /**< all below it is readable */
     uint8_t pad0_[56];                      /**< zero */
-    uint32_t broadcast_futex;  /**< changes when sleepers are woken, and with records */
-    uint8_t pad1_[60];         /**< zero */
-    int32_t producer_pid;      /**< as its own pid namespace numbers it; for people */
-    uint8_t pad2_[60];         /**< zero */
-    uint64_t ring_capacity;    /**< constant, as are the next two */
-    uint64_t clog_threshold;   /**< as given to zbq_producer_create */
-    uint64_t stall_timeout_ns; /**< as given to zbq_producer_create */
-    uint32_t closed;           /**< 1 once the producer was destroyed: the head is final */
-    uint32_t remote_barrier;   /**< constant: 1 where the producer has membarrier */
-    uint64_t awaited_tail;     /**< a tail that reaches this is awaited; 0: none is */
-    uint32_t awaited_fds;      /**< 1 while collected descriptors are awaited */
-    uint8_t reserved[20];      /**< zero */
+    uint32_t broadcast_futex;               /**< counts wake-ups, records, evictions and the end */
+    uint8_t pad1_[60];                      /**< zero */
+    int32_t producer_pid;                   /**< as its own pid namespace numbers it; for people */
+    uint8_t pad2_[60];                      /**< zero */
+    uint64_t ring_capacity;                 /**< constant, as are the next two */
+    uint64_t clog_threshold;                /**< as given to zbq_producer_create */
+    uint64_t stall_timeout_ns;              /**< as given to zbq_producer_create */
+    uint32_t closed;       /**< not 0 once the producer was destroyed: the head is final */
+    uint32_t pad3_;        /**< zero */
+    uint64_t awaited_tail; /**< a tail that reaches this is awaited; 0: none is */
+    uint8_t reserved[24];  /**< zero */
 } zbq_control_region;
 
-/** Where a consumer says that it sleeps. */
+/** Where a consumer says that it sleeps, and the futex word that it sleeps on. */
 typedef struct zbq_parking {
     ZBQ_ALIGNAS(64)
-    uint32_t parked;  /**< set when it goes to sleep; bit 0: on the futex, bit 1: it polls */
+    uint32_t parked;  /**< set when it goes to sleep; bit 0: on this word, bit 1: it polls */
     uint8_t pad_[60]; /**< zero */
 } zbq_parking;
 
-/** How many places to park at a consumer's page has. */
+/** How many places to park a consumer's page has. */
 #define ZBQ_PARKING_PLACES 62
 
 /** One page for each consumer and join, shared with the producer alone. Each
@@ -165,8 +167,9 @@ typedef struct zbq_consumer_metadata {
     uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
-    uint32_t fenced;             /**< producer: 1 while it fences before it looks at `parked` */
-    uint8_t pad1_[56];           /**< zero */
+    uint32_t pad1_;              /**< zero */
+    uint64_t quiet_until;        /**< producer: it will not wake it before then, CLOCK_MONOTONIC */
+    uint8_t pad2_[48];           /**< zero */
     zbq_parking parking[ZBQ_PARKING_PLACES]; /**< slot i uses i % ZBQ_PARKING_PLACES */
 } zbq_consumer_metadata;
 
@@ -197,7 +200,7 @@ typedef struct zbq_join_payload {
 } zbq_join_payload;
 
 /** Of docs/protocol.md; a consumer refuses any other. */
-#define ZBQ_PROTOCOL_VERSION 1
+#define ZBQ_PROTOCOL_VERSION 2
 
 /** @cond */
 #define ZBQ_ASSERT_AT(type, field, offset)                                                         \
@@ -219,15 +222,14 @@ ZBQ_ASSERT_AT(zbq_control_region, ring_capacity, 192);
 ZBQ_ASSERT_AT(zbq_control_region, clog_threshold, 200);
 ZBQ_ASSERT_AT(zbq_control_region, stall_timeout_ns, 208);
 ZBQ_ASSERT_AT(zbq_control_region, closed, 216);
-ZBQ_ASSERT_AT(zbq_control_region, remote_barrier, 220);
 ZBQ_ASSERT_AT(zbq_control_region, awaited_tail, 224);
-ZBQ_ASSERT_AT(zbq_control_region, awaited_fds, 232);
+ZBQ_ASSERT_AT(zbq_control_region, reserved, 232);
 ZBQ_ASSERT_SIZE(zbq_consumer_metadata, 4096, 4096);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, join_baseline, 16);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, eviction, 64);
-ZBQ_ASSERT_AT(zbq_consumer_metadata, fenced, 68);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, quiet_until, 72);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, parking, 128);
 ZBQ_ASSERT_SIZE(zbq_parking, 64, 64);
 ZBQ_ASSERT_SIZE(zbq_msg_header, 16, 16);
@@ -266,6 +268,17 @@ typedef struct zbq_producer_params {
     uint32_t max_consumers;    /**< at one time; not 0 */
 } zbq_producer_params;
 
+/** How much of a producer's time may be spent waiting for one consumer, however it
+ * moves: so much at once, which comes back at so much a second. Who uses it up is
+ * evicted (ZBQ_EVICTION_SLOW). */
+typedef struct zbq_patience {
+    uint64_t at_once_ns;    /**< what there is at first, and at most */
+    uint64_t per_second_ns; /**< what comes back in each second, up to at_once_ns */
+} zbq_patience;
+
+/** For zbq_producer_set_patience: every consumer, those that join later included. */
+#define ZBQ_ALL_CONSUMERS UINT32_MAX
+
 /** What the payloads of a ring are, in the application's own terms. Told to every
  * consumer at its join; the library does not look at payloads. All zero: not told. */
 typedef struct zbq_type {
@@ -288,11 +301,9 @@ typedef struct zbq_commit_window {
     uint64_t head;               /**< all below it is committed */
     uint64_t limit;              /**< of the run that may be committed; head: there is none */
     uint64_t *shared_head;       /**< the control region's producer_head */
-    zbq_parking *const *parking; /**< of the push-mode consumers */
+    zbq_parking *const *parking; /**< to look at with each commit */
     uint32_t parking_count;      /**< how many there are */
     uint32_t unusual;            /**< not 0: a commit has more to do */
-    uint64_t looked_at;          /**< when that was last looked at, in ticks of the processor */
-    uint64_t look_interval;      /**< the longest from look to look; 0: each commit looks */
     zbq_producer *producer;      /**< whose it is */
 } zbq_commit_window;
 
@@ -321,10 +332,10 @@ typedef struct zbq_producer_statistics {
     uint64_t head;          /**< bytes committed since the start */
     uint64_t slowest_tail;  /**< the least of the tails, read now; head with no consumer */
     uint64_t joined;        /**< consumers that ever got a slot */
-    uint64_t evicted[5];    /**< by zbq_eviction; [0] is their sum */
+    uint64_t evicted[7];    /**< by zbq_eviction; [0] is their sum */
     uint64_t failures;      /**< failed attempts to get room or to send descriptors */
     uint64_t scans;         /**< of all consumers */
-    uint64_t wakes;         /**< wake-up calls made: FUTEX_WAKE, or a record on an event socket */
+    uint64_t wakes;         /**< wake-ups made: FUTEX_WAKE, or a record on an event socket */
     uint32_t consumers;     /**< slots taken now */
     uint32_t max_consumers; /**< slots */
 } zbq_producer_statistics;
@@ -370,7 +381,8 @@ ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
  *
  * @retval ZBQ_ERROR_INVALID prod or out_slot_id is NULL, mode is neither, or conn_fd is
  *     not a Unix socket
- * @retval ZBQ_ERROR_NOENT no slot is free
+ * @retval ZBQ_ERROR_NOENT no slot is free, or 16 handshakes are not answered by a join yet
+ *     (one that has not been for five seconds makes way)
  * @retval ZBQ_ERROR_NOMEM memory for the consumer's page could not be reserved
  * @retval ZBQ_ERROR_IO the peer is gone or its socket full, or another system call
  *     failed
@@ -383,6 +395,21 @@ ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_m
  *
  * @retval ZBQ_ERROR_INVALID prod or type is NULL, or a consumer has joined already */
 ZBQ_API int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type);
+
+/** Limits how long the producer waits for a consumer: beside the stall timeout, which ends
+ * one that does not move, this ends one that is slow. What counts is the time in which the
+ * producer waited for room, or to send descriptors, and this consumer was in the way: by the
+ * producer's clock, from look to look, and no more than a quarter of the stall timeout from one
+ * look to the next (25 ms where that is 0 or longer than 100 ms), so that a time in which
+ * the producer itself did not run does not count. NULL takes the limit away, as at the start.
+ *
+ * @param prod whose consumers
+ * @param slot of the consumer, from zbq_producer_handshake, or ZBQ_ALL_CONSUMERS
+ * @param patience copied
+ * @retval ZBQ_ERROR_INVALID prod is NULL, or slot is out of range
+ * @retval ZBQ_ERROR_NOENT the slot is free */
+ZBQ_API int zbq_producer_set_patience(zbq_producer *prod, uint32_t slot,
+                                      const zbq_patience *patience);
 
 /** The largest run of writable bytes up to the physical end of the ring. It may be
  * shorter than a message wants because the end is near: zbq_producer_reserve has
@@ -422,7 +449,8 @@ ZBQ_API bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes,
  * @return the producer's window, valid until the producer is destroyed. NULL for NULL. */
 ZBQ_API zbq_commit_window *zbq_producer_window(zbq_producer *prod);
 
-/** What zbq_window_commit leaves to the library: wakes those who are parked. NULL is ignored. */
+/** What zbq_window_commit leaves to the library: wakes those who are parked, and more that is
+ * unusual. NULL is ignored. */
 ZBQ_API void zbq_producer_finish_commit(zbq_producer *prod);
 
 /** 1, 2, 3, …: the id that ties a message to the record of its descriptors. 0 for
@@ -433,7 +461,10 @@ ZBQ_API uint64_t zbq_producer_next_seq_id(zbq_producer *prod);
  * or after the commit of the message that has the same seq_id; zbq_consumer_recv_fds
  * collects it. The caller keeps the descriptors and may close them at once. Ids must
  * rise from record to record.
- * A consumer that joins after the first call for an id never gets its record.
+ * A record is begun only when every push-mode consumer has room for it. It can still take several
+ * calls, where the kernel's limit makes it go out in turns; a consumer that joins after
+ * it was begun never gets it. One that is given up when it has gone to some (a later id is
+ * broadcast) is taken back, or not counted against those who have it.
  *
  * fd_count 0 is ZBQ_OK and no work.
  *
@@ -441,7 +472,8 @@ ZBQ_API uint64_t zbq_producer_next_seq_id(zbq_producer *prod);
  *     one broadcast, fd_count is over ZBQ_MAX_FD_PER_MSG, or one of
  *     the descriptors is bad: then nobody got anything
  * @retval ZBQ_ERROR_AGAIN a consumer's side socket is full, it has
- *     ZBQ_MAX_FD_IN_FLIGHT to collect, or the kernel's limit is
+ *     ZBQ_MAX_FD_IN_FLIGHT to collect, or all that are in flight would be more than
+ *     half of RLIMIT_NOFILE (unless it is this one record alone), or the kernel's limit is
  *     reached: call again with the same seq_id and descriptors,
  *     which sends only to those that miss them. It counts as a failed
  *     attempt (see zbq_producer_query)
@@ -458,10 +490,14 @@ ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, cons
  * From the first call on, each zbq_producer_reserve, zbq_producer_query and
  * zbq_producer_broadcast_fds that finds no room asks the consumers to ring, and makes a few
  * system calls for it; it evicts those that are due, so that no zbq_producer_scan is needed
- * while waiting. After it has given "no room" (ZBQ_ERROR_AGAIN, or a run too small), wait for
- * the descriptor and try again. It is readable from the start, and at least every
- * ZBQ_WAIT_SLICE_NS while something is awaited. Consumers make a system call only when they
- * are asked to.
+ * while waiting. After it has given "no room" (ZBQ_ERROR_AGAIN, or a run that a consumer's tail
+ * makes too small), wait for
+ * the descriptor and try again: whatever else has succeeded in between. A run of a query that
+ * ends at the physical end of the ring does not grow by waiting. The descriptor is readable from
+ * the start; and while something is awaited, again and again at times that grow with the time
+ * waited so far, up to ZBQ_WAIT_SLICE_NS, so that a consumer which releases and does not ring
+ * cannot make the producer wait for longer than twice as long. Consumers make a system call only
+ * when they are asked to.
  *
  * While nothing is awaited it can become readable because a consumer has left, or rang
  * late: zbq_producer_scan clears it then, as it does at the start.
@@ -475,10 +511,13 @@ ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
 /** Looks at every consumer and evicts:
  *   - the dead: the side socket hung up, or the process exited;
  *   - those that published a tail that cannot be;
- *   - those that have held back the ring, or a descriptor record, for
- *     stall_timeout_ns without moving, by the producer's clock, since the first scan
- *     that found the producer waiting. A consumer with nothing to read is never
- *     stalled.
+ *   - the stalled: those that have held back the ring, or a descriptor record, for
+ *     stall_timeout_ns in which they have released less than the producer waits for or a
+ *     sixteenth of the capacity, whichever is less (of records: of ZBQ_MAX_FD_IN_FLIGHT), by
+ *     the producer's clock, since the first look that found the producer waiting. From one
+ *     look to the next no more than a quarter of that counts: time in which the producer did
+ *     not run is no evidence. A consumer with nothing to read is never stalled;
+ *   - the slow: see zbq_producer_set_patience.
  *
  * Makes a system call or two for each consumer.
  *
@@ -520,7 +559,8 @@ ZBQ_API int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consu
 ZBQ_API void zbq_consumer_destroy(zbq_consumer *cons);
 
 /** Whether the producer's process runs: true until it has exited, also after it
- * destroyed the ring. false for NULL. Makes one system call. */
+ * destroyed the ring, or has executed another program; that its stream has ended then is what
+ * zbq_consumer_peek tells after this call. false for NULL. Makes one system call. */
 ZBQ_API bool zbq_consumer_is_producer_alive(zbq_consumer *cons);
 
 /** What the producer said that its payloads are (zbq_producer_set_type): all zero when
@@ -595,12 +635,12 @@ ZBQ_API int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, 
  * only when there is not. 0 for NULL. */
 ZBQ_API uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons);
 
-/** Sleeps until the word differs from the token: a commit, a descriptor record, the
+/** Sleeps until the number differs from the token: a commit, a descriptor record, the
  * end of the stream, an eviction. BLOCKS, but returns at least every
  * ZBQ_WAIT_SLICE_NS, so that a caller can keep a deadline; a producer that was
  * killed is noticed within that time. Push mode only.
  *
- * @retval ZBQ_OK the word differs: look again
+ * @retval ZBQ_OK the number differs: look again
  * @retval ZBQ_ERROR_AGAIN woken for nothing, by a signal, or at the end of the slice:
  *     take a new token and call again
  * @retval ZBQ_ERROR_NOENT evicted; or the producer is gone and all was read
@@ -620,12 +660,11 @@ ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeo
  *
  * Use it as a socket: when it is readable, read until zbq_consumer_peek, zbq_consumer_next
  * (or zbq_consumer_recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the producer
- * to ring; then wait. It is readable from the start. At the end of the stream it stays
- * readable.
+ * to ring; then wait. It is readable from the start, and once more for nothing 50 microseconds
+ * or so after a call that cleared it. At the end of the stream it stays readable.
  *
  * From the first call on, a call that gives ZBQ_ERROR_AGAIN makes a few system
  * calls. The producer makes one for a consumer that waits so, and none for one that reads.
- * The first call BLOCKS for 50 microseconds.
  *
  * @return the descriptor, or:
  * @retval ZBQ_ERROR_INVALID cons is NULL or in pull mode

@@ -6,8 +6,8 @@
 //
 // Some accesses are in include/zbq/inline.h, because programs inline them: the store of the head
 // with the look at `parked` that follows it, the load of a message's length, and the looks of one
-// who spins. docs/memory-order.md argues each pair; a model checker takes the place of these
-// two files, so nothing else touches a shared word.
+// who spins. docs/memory-order.md argues each pair; a model checker takes the place of the
+// atomics of these two files, so nothing else touches a shared word.
 #pragma once
 
 #include "zbq/inline.h"
@@ -56,14 +56,14 @@ inline uint32_t eviction_check_after_reading(const zbq_consumer_metadata *page) 
     return __atomic_load_n(&page->eviction, __ATOMIC_RELAXED);
 }
 
-// ---- bell: the futex word. Only the producer writes it ----
+// ---- bell: a count of events. Only the producer writes it ----
 
 // Relaxed, for the single writer to count on from its own value.
 inline uint32_t bell_own(const zbq_control_region *control) {
     return __atomic_load_n(&control->broadcast_futex, __ATOMIC_RELAXED);
 }
 
-// Release: pairs with bell_acquire. Carries the head, mark or close that it announces.
+// Release: pairs with bell_acquire. Carries the record, mark or close that it announces.
 inline void bell_ring(zbq_control_region *control) {
     __atomic_store_n(&control->broadcast_futex, bell_own(control) + 1, __ATOMIC_RELEASE);
 }
@@ -79,89 +79,64 @@ inline uint32_t bell_acquire(const zbq_control_region *control) {
 inline constexpr uint32_t parked_on_futex = 1;
 inline constexpr uint32_t parked_on_event = 2;
 
-// Store, then a full fence: pairs with park_fence. Of the consumer's "I park" and the
-// producer's "I rang" at least one sees the other (store-load, on both sides).
-inline void park_announce(zbq_parking *place, uint32_t how) {
-    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
+// The consumer's: adds a bit, then a full fence, and gives what there was before. Pairs with
+// quiet_publish: of "I park" and "you are left alone until then" the consumer misses none that came
+// before its mark was taken off last. With the head it pairs by time alone: see wake.hpp.
+inline uint32_t park_announce(zbq_parking *place, uint32_t how) {
+    const uint32_t before = __atomic_fetch_or(&place->parked, how, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return before;
 }
 
-// The producer's half of that fence: after the head's store or bell_ring, before parked_seen.
-inline void park_fence() {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+// The consumer's, when it is awake. Acquire: pairs with parked_take; carries the event for which a
+// mark was taken off.
+inline void park_leave(zbq_parking *place, uint32_t how) {
+    __atomic_fetch_and(&place->parked, ~how, __ATOMIC_ACQUIRE);
 }
 
-// Relaxed: park_fence orders it. The value is the consumer's word; at worst it costs a wake-up
-// call.
+// Relaxed. The value is the consumer's word, and a hint; parked_take decides.
 inline uint32_t parked_seen(const zbq_parking *place) {
     return __atomic_load_n(&place->parked, __ATOMIC_RELAXED);
 }
 
-// ---- fenced: the producer makes a full fence between a commit and its look ----
-
-// Release: pairs with is_fence_granted. Carries the heads of all commits made without the fence.
-inline void fence_grant(zbq_consumer_metadata *page) {
-    __atomic_store_n(&page->fenced, 1U, __ATOMIC_RELEASE);
-}
-
-// Relaxed: park_fence comes after it, and a look. Pairs with is_fence_granted, after park_announce:
-// of "no more fences" and "I park" at least one side sees the other's.
-inline void fence_revoke(zbq_consumer_metadata *page) {
-    __atomic_store_n(&page->fenced, 0U, __ATOMIC_RELAXED);
-}
-
-// Acquire: pairs with fence_grant, and fence_revoke.
-inline bool is_fence_granted(const zbq_consumer_metadata *page) {
-    return __atomic_load_n(&page->fenced, __ATOMIC_ACQUIRE) != 0;
-}
-
-// ---- parked, taken off ----
-
-// Relaxed: the release of the bell_ring that follows, or the kernel's lock of the event socket,
-// orders it before the wake-up (see wake.hpp). In one step, so that no mark of another kind is lost
-// between a load and a store.
+// The producer's: takes the mark off, and gives it. In one step, so that no mark of another kind is
+// lost between a load and a store. Release: pairs with park_leave, and with the kernel's look at
+// the word in FUTEX_WAIT, which comes under the lock that FUTEX_WAKE takes.
 inline uint32_t parked_take(zbq_parking *place) {
-    return __atomic_exchange_n(&place->parked, 0U, __ATOMIC_RELAXED);
+    return __atomic_exchange_n(&place->parked, 0U, __ATOMIC_RELEASE);
 }
 
-// The consumer's, when it is awake. Relaxed: it only saves a wake-up.
-inline void parked_leave(zbq_parking *place, uint32_t how) {
-    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
+// The producer's: puts a mark back whose wake-up failed. Relaxed: its own next look finds it.
+inline void parked_return(zbq_parking *place, uint32_t how) {
+    __atomic_fetch_or(&place->parked, how, __ATOMIC_RELAXED);
+}
+
+// ---- quiet_until: how long the producer leaves a sleeper alone ----
+
+// The store, then a full fence, before parked_take: pairs with quiet_after_park. A consumer whose
+// mark comes after that taking sees this time, and does not sleep past it.
+inline void quiet_publish(zbq_consumer_metadata *page, uint64_t monotonic_ns) {
+    __atomic_store_n(&page->quiet_until, monotonic_ns, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+// Relaxed: the fence of park_announce comes before it. Pairs with quiet_publish.
+inline uint64_t quiet_after_park(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->quiet_until, __ATOMIC_RELAXED);
 }
 
 // ---- awaited: the producer sleeps until room is released ----
 
-// Relaxed: await_fence, or a barrier on every processor, comes after it. Carries nothing.
+// Relaxed: it pairs by time alone (see await.cpp). Carries nothing.
 inline void awaited_tail_publish(zbq_control_region *control, uint64_t tail) {
     __atomic_store_n(&control->awaited_tail, tail, __ATOMIC_RELAXED);
 }
 
-inline void awaited_fds_publish(zbq_control_region *control, uint32_t awaited) {
-    __atomic_store_n(&control->awaited_fds, awaited, __ATOMIC_RELAXED);
-}
-
-// The producer's: between "I await" and its look at the tails. Pairs with the fence in
-// awaited_tail_after_publish: of "I await" and "I released" at least one sees the other.
-inline void await_fence() {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
-// The consumer's: after tail_publish. Where the producer makes a barrier on this processor
-// (membarrier(2)), the compiler's order is enough here.
-inline uint64_t awaited_tail_after_publish(const zbq_control_region *control, bool fenced) {
-    if (fenced) {
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    } else {
-        __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    }
+// The consumer's: after tail_publish, in the order of the program. Instead of a full fence, for a
+// producer that naps.
+inline uint64_t awaited_tail_after_publish(const zbq_control_region *control) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return __atomic_load_n(&control->awaited_tail, __ATOMIC_RELAXED);
-}
-
-// The consumer's: after it has received a record. Pairs with await_fence; the kernel's lock of
-// the socket's queue stands for the store.
-inline bool awaited_fds_after_receive(const zbq_control_region *control) {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return __atomic_load_n(&control->awaited_fds, __ATOMIC_RELAXED) != 0;
 }
 
 // ---- closed: the head is final ----

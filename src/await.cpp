@@ -1,46 +1,47 @@
 // SPDX-License-Identifier: MIT
 //
-// Waiting for room: what the producer does when it has none and its application would rather
-// sleep than spin. It writes down the tail that it awaits; the consumer that moves past it
-// rings on its event socket, and an epoll instance gathers these with the hang-ups and a timer.
-//
-// No ring is lost, by a store and a load on each side as in wake.hpp:
+// Waiting: what the producer does when it has no room and its application would rather sleep than
+// spin. It writes down the tail that it awaits; the consumer that moves past it rings on its event
+// socket. For descriptors the kernel rings: a socket's send side becomes writable when the
+// receiver takes a record. An epoll instance gathers these with the hang-ups and a timer.
 //
 //   consumer                              producer
 //   tail = new                            awaited_tail = wanted
-//   full fence, see remote_barrier        barrier
-//   awaited_tail reached? ring            tails: room?
+//   awaited_tail reached? ring            tails: room? else the timer: a nap
 //
-// A consumer rings at most once for each awaited tail (its own tail crosses a value only once)
-// and once for each record that it collects. One that rings more is flooding, and evicted.
+// Neither makes a fence, so that both may miss each other while their stores are on the way: hence
+// the nap, as in wake.hpp. After that the timer runs for as long again as the wait has
+// lasted: a consumer that releases and does not ring makes it twice as long at worst.
+//
+// What awaits is the least that was refused, and still is: who tries it again, or more, when the
+// descriptor is readable, misses nothing, whatever smaller things went well in between.
+// A consumer can make the descriptor readable once for each time that the producer begins to wait.
 #include "producer.hpp"
+
+#include <sys/epoll.h>
 
 namespace zbq::core {
 
 namespace {
 
-bool rang_unasked(const zbq_producer *prod, slot *consumer) {
-    consumer->in_flight.refresh(consumer->side.get()); // failed: the last known number stands
-    const uint64_t asked = prod->waits - consumer->waits_before + consumer->in_flight.collected();
-    return ++consumer->rings > asked;
+constexpr uint32_t timer_tag = UINT32_MAX;
+constexpr uint32_t side_tag = uint32_t{1} << 31U; // beside the slot's index: its side socket
+
+void listen_to(const zbq_producer *prod, slot *consumer, bool on) {
+    consumer->rang = !on;
+    epoll_change(prod->watch.get(), consumer->event.get(), on ? EPOLLIN : 0U, consumer->index);
 }
 
 void answer_ring(zbq_producer *prod, slot *consumer) {
-    switch (event_take(consumer->event.get())) {
-    case event_state::quiet:
-        break;
-    case event_state::rung:
-        if (rang_unasked(prod, consumer)) {
-            evict(prod, consumer, ZBQ_EVICTION_PROTOCOL);
-        }
-        break;
-    case event_state::closed:
+    if (event_take(consumer->event.get()) == event_state::closed) {
         evict(prod, consumer, ZBQ_EVICTION_DEAD);
-        break;
+    } else if (!consumer->rang) {
+        listen_to(prod, consumer, false);
     }
 }
 
-// Whether there were any. The timer is not read: setting it again clears it.
+// Whether there were any. The timer is not read: setting it again clears it. Nor is a side socket:
+// it is told of once (EPOLLET).
 bool answer_some_rings(zbq_producer *prod) {
     uint32_t ready[events_at_once];
     const int count = epoll_ready(prod->watch.get(), ready);
@@ -54,109 +55,171 @@ bool answer_some_rings(zbq_producer *prod) {
     return any;
 }
 
-// When to look again though nobody rings: at the next consumer's eviction, and within a slice,
-// for consumers may be hostile and the kernel's limits are not only ours.
-void set_timer(zbq_producer *prod) {
-    const uint64_t now = monotonic_ns();
-    uint64_t due = now + ZBQ_WAIT_SLICE_NS;
-    for (uint32_t i = 0; prod->stall_timeout != 0 && i < prod->active_count; ++i) {
-        const slot &consumer = prod->slots[prod->active[i]];
-        const stall_clock clocks[] = {consumer.ring_stall, consumer.side_stall};
-        for (const stall_clock &clock : clocks) {
-            const uint64_t end = clock.since + prod->stall_timeout;
-            due = clock.since != 0 && end < due && end >= clock.since ? end : due;
+// To all, at the beginning of a wait. Bells that came too late for the last one are taken off, as
+// far as an honest consumer can have left any.
+void listen_again(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->rang) {
+            event_take(consumer->event.get());
+            listen_to(prod, consumer, true);
         }
     }
-    timer_set(prod->timer.get(), due > now ? due : now + 1);
 }
 
-void barrier(const zbq_producer *prod) {
-    if (prod->control->remote_barrier != 0) {
-        barrier_everywhere();
+bool awaits_anything(const zbq_producer *prod) {
+    return prod->awaited_room != 0 || prod->awaits_fds;
+}
+
+void begin_wait(zbq_producer *prod) {
+    if (!awaits_anything(prod)) {
+        prod->awaited_since = monotonic_ns();
+        listen_again(prod);
     }
-    await_fence();
+}
+
+// When to look again though nobody rings.
+void set_timer(zbq_producer *prod, bool naps) {
+    const uint64_t now = monotonic_ns();
+    const uint64_t waited = now - prod->awaited_since;
+    uint64_t time = naps || waited < nap_ns ? nap_ns : waited;
+    time = time < ZBQ_WAIT_SLICE_NS ? time : ZBQ_WAIT_SLICE_NS;
+    const uint64_t look = until_next_look(prod);
+    timer_set(prod->timer.get(), now + (look < time ? look : time));
+}
+
+// Nothing is awaited any more: what rang for it shall not keep the descriptor readable.
+void quieten(zbq_producer *prod) {
+    if (!awaits_anything(prod)) {
+        timer_set(prod->timer.get(), 0);
+        answer_some_rings(prod);
+    }
+}
+
+void publish_awaited(zbq_producer *prod) {
+    awaited_tail_publish(prod->control, prod->window.head + prod->awaited_room - prod->capacity);
+}
+
+// The least of what was refused and is not there yet.
+uint64_t least_refused(const zbq_producer *prod, uint64_t bytes) {
+    const uint64_t before = prod->awaited_room;
+    return before > known_free(prod) && before < bytes ? before : bytes;
 }
 
 } // namespace
 
 int watch_consumer(const zbq_producer *prod, const slot *consumer) {
-    return prod->watch ? epoll_add(prod->watch.get(), consumer->event.get(), consumer->index) : 0;
+    if (!prod->watch) {
+        return 0;
+    }
+    const int result =
+        epoll_add(prod->watch.get(), consumer->event.get(), EPOLLIN, consumer->index);
+    return result < 0
+               ? result
+               : epoll_add(prod->watch.get(), consumer->side.get(), 0, consumer->index | side_tag);
 }
 
 void unwatch_consumer(const zbq_producer *prod, const slot *consumer) {
     if (prod->watch) {
         epoll_remove(prod->watch.get(), consumer->event.get());
+        epoll_remove(prod->watch.get(), consumer->side.get());
     }
 }
 
-bool await_room(zbq_producer *prod) {
+bool await_room(zbq_producer *prod, uint64_t bytes) {
     if (!prod->watch) {
         return false;
     }
     answer_some_rings(prod);
-    ++prod->waits;
-    prod->awaits_room = true;
-    awaited_tail_publish(prod->control, prod->window.head + prod->wanted - prod->capacity);
-    barrier(prod);
+    begin_wait(prod);
+    const uint64_t awaited = least_refused(prod, bytes);
+    const bool naps = awaited != prod->awaited_room;
+    prod->awaited_room = awaited;
+    prod->window.unusual |= awaits_room;
+    publish_awaited(prod);
     refresh_tails(prod);
     evict_stalled(prod);
     refresh_tails(prod);
-    set_timer(prod);
+    set_timer(prod, naps);
     return true;
 }
+
+void head_has_moved(zbq_producer *prod) {
+    end_wait_for_room(prod);
+    if (prod->awaited_room != 0) {
+        publish_awaited(prod);
+    }
+}
+
+void room_was_got(zbq_producer *prod, uint64_t bytes) {
+    if (prod->awaited_room != 0 && bytes >= prod->awaited_room) {
+        prod->awaited_room = 0;
+        prod->window.unusual &= ~awaits_room;
+        awaited_tail_publish(prod->control, 0);
+        quieten(prod);
+    }
+}
+
+namespace {
+
+// The kernel tells when a consumer takes a record (sock_wfree, unix_write_space), if less than a
+// quarter of the socket's buffer is full then; else the timer does.
+void watch_collection(zbq_producer *prod, slot *consumer, bool on) {
+    consumer->side_watched = on;
+    epoll_change(prod->watch.get(), consumer->side.get(), on ? EPOLLOUT | EPOLLET : 0U,
+                 consumer->index | side_tag);
+}
+
+} // namespace
 
 bool await_collection(zbq_producer *prod) {
     if (!prod->watch) {
         return false;
     }
-    answer_some_rings(prod);
+    begin_wait(prod);
+    const bool naps = !prod->awaits_fds;
     prod->awaits_fds = true;
-    awaited_fds_publish(prod->control, 1);
-    barrier(prod);
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->side_blocked && !consumer->side_watched) {
+            watch_collection(prod, consumer, true);
+        }
+    }
+    answer_some_rings(prod); // and what is writable now, which tells nothing
     evict_stalled(prod);
-    set_timer(prod);
+    set_timer(prod, naps);
     return true;
+}
+
+void end_await_collection(zbq_producer *prod) {
+    if (!prod->awaits_fds) {
+        return;
+    }
+    prod->awaits_fds = false;
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->side_watched) {
+            watch_collection(prod, consumer, false);
+        }
+    }
+    quieten(prod);
 }
 
 void answer_rings(zbq_producer *prod) {
     if (!prod->watch) {
         return;
     }
-    if (!prod->awaits_room && !prod->awaits_fds) {
+    if (!awaits_anything(prod)) {
         timer_set(prod->timer.get(), 0);
     }
-    // A consumer is evicted before it has rung so often, but for those with many waits behind
-    // them: a bound all the same.
-    for (uint32_t i = 0; i < prod->max_consumers + events_at_once && answer_some_rings(prod); ++i) {
+    // Each rings once; as many at a time as epoll_ready gives.
+    for (uint32_t i = 0; i <= prod->max_consumers / events_at_once && answer_some_rings(prod);
+         ++i) {
     }
-}
-
-namespace {
-
-// Nothing is awaited any more: what rang for it shall not keep the descriptor readable.
-void quieten(zbq_producer *prod) {
-    if (!prod->awaits_room && !prod->awaits_fds) {
-        timer_set(prod->timer.get(), 0);
-        answer_some_rings(prod);
-    }
-}
-
-} // namespace
-
-void end_await_room(zbq_producer *prod) {
-    prod->awaits_room = false;
-    awaited_tail_publish(prod->control, 0);
-    quieten(prod);
-}
-
-void end_await_collection(zbq_producer *prod) {
-    prod->awaits_fds = false;
-    awaited_fds_publish(prod->control, 0);
-    quieten(prod);
 }
 
 void remind_of_wait(zbq_producer *prod) {
-    if (prod->awaits_room || prod->awaits_fds) {
+    if (awaits_anything(prod)) {
         timer_set(prod->timer.get(), monotonic_ns());
     }
 }
@@ -171,16 +234,21 @@ int make_watch(zbq_producer *prod) {
         result = timer_make(&timer);
     }
     if (result == 0) {
-        result = epoll_add(watch.get(), timer.get(), UINT32_MAX);
+        result = epoll_add(watch.get(), timer.get(), EPOLLIN, timer_tag);
     }
+    if (result < 0) {
+        return result;
+    }
+    prod->watch = static_cast<unique_fd &&>(watch);
+    prod->timer = static_cast<unique_fd &&>(timer);
     for (uint32_t i = 0; result == 0 && i < prod->active_count; ++i) {
-        const slot &consumer = prod->slots[prod->active[i]];
-        result = epoll_add(watch.get(), consumer.event.get(), consumer.index);
+        result = watch_consumer(prod, &prod->slots[prod->active[i]]);
     }
     if (result == 0) {
-        timer_set(timer.get(), monotonic_ns()); // what was refused before asked nobody
-        prod->watch = static_cast<unique_fd &&>(watch);
-        prod->timer = static_cast<unique_fd &&>(timer);
+        timer_set(prod->timer.get(), monotonic_ns()); // what was refused before asked nobody
+    } else {
+        prod->watch.reset();
+        prod->timer.reset();
     }
     return result;
 }

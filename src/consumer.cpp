@@ -5,6 +5,7 @@
 #include "consumer.hpp"
 
 #include <cstdlib>
+#include <sys/epoll.h>
 
 namespace zbq::core {
 
@@ -56,48 +57,64 @@ int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
     return ended ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
 }
 
+// The producer's process has ended when its pidfd says so; one that has executed another program
+// has closed its end of the event socket.
 void look_for_producer(zbq_consumer *cons) {
-    pollfd process = {cons->producer.get(), POLLIN, 0};
-    cons->producer_gone |= poll_now(&process, 1) > 0 && process.revents != 0;
+    pollfd ends[] = {{cons->producer.get(), POLLIN, 0}, {cons->event.get(), 0, 0}};
+    if (poll_now(ends, 2) > 0) {
+        cons->producer_gone |= ends[0].revents != 0;
+        cons->abandoned |= ends[1].revents != 0;
+    }
 }
 
 // ---- the event descriptor ----
 
-void set_nudge(zbq_consumer *cons, bool on) {
-    if (cons->nudged != on) {
-        cons->nudged = on;
-        timer_set(cons->nudge.get(), on ? 1 : 0); // a nanosecond after the clock's start: at once
+// Readable from then on, by CLOCK_MONOTONIC; 0: not. 1 is long past.
+void look_again_at(zbq_consumer *cons, uint64_t time) {
+    if (cons->looks_again_at != time) {
+        cons->looks_again_at = time;
+        timer_set(cons->timer.get(), time);
     }
+}
+
+// Asks to be rung, and has the timer end the nap that goes with it. Once the mark has stood
+// for a nap, there is nothing more to fear.
+void park_on_event(zbq_consumer *cons) {
+    const uint32_t before = park_announce(cons->parking.place, parked_on_event);
+    const uint64_t now = monotonic_ns();
+    if ((before & parked_on_event) == 0 || quiet_after_park(cons->page) > now) {
+        cons->nap_end = now + nap_length(cons->page);
+    }
+    look_again_at(cons, now < cons->nap_end ? cons->nap_end : 0);
 }
 
 // Clears it and asks to be rung: whoever finds nothing has to look again after this.
 void rearm(zbq_consumer *cons) {
-    set_nudge(cons, false);
     pollfd watched[] = {{cons->event.get(), POLLIN, 0}, {cons->producer.get(), POLLIN, 0}};
     if (poll_now(watched, 2) > 0) {
         cons->producer_gone |= watched[1].revents != 0;
         cons->abandoned |=
             watched[0].revents != 0 && event_take(cons->event.get()) == event_state::closed;
     }
-    park_announce(cons->parking.place, parked_on_event);
+    park_on_event(cons);
 }
 
 // The bell that a look for messages took off may have been that of a record which is awaited.
-void nudge_for_record(zbq_consumer *cons) {
+void tell_of_record(zbq_consumer *cons) {
     pollfd side = {cons->side.get(), POLLIN, 0};
     // Where the poll failed: one look too many.
     if (cons->awaited_record != 0 && poll_now(&side, 1) != 0) {
         cons->awaited_record = 0; // it is told of once
-        set_nudge(cons, true);
+        look_again_at(cons, 1);
     }
 }
 
 // And the other way round: that of messages which no look has seen.
-void nudge_for_messages(zbq_consumer *cons) {
+void tell_of_messages(zbq_consumer *cons) {
     const uint64_t head = head_acquire(cons->control);
-    if (head != cons->head && head != cons->nudged_head) {
-        cons->nudged_head = head;
-        set_nudge(cons, true);
+    if (head != cons->head && head != cons->told_head) {
+        cons->told_head = head;
+        look_again_at(cons, 1);
     }
 }
 
@@ -106,7 +123,7 @@ int look_and_rearm(zbq_consumer *cons, uint64_t offset) {
     if (result == ZBQ_ERROR_AGAIN && cons->watch) {
         rearm(cons);
         result = look_past_known_head(cons, offset);
-        nudge_for_record(cons);
+        tell_of_record(cons);
     }
     return result;
 }
@@ -156,9 +173,6 @@ int receive_next(zbq_consumer *cons) {
     }
     cons->newest_record = seq_id;
     cons->held.seq_id = seq_id;
-    if (awaited_fds_after_receive(cons->control)) {
-        event_ring(cons->event.get());
-    }
     return 0;
 }
 
@@ -189,9 +203,10 @@ int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
         if (expected_seq_id <= cons->newest_record) {
             return ZBQ_ERROR_NOENT; // gone by, or from before the join
         }
+        const bool ended = has_ended(cons) || is_evicted(cons); // before the look
         const int result = receive_next(cons);
         if (result < 0) {
-            return record_error(result);
+            return result == -EAGAIN && ended ? ZBQ_ERROR_NOENT : record_error(result);
         }
     }
     return ZBQ_ERROR_AGAIN;
@@ -205,11 +220,11 @@ bool is_at_end(const zbq_consumer *cons) {
 
 // What a waiter has to know, without sleeping. ZBQ_ERROR_AGAIN: nothing has happened.
 int event_since(const zbq_consumer *cons, uint32_t token) {
-    const bool rang = token_now(cons->control) != token;
+    const bool changed = token_now(cons->control) != token;
     if (is_evicted(cons) || is_at_end(cons)) {
         return ZBQ_ERROR_NOENT;
     }
-    return rang || cons->producer_gone ? ZBQ_OK : ZBQ_ERROR_AGAIN;
+    return changed || has_ended(cons) ? ZBQ_OK : ZBQ_ERROR_AGAIN;
 }
 
 int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
@@ -225,23 +240,21 @@ int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
 
 int make_watch(zbq_consumer *cons) {
     unique_fd watch;
-    unique_fd nudge;
-    int result = timer_make(&nudge);
-    const int fds[] = {cons->event.get(), cons->producer.get(), nudge.get()};
+    unique_fd timer;
+    int result = timer_make(&timer);
+    const int fds[] = {cons->event.get(), cons->producer.get(), timer.get()};
     if (result == 0) {
         result = epoll_make(&watch);
     }
     for (const int fd : fds) {
         if (result == 0) {
-            result = epoll_add(watch.get(), fd, 0);
+            result = epoll_add(watch.get(), fd, EPOLLIN, 0);
         }
     }
     if (result == 0) {
         cons->watch = static_cast<unique_fd &&>(watch);
-        cons->nudge = static_cast<unique_fd &&>(nudge);
-        cons->parking.polls = true;
-        park_announce(cons->parking.place, parked_on_event);
-        sleep_ns(nap_ns); // then no commit can miss the mark
+        cons->timer = static_cast<unique_fd &&>(timer);
+        look_again_at(cons, 1); // nobody has been asked to ring yet
     }
     return result;
 }
@@ -256,7 +269,7 @@ void zbq_consumer_destroy(zbq_consumer *cons) {
     if (cons == nullptr) {
         return;
     }
-    if (cons->owner != process_id()) { // a forked child: the addresses may be something else's
+    if (!cons->birth.is_own()) { // a forked child: the addresses may be something else's
         cons->control_memory.forget();
         cons->ring_memory.forget();
         cons->page_memory.forget();
@@ -333,7 +346,7 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
     const uint64_t now = monotonic_coarse_ns();
     progress_publish(cons->page, now > cons->baseline ? now - cons->baseline : 0);
     tail_publish(cons->page, tail);
-    const uint64_t awaited = awaited_tail_after_publish(cons->control, cons->fences);
+    const uint64_t awaited = awaited_tail_after_publish(cons->control);
     if (awaited > tail_before && awaited <= tail) {
         event_ring(cons->event.get());
     }
@@ -344,8 +357,7 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
     if (out_fd_count != nullptr) {
         *out_fd_count = 0;
     }
-    if (cons == nullptr || out_fds == nullptr || out_fd_count == nullptr ||
-        cons->owner != process_id()) {
+    if (cons == nullptr || out_fds == nullptr || out_fd_count == nullptr || !cons->birth.is_own()) {
         return ZBQ_ERROR_INVALID;
     }
     if (!cons->push) {
@@ -356,7 +368,7 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
         rearm(cons);
         result = advance_to_record(cons, expected_seq_id);
         cons->awaited_record = result == ZBQ_ERROR_AGAIN ? expected_seq_id : 0;
-        nudge_for_messages(cons);
+        tell_of_messages(cons);
     }
     if (result == ZBQ_OK) {
         *out_fd_count = static_cast<uint8_t>(cons->held.fds.size());
@@ -375,7 +387,7 @@ int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token) {
 }
 
 int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
-    if (cons == nullptr || !cons->push || cons->owner != process_id()) {
+    if (cons == nullptr || !cons->push || !cons->birth.is_own()) {
         return ZBQ_ERROR_INVALID;
     }
     const int now = event_since(cons, token);
@@ -384,7 +396,7 @@ int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
 }
 
 int zbq_consumer_event_fd(zbq_consumer *cons) {
-    if (cons == nullptr || !cons->push || cons->owner != process_id()) {
+    if (cons == nullptr || !cons->push || !cons->birth.is_own()) {
         return ZBQ_ERROR_INVALID;
     }
     if (!cons->watch) {

@@ -46,7 +46,6 @@ struct zbq_consumer {
     mutable bool malformed = false; // the stream is, for good
     bool producer_gone = false;     // its process was found to have ended
     bool abandoned = false;         // the event socket was closed: nothing more will come
-    bool fences = false;            // a full fence at each release
 
     // Descriptors.
     uint64_t newest_record = 0; // records up to this id were seen, or are not for us
@@ -55,15 +54,16 @@ struct zbq_consumer {
     // The rest.
     zbq_type type = {};
     bool push = false;
-    pid_t owner = 0;
+    zbq::core::birthmark birth;
     zbq::core::unique_fd side;
     zbq::core::unique_fd event;
     zbq::core::unique_fd producer; // pidfd
-    zbq::core::unique_fd watch;    // epoll of event socket, pidfd and nudge, once asked for
-    zbq::core::unique_fd nudge;    // a timer: what one kind of look took off is news for another
-    bool nudged = false;
-    uint64_t nudged_head = 0;    // of the messages that this was done for last
-    uint64_t awaited_record = 0; // that a look did not find
+    zbq::core::unique_fd watch;    // epoll of event socket, pidfd and timer, once asked for
+    zbq::core::unique_fd timer;    // to look again, though nobody rings
+    uint64_t looks_again_at = 0;   // as it is set
+    uint64_t nap_end = 0;          // of the mark in the page
+    uint64_t told_head = 0;        // of messages that were told of again, with the timer
+    uint64_t awaited_record = 0;   // that a look did not find
     zbq::core::mapping control_memory;
     zbq::core::mapping ring_memory;
     zbq::core::mapping page_memory;

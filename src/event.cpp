@@ -13,13 +13,14 @@ int event_make(unique_fd *producer_end, unique_fd *consumer_end) {
         return result;
     }
     socket_refuse_descriptors(producer_end->get());
-    return event_ring(producer_end->get());
+    socket_lock_filter(consumer_end->get());
+    return event_ring(producer_end->get()) ? 0 : -ENOMEM;
 }
 
-int event_ring(int end) {
+bool event_ring(int end) {
     const char bell = 1; // of a byte: an empty record would read as the end
     const ssize_t sent = send_record(end, &bell, sizeof bell, nullptr, 0);
-    return sent < 0 ? static_cast<int>(sent) : 0;
+    return sent != -ENOBUFS && sent != -ENOMEM;
 }
 
 event_state event_take(int end) {

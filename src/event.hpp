@@ -3,8 +3,9 @@
 // The event channel: a second socket pair for each join, apart from the side channel so that
 // descriptors which wait there do not stop it. A record in either direction is a bell: look
 // again. The consumer's end can be polled for what the producer rings, the producer's for what
-// the consumer rings, and either for the other's death. A socket, and no eventfd, because
-// O_NONBLOCK is a flag that both owners of an eventfd could clear: MSG_DONTWAIT is not.
+// the consumer rings, and either for the other's death: each end has one holder. A socket, and no
+// eventfd, because O_NONBLOCK is a flag that both owners of an eventfd could clear: MSG_DONTWAIT is
+// not.
 #pragma once
 
 #include "os.hpp"
@@ -20,9 +21,9 @@ enum class event_state {
 // A pair of which the consumer's end has a bell already: it is told to look first of all.
 int event_make(unique_fd *producer_end, unique_fd *consumer_end);
 
-// 0, or -errno of the send. Most failures are no matter: full, the other side has bells enough;
-// closed, it is gone. Where memory was short, nobody is told.
-int event_ring(int end);
+// Whether the other side is told: false where memory was short. Full, it has bells enough; closed,
+// it is gone.
+bool event_ring(int end);
 
 // Takes off one bell.
 event_state event_take(int end);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Losing consumers: who is dead, stalled or cheating, and the order in which a slot is
-// given up. A consumer's page and socket are its own to write: all that is read here is
-// checked.
+// Losing consumers: who is dead or cheating, and the order in which a slot is given up. A
+// consumer's page and sockets are its own to write: all that is read here is checked.
 #include "producer.hpp"
 
 #include <sys/socket.h>
@@ -19,46 +18,52 @@ void remove_from_list(zbq_producer *prod, uint32_t slot_index) {
     prod->active[i] = prod->active[--prod->active_count];
 }
 
-void remove_parking(zbq_producer *prod, uint32_t slot_index) {
-    uint32_t i = 0;
-    while (prod->parking_slots[i] != slot_index) {
-        ++i;
-    }
-    const uint32_t last = --prod->window.parking_count;
-    prod->parking[i] = prod->parking[last];
-    prod->parking_slots[i] = prod->parking_slots[last];
-}
-
 } // namespace
 
 void activate(zbq_producer *prod, slot *joined) {
     joined->taken = true;
     joined->join_number = ++prod->counters.joined;
     prod->active[prod->active_count++] = joined->index;
-    if (joined->mode == ZBQ_WAKEUP_PUSH) {
-        const uint32_t last = prod->window.parking_count++;
-        prod->parking[last] = joined->parking();
-        prod->parking_slots[last] = joined->index;
+    choose_marks(prod);
+}
+
+namespace {
+
+// Its join message lies where only the one who connected can take it from: counted until then.
+void keep_account_of_join(zbq_producer *prod, slot *gone) {
+    for (unanswered_join &kept : prod->unanswered) {
+        if (!kept.side) {
+            kept.side = static_cast<unique_fd &&>(gone->side);
+            kept.uid = gone->uid;
+            return;
+        }
     }
 }
+
+// Our ends have waiters that are the consumer's own doing: none of its cost is ours.
+void close_channels(slot *gone) {
+    int fds[] = {gone->side.release(), gone->side_peer.release(), gone->event.release()};
+    close_elsewhere(fds, sizeof fds / sizeof fds[0]);
+}
+
+} // namespace
 
 void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     // First of all the mark: only after it may anything that this consumer reads be overwritten.
     eviction_mark(gone->page(), reason);
     remove_from_list(prod, gone->index);
-    if (gone->mode == ZBQ_WAKEUP_PUSH) {
-        remove_parking(prod, gone->index);
-    }
+    choose_marks(prod);
     gone->last = describe(prod, gone, reason);
-    // It may be parked. Unconditionally: its parked word is nothing to rely on.
-    wake_all(prod->control);
-    ++prod->counters.wakes;
     ++prod->counters.evicted[0];
     ++prod->counters.evicted[reason];
+    bell_ring(prod->control);
+    wake_for_good(gone); // on its event socket it is told by the hang-up
     unwatch_consumer(prod, gone);
-    event_ring(gone->event.get()); // a forked child may keep the socket from hanging up
-    gone->side.reset();
-    gone->event.reset();
+    side_take_back(gone->side_peer.get(), &gone->in_flight);
+    if (!gone->announced) {
+        keep_account_of_join(prod, gone);
+    }
+    close_channels(gone);
     gone->process.reset();
     gone->page_memory.reset();
     gone->taken = false;
@@ -90,7 +95,7 @@ void read_announcement(slot *consumer) {
     if (receive_record(consumer->side.get(), &record, sizeof record, MSG_DONTWAIT, &with) < 0) {
         return;
     }
-    consumer->announced = true; // also by an empty one, or an end: neither is looked at again
+    consumer->announced = true; // also by an empty one: it is not looked at again
     if (record.magic != announcement_magic) {
         return;
     }
@@ -110,13 +115,17 @@ bool has_exited(const slot *consumer) {
     return poll_now(&witness, 1) > 0 && witness.revents != 0;
 }
 
+constexpr short hung_up = POLLHUP | POLLERR | POLLNVAL;
+
+// Of the two sockets only the event socket tells: of the other one's far end there is a copy here.
 bool is_dead(slot *consumer) {
-    pollfd side = {consumer->side.get(), static_cast<short>(consumer->announced ? 0 : POLLIN), 0};
-    if (poll_now(&side, 1) > 0) {
-        if ((side.revents & POLLIN) != 0) {
+    pollfd ends[] = {{consumer->event.get(), 0, 0},
+                     {consumer->announced ? -1 : consumer->side.get(), POLLIN, 0}};
+    if (poll_now(ends, 2) > 0) {
+        if ((ends[1].revents & POLLIN) != 0) {
             read_announcement(consumer);
         }
-        if ((side.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
+        if ((ends[0].revents & hung_up) != 0) {
             return true;
         }
     }
@@ -132,52 +141,37 @@ void evict_dead(zbq_producer *prod) {
     }
 }
 
-bool has_stalled(stall_clock *clock, bool behind, uint64_t position, uint64_t now,
-                 uint64_t timeout) {
-    if (!behind) {
-        clock->since = 0;
-        return false;
-    }
-    if (clock->since == 0 || clock->position != position) {
-        *clock = {now, position};
-    }
-    return timeout != 0 && now - clock->since >= timeout;
-}
-
-bool holds_back(const zbq_producer *prod, uint64_t tail) {
-    return free_bytes(prod->window.head, tail, prod->capacity) < prod->wanted;
-}
-
-// While the producer waits for room, the clocks of all that have something to read run,
-// not just the slowest's: else several hung consumers would be waited for in turn. Only
-// those that are in the way are evicted.
-bool ring_stalled(const zbq_producer *prod, slot *consumer, bool waiting, uint64_t now) {
-    const bool behind = waiting && consumer->tail_seen != prod->window.head;
-    return has_stalled(&consumer->ring_stall, behind, consumer->tail_seen, now,
-                       prod->stall_timeout) &&
-           holds_back(prod, consumer->tail_seen);
-}
-
-bool side_stalled(const zbq_producer *prod, slot *consumer, uint64_t now) {
-    if (consumer->side_blocked) {
-        consumer->in_flight.refresh(consumer->side.get()); // failed: nothing known to have moved
-    }
-    const bool behind = consumer->side_blocked && consumer->in_flight.fds() != 0;
-    return has_stalled(&consumer->side_stall, behind, consumer->in_flight.collected(), now,
-                       prod->stall_timeout);
+// Whether the one who was sent the join has taken it, or is gone.
+bool is_settled(const unanswered_join &kept) {
+    pollfd side = {kept.side.get(), POLLIN, 0};
+    return poll_now(&side, 1) > 0;
 }
 
 } // namespace
 
-void evict_stalled(zbq_producer *prod) {
+uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
+    uint32_t count = 0;
+    evict_dead(prod); // and reads the announcements
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        const slot &consumer = prod->slots[prod->active[i]];
+        count += !consumer.announced && (uid == no_user || uid == consumer.uid) ? 1 : 0;
+    }
+    for (unanswered_join &kept : prod->unanswered) {
+        if (kept.side && is_settled(kept)) {
+            kept.side.reset();
+        }
+        count += kept.side && (uid == no_user || uid == kept.uid) ? 1 : 0;
+    }
+    return count;
+}
+
+void evict_unanswered(zbq_producer *prod) {
+    constexpr uint64_t time_to_answer_ns = 5'000'000'000;
     const uint64_t now = monotonic_ns();
-    const bool waiting = holds_back(prod, prod->slowest_tail);
     for (uint32_t i = prod->active_count; i-- > 0;) {
         slot *consumer = &prod->slots[prod->active[i]];
-        if (ring_stalled(prod, consumer, waiting, now)) {
-            evict(prod, consumer, ZBQ_EVICTION_STALLED);
-        } else if (side_stalled(prod, consumer, now)) {
-            evict(prod, consumer, ZBQ_EVICTION_SIDE_STALLED);
+        if (!consumer->announced && now - consumer->joined_at > time_to_answer_ns) {
+            evict(prod, consumer, ZBQ_EVICTION_DEAD);
         }
     }
 }
@@ -188,7 +182,7 @@ void scan(zbq_producer *prod) {
     refresh_tails(prod);
     evict_stalled(prod);
     refresh_tails(prod);
-    tell_untold(prod);
+    mind_sleepers(prod);
 }
 
 } // namespace zbq::core

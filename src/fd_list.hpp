@@ -46,6 +46,9 @@ public:
         other.move_to(fds_);
     }
 
+    // As close_elsewhere of scm.hpp: without waiting for whoever made them.
+    void close_all_elsewhere();
+
     void close_all() {
         while (count_ != 0) {
             unique_fd(fds_[--count_]).reset();

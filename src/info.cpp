@@ -84,6 +84,10 @@ const char *zbq_strevict(uint32_t eviction) {
         return "did not collect its descriptors";
     case ZBQ_EVICTION_PROTOCOL:
         return "broke the protocol";
+    case ZBQ_EVICTION_SLOW:
+        return "slow beyond the producer's patience";
+    case ZBQ_EVICTION_DEAR:
+        return "too dear to wake";
     default:
         return "unknown reason";
     }

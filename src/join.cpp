@@ -29,7 +29,7 @@ enum join_descriptor : unsigned {
     join_pidfd,
     join_event,
 };
-constexpr unsigned join_descriptors = 6;
+static_assert(join_event + 1 == join_descriptors);
 
 bool mode_is_valid(zbq_wakeup_mode mode) {
     return mode == ZBQ_WAKEUP_PUSH || mode == ZBQ_WAKEUP_PULL;
@@ -37,9 +37,19 @@ bool mode_is_valid(zbq_wakeup_mode mode) {
 
 // ---- the producer's end ----
 
+// So many joins that nobody has answered would fill the kernel's account of descriptors in flight,
+// and those of one user the place of others.
+bool may_join(zbq_producer *prod, uid_t uid) {
+    return unanswered_joins(prod, no_user) < most_unanswered &&
+           unanswered_joins(prod, uid) < most_unanswered_of_one;
+}
+
 slot *find_free_slot(zbq_producer *prod) {
     if (prod->active_count == prod->max_consumers) {
         scan(prod); // some may be dead
+        if (prod->active_count == prod->max_consumers) {
+            evict_unanswered(prod);
+        }
     }
     for (uint32_t i = 0; i < prod->max_consumers; ++i) {
         if (!prod->slots[i].taken) {
@@ -61,13 +71,14 @@ int make_side_channel(unique_fd *ours, unique_fd *theirs, flight *in_flight) {
     // Before 6.5 there is no such option (ENOPROTOOPT) and the announcement's pid has to do.
     socket_set(ours->get(), SO_PASSPIDFD, 1);
     socket_refuse_descriptors(ours->get());
+    socket_lock_filter(theirs->get());
     return in_flight->calibrate(ours->get(), theirs->get());
 }
 
 // What the consumer gets beside the ring's own descriptors. Closed here once it is sent.
 struct consumer_ends {
     unique_fd page;
-    unique_fd side;
+    unique_fd pidfd; // of ours: each has its own, since epoll limits what one file is watched by
     unique_fd event;
 };
 
@@ -77,10 +88,15 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     if (result < 0) {
         return result;
     }
-    result = make_side_channel(&fresh->side, &ends->side, &fresh->in_flight);
+    result = make_side_channel(&fresh->side, &fresh->side_peer, &fresh->in_flight);
     if (result < 0) {
         return result;
     }
+    result = pidfd_of(process_id());
+    if (result < 0) {
+        return result;
+    }
+    ends->pidfd.reset(result);
     result = event_make(&fresh->event, &ends->event);
     if (result < 0) {
         return result;
@@ -88,7 +104,10 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     fresh->mode = static_cast<uint32_t>(mode);
     fresh->tail_seen = prod->window.head;
     fresh->newest_record = prod->newest_seq;
-    fresh->waits_before = prod->waits;
+    fresh->joined_at = monotonic_ns();
+    fresh->wakes.at = fresh->joined_at;
+    fresh->waited = prod->patience;
+    fresh->waited.at = fresh->joined_at;
     fresh->page_memory = static_cast<mapping &&>(page.memory);
     ends->page = static_cast<unique_fd &&>(page.fd);
     // Nobody else has the page yet: plain stores.
@@ -102,7 +121,7 @@ zbq_join_payload payload_for(const zbq_producer *prod, const slot &fresh) {
     payload.ring_capacity = prod->capacity;
     payload.join_baseline = fresh.page()->join_baseline;
     payload.initial_head = fresh.tail_seen;
-    payload.producer_pid = prod->owner;
+    payload.producer_pid = prod->control->producer_pid;
     payload.slot_index = fresh.index;
     payload.wakeup_mode = fresh.mode;
     payload.protocol_version = ZBQ_PROTOCOL_VERSION;
@@ -119,8 +138,8 @@ int send_join(const zbq_producer *prod, int socket, const slot &fresh, const con
     fds[join_control] = prod->control_region.fd.get();
     fds[join_ring] = prod->ring_region.fd.get();
     fds[join_page] = ends.page.get();
-    fds[join_side] = ends.side.get();
-    fds[join_pidfd] = prod->self.get();
+    fds[join_side] = fresh.side_peer.get();
+    fds[join_pidfd] = ends.pidfd.get();
     fds[join_event] = ends.event.get();
     const ssize_t sent = send_record(socket, &payload, sizeof payload, fds, join_descriptors);
     if (sent < 0) {
@@ -169,9 +188,22 @@ bool payload_is_valid(const zbq_join_payload &payload, zbq_wakeup_mode mode) {
            is_aligned(payload.initial_head);
 }
 
-bool channel_is_valid(int fd) {
+bool is_channel(int fd) {
     int type = 0;
     return is_unix_socket(fd, &type) && type == SOCK_SEQPACKET;
+}
+
+// No descriptors through it from now on, where the kernel can refuse them; nor before.
+bool has_none_waiting(int channel) {
+    socket_refuse_descriptors(channel);
+    return !has_descriptors_waiting(channel);
+}
+
+// Descriptors are for those alone who read with them: one that waits in a socket would be closed
+// here, and that can take as long as its sender likes.
+bool channels_are_valid(const fd_list &fds, bool push) {
+    return is_channel(fds.at(join_side)) && is_channel(fds.at(join_event)) &&
+           has_none_waiting(fds.at(join_event)) && (push || has_none_waiting(fds.at(join_side)));
 }
 
 int map_all(const join_message &message, zbq_consumer *cons) {
@@ -204,8 +236,6 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->newest_record = payload.seq_floor;
     cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
     cons->type = {payload.type_hash, payload.type_size, payload.type_align};
-    // Without membarrier on both sides, a fence of our own at each release.
-    cons->fences = cons->control->remote_barrier == 0 || !barrier_register();
 }
 
 // A failure is no error: a producer that has ended the stream or evicted us since the
@@ -217,8 +247,8 @@ void announce_to_producer(const zbq_consumer *cons, uint32_t slot_index) {
 
 int adopt(join_message *message, zbq_consumer *cons) {
     fd_list &fds = message->with.fds;
-    if (!channel_is_valid(fds.at(join_side)) || !is_pidfd(fds.at(join_pidfd)) ||
-        !channel_is_valid(fds.at(join_event))) {
+    if (!channels_are_valid(fds, message->payload.wakeup_mode == ZBQ_WAKEUP_PUSH) ||
+        !is_pidfd(fds.at(join_pidfd))) {
         return ZBQ_ERROR_PROTOCOL;
     }
     const int mapped = map_all(*message, cons);
@@ -240,9 +270,15 @@ int join(int socket, zbq_wakeup_mode mode, zbq_consumer *cons) {
     join_message message;
     const int received = receive_join(socket, &message);
     if (received != ZBQ_OK) {
+        message.with.fds.close_all_elsewhere();
         return received;
     }
-    return payload_is_valid(message.payload, mode) ? adopt(&message, cons) : ZBQ_ERROR_PROTOCOL;
+    const int result =
+        payload_is_valid(message.payload, mode) ? adopt(&message, cons) : ZBQ_ERROR_PROTOCOL;
+    if (result != ZBQ_OK) {
+        message.with.fds.close_all_elsewhere();
+    }
+    return result;
 }
 
 } // namespace
@@ -258,12 +294,14 @@ int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode
         !is_unix_socket(conn_fd, &type) || !is_owner(prod)) {
         return ZBQ_ERROR_INVALID;
     }
-    slot *free_slot = find_free_slot(prod);
+    const uid_t uid = peer_user(conn_fd);
+    slot *free_slot = may_join(prod, uid) ? find_free_slot(prod) : nullptr;
     if (free_slot == nullptr) {
         return ZBQ_ERROR_NOENT;
     }
     slot fresh;
     fresh.index = free_slot->index;
+    fresh.uid = uid;
     consumer_ends ends;
     int result = prepare_slot(prod, mode, &fresh, &ends);
     if (result == 0) {
@@ -273,6 +311,7 @@ int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode
         result = send_join(prod, conn_fd, fresh, ends);
     }
     if (result < 0) {
+        unwatch_consumer(prod, &fresh); // a forked child may keep the sockets open
         return error_from(result);
     }
     replace(free_slot, static_cast<slot &&>(fresh));
@@ -295,8 +334,8 @@ int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **ou
         return ZBQ_ERROR_NOMEM;
     }
     auto *cons = new (memory) zbq_consumer;
-    cons->owner = process_id();
-    const int result = join(rendezvous_fd, mode, cons);
+    const int born = cons->birth.make();
+    const int result = born < 0 ? error_from(born) : join(rendezvous_fd, mode, cons);
     if (result != ZBQ_OK) {
         zbq_consumer_destroy(cons);
         return result;

@@ -13,14 +13,25 @@
 //   | producer_pid            | P     consumer page (4096 bytes, one for each join)
 //   +-------------------------+       +--------------------------+
 //   | capacity, threshold,    | P     | tail, progress | baseline| C (baseline: P, once)
-//   | timeout, closed         |       +--------------------------+
-//   +-------------------------+       | eviction                 | P
-//                                     +--------------------------+
-//   P: written by the producer        | parked, at one of 62     | C sets, P and C clear
-//   C: by that consumer               +--------------------------+
+//   | timeout, closed,        |       +--------------------------+
+//   | awaited_tail            |       | eviction, quiet_until    | P
+//   +-------------------------+       +--------------------------+
+//                                     | parked, at one of 62     | C sets, P and C clear
+//   P: written by the producer        +--------------------------+
+//   C: by that consumer
 //
-// Bytes named reserved or pad are zero and belong to later versions of the protocol;
-// docs/protocol.md has the table.
+//   word            the worst that a hostile C can write     what that costs the others
+//   tail            a tail that cannot be                     its own slot, at the next look
+//                   one that never moves, or trickles         16 stall timeouts and a scan for a
+//                                                             whole wait; less with patience
+//   progress        anything                                  nothing: for people
+//   parked          always set                                wake-ups for 1/(2n) of P's time, n
+//                                                             consumers; a commit's look at a clock
+//   baseline, eviction, quiet_until   anything                nothing: P never reads them back
+//
+// A hostile P can write anything into its words and the ring: a C checks heads and lengths, and its
+// waits end with their slice. Bytes named reserved or pad are zero and belong to later versions of
+// the protocol; docs/protocol.md has the table.
 #pragma once
 
 #include "zbq.h"

@@ -11,11 +11,11 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
-#include <linux/membarrier.h>
 #include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -89,7 +89,17 @@ uint64_t monotonic_coarse_ns() {
     return clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
-uint64_t processor_ticks([[maybe_unused]] uint64_t nanoseconds) {
+uint64_t thread_time_ns() {
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t descriptor_limit() {
+    rlimit limit = {};
+    getrlimit(RLIMIT_NOFILE, &limit); // cannot fail for it and a valid address
+    return limit.rlim_cur;
+}
+
+uint64_t ticks_in([[maybe_unused]] uint64_t nanoseconds) {
 #if defined(__x86_64__)
     // The time stamp counter, where it runs at one rate through all states of all processors
     // ("invariant TSC", AMD64 Architecture Programmer's Manual volume 3, CPUID Fn8000_0007). Its
@@ -109,12 +119,6 @@ uint64_t processor_ticks([[maybe_unused]] uint64_t nanoseconds) {
 #endif
 }
 
-void sleep_ns(uint64_t nanoseconds) {
-    timespec left = {0, static_cast<long>(nanoseconds)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
-    }
-}
-
 int memfd_sealable(const char *name) {
     // From 6.3 a memfd should say whether it may be executed, and vm.memfd_noexec=2 refuses
     // those that do not; older kernels answer EINVAL to the flag.
@@ -125,14 +129,44 @@ int memfd_sealable(const char *name) {
     return value_or_errno(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
 }
 
+namespace {
+
+// A file that would be longer than RLIMIT_FSIZE gets its maker a SIGXFSZ (inode_newsize_ok in the
+// kernel): asked first.
+bool is_within_file_limit(uint64_t size) {
+    rlimit limit = {};
+    getrlimit(RLIMIT_FSIZE, &limit); // cannot fail for it and a valid address
+    return size <= limit.rlim_cur;   // RLIM_INFINITY is the largest number
+}
+
+// Before Linux 6.0 a signal that arrives meanwhile makes fallocate of a tmpfs file undo all that it
+// did ("tmpfs: don't interrupt fallocate with EINTR"): a profiler's timer would let a large piece
+// never end.
+constexpr uint64_t allocation_piece = 256U << 10U;
+
+int allocate_piece(int fd, uint64_t begin, uint64_t size) {
+    int result = 0;
+    do {
+        result =
+            value_or_errno(fallocate(fd, 0, static_cast<off_t>(begin), static_cast<off_t>(size)));
+    } while (result == -EINTR);
+    return result;
+}
+
+} // namespace
+
 int reserve_memory(int fd, uint64_t size) {
+    if (!is_within_file_limit(size)) {
+        return -EFBIG;
+    }
     if (ftruncate(fd, static_cast<off_t>(size)) < 0) {
         return errno == EINVAL ? -EFBIG : -errno;
     }
     int result = 0;
-    do {
-        result = value_or_errno(fallocate(fd, 0, 0, static_cast<off_t>(size)));
-    } while (result == -EINTR);
+    for (uint64_t begin = 0; begin < size && result == 0; begin += allocation_piece) {
+        const uint64_t left = size - begin;
+        result = allocate_piece(fd, begin, left < allocation_piece ? left : allocation_piece);
+    }
     return result;
 }
 
@@ -144,14 +178,21 @@ int get_seals(int fd) {
     return value_or_errno(fcntl(fd, F_GET_SEALS));
 }
 
-int file_size(int fd, uint64_t *size, uint64_t *allocated) {
-    constexpr uint64_t block = 512; // the unit of st_blocks, whatever the file system's own
+int file_size(int fd, uint64_t *size) {
     struct stat status = {};
     if (fstat(fd, &status) < 0) {
         return -errno;
     }
     *size = S_ISREG(status.st_mode) ? static_cast<uint64_t>(status.st_size) : 0;
-    *allocated = static_cast<uint64_t>(status.st_blocks) * block;
+    return 0;
+}
+
+int first_hole(int fd, uint64_t *offset) {
+    const off_t found = lseek(fd, 0, SEEK_HOLE);
+    if (found < 0) {
+        return -errno;
+    }
+    *offset = static_cast<uint64_t>(found);
     return 0;
 }
 
@@ -163,25 +204,35 @@ int is_memory_file(int fd) {
     return status.f_type == TMPFS_MAGIC ? 1 : 0;
 }
 
-int map_shared(int fd, uint64_t size, int protection, void *at, void **out) {
-    // Populated: else each page's first access is a fault, here and in every other process, which
-    // costs several times as much and comes in the middle of the stream.
-    const int flags = MAP_SHARED | MAP_POPULATE | (at != nullptr ? MAP_FIXED : 0);
+namespace {
+
+// EAGAIN is what a process with mlockall(MCL_FUTURE) gets that has reached RLIMIT_MEMLOCK.
+int map_memory(void *at, uint64_t size, int protection, int flags, int fd, void **out) {
     void *base = mmap(at, size, protection, flags, fd, 0);
     if (base == MAP_FAILED) {
-        return -errno;
+        return errno == EAGAIN ? -ENOMEM : -errno;
     }
     *out = base;
     return 0;
 }
 
+} // namespace
+
+int map_shared(int fd, uint64_t size, int protection, void *at, void **out) {
+    // Populated: else each page's first access is a fault, here and in every other process, which
+    // costs several times as much and comes in the middle of the stream.
+    const int flags = MAP_SHARED | MAP_POPULATE | (at != nullptr ? MAP_FIXED : 0);
+    return map_memory(at, size, protection, flags, fd, out);
+}
+
 int map_reserve(uint64_t size, void **out) {
-    void *base = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base == MAP_FAILED) {
-        return -errno;
-    }
-    *out = base;
-    return 0;
+    return map_memory(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                      out);
+}
+
+int map_page(void **out) {
+    return map_memory(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                      out);
 }
 
 int unmap(void *base, uint64_t size) {
@@ -192,6 +243,10 @@ int hide_from_children(void *base, uint64_t size) {
     return value_or_errno(madvise(base, size, MADV_DONTFORK));
 }
 
+int wipe_in_children(void *base, uint64_t size) {
+    return value_or_errno(madvise(base, size, MADV_WIPEONFORK));
+}
+
 bool is_unix_socket(int fd, int *type) {
     int domain = 0;
     socklen_t length = sizeof domain;
@@ -200,6 +255,13 @@ bool is_unix_socket(int fd, int *type) {
     }
     length = sizeof *type;
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &length) == 0;
+}
+
+uid_t peer_user(int fd) {
+    constexpr uid_t overflow = 65534; // DEFAULT_OVERFLOWUID, include/linux/highuid.h
+    ucred peer = {};
+    socklen_t length = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.uid : overflow;
 }
 
 int socket_pair_seqpacket(unique_fd *first, unique_fd *second) {
@@ -218,6 +280,20 @@ int socket_set(int fd, int option, int value) {
 
 void socket_refuse_descriptors(int fd) {
     socket_set(fd, SO_PASSRIGHTS, 0); // ENOPROTOOPT before 6.16
+}
+
+void socket_lock_filter(int fd) {
+    socket_set(fd, SO_LOCK_FILTER, 1); // Linux 3.9
+}
+
+int socket_send_room(int fd, uint32_t *bytes) {
+    int size = 0;
+    socklen_t length = sizeof size;
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length) < 0) {
+        return -errno;
+    }
+    *bytes = static_cast<uint32_t>(size);
+    return 0;
 }
 
 int socket_unread_by_peer(int fd, uint32_t *accounted_bytes) {
@@ -244,11 +320,18 @@ int epoll_make(unique_fd *out) {
     return 0;
 }
 
-int epoll_add(int epoll, int fd, uint32_t tag) {
+int epoll_add(int epoll, int fd, uint32_t events, uint32_t tag) {
     epoll_event event = {};
-    event.events = EPOLLIN;
+    event.events = events;
     event.data.u32 = tag;
     return value_or_errno(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+void epoll_change(int epoll, int fd, uint32_t events, uint32_t tag) {
+    epoll_event event = {};
+    event.events = events;
+    event.data.u32 = tag;
+    epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event); // cannot fail for one that was added
 }
 
 void epoll_remove(int epoll, int fd) {
@@ -305,22 +388,9 @@ int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns) {
         static_cast<int>(syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, nullptr, 0)));
 }
 
-int futex_wake_all(const uint32_t *word) {
+int futex_wake_one(const uint32_t *word) {
     return value_or_errno(
-        static_cast<int>(syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0)));
-}
-
-bool barrier_exists() {
-    const long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
-    return commands >= 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED) != 0;
-}
-
-bool barrier_register() {
-    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
-}
-
-void barrier_everywhere() {
-    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0); // exists: it cannot fail
+        static_cast<int>(syscall(SYS_futex, word, FUTEX_WAKE, 1, nullptr, nullptr, 0)));
 }
 
 } // namespace zbq::core

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The producer's state, shared by its parts: producer.cpp (the stream), join.cpp (new
-// consumers), evict.cpp (lost ones), info.cpp (accounts). One thread at a time.
+// The producer's state, shared by its parts: producer.cpp (the stream), wake.cpp (sleepers),
+// descriptors.cpp (records), join.cpp (new consumers), stall.cpp and evict.cpp (lost ones),
+// await.cpp (waiting), info.cpp (accounts). One thread at a time.
 #pragma once
 
 #include "region.hpp"
@@ -11,32 +12,52 @@
 
 namespace zbq::core {
 
-// How long a consumer has held something back without moving. It starts at the first look
-// that finds it so, and again whenever the position has changed.
+// How long a consumer has been in the way of something, by looks at which the producer ran.
 struct stall_clock {
-    uint64_t since = 0; // 0: not running
-    uint64_t position = 0;
+    bool running = false;
+    uint64_t elapsed = 0;  // since it last moved as far as it has to,
+    uint64_t position = 0; // which was here
+};
+
+// What a producer will wait for one consumer: a bucket that leaks.
+struct patience {
+    bool limited = false;
+    zbq_patience rate = {};
+    uint64_t used = 0; // of it,
+    uint64_t at = 0;   // by then
+};
+
+// What waking a consumer has cost, against its share.
+struct wake_account {
+    int64_t credit = 0; // nanoseconds of the producer's thread; below 0: owed
+    uint64_t at = 0;    // when that was
+    uint64_t quiet_until = 0;
+    uint32_t dear = 0; // wake-ups in a row that cost too much
 };
 
 // A consumer, as the producer knows it.
 struct slot {
     bool taken = false;
-    bool side_blocked = false; // its descriptors could not be sent
+    bool side_blocked = false; // its descriptors could not be sent,
+    bool side_watched = false; // and the producer is told when it collects some
     bool announced = false;    // its announcement was read, whatever it said
+    bool rang = false;         // its bells are not listened to until the next wait
+    bool holds_room = false;   // that the producer waited for, at the last look
+    bool holds_record = false; // the same
     uint32_t index = 0;
     uint32_t mode = 0;
     pid_t pid = 0;
+    uid_t uid = 0; // of who connected
     uint64_t join_number = 0;
+    uint64_t joined_at = 0;
     uint64_t tail_seen = 0;     // the last valid tail
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
     stall_clock ring_stall;
     stall_clock side_stall;
-    bool polls = false;        // it was found parked in a poll
-    bool fenced = false;       // as its page says
-    uint32_t untold = 0;       // of `parked`: a bell for which there was no memory
-    uint64_t rings = 0;        // bells that it rang,
-    uint64_t waits_before = 0; // and the producer's waits before it joined
+    patience waited;
+    wake_account wakes;
     unique_fd side;
+    unique_fd side_peer; // a copy of the consumer's end, to take back what it does not collect
     unique_fd event;
     unique_fd process; // pidfd, where the kernel gave one
     mapping page_memory;
@@ -47,7 +68,21 @@ struct slot {
         return static_cast<zbq_consumer_metadata *>(page_memory.get());
     }
     [[nodiscard]] zbq_parking *parking() const { return parking_of(page(), index); }
+    [[nodiscard]] bool is_push() const { return mode == ZBQ_WAKEUP_PUSH; }
+    [[nodiscard]] bool is_in_the_way() const { return holds_room || holds_record; }
 };
+
+// A join whose consumer was evicted before it answered: its descriptors are in flight until whoever
+// was sent it takes them, or goes.
+struct unanswered_join {
+    unique_fd side;
+    uid_t uid = 0; // who connected, as the kernel says
+};
+
+// Joins that are not answered, in all and of one user. Each keeps join_descriptors in flight.
+inline constexpr uint32_t most_unanswered = 32;
+inline constexpr uint32_t most_unanswered_of_one = 8;
+inline constexpr unsigned join_descriptors = 6;
 
 } // namespace zbq::core
 
@@ -61,36 +96,42 @@ struct zbq_producer {
     uint64_t slowest_tail = 0; // a lower bound of all tails, refreshed when it limits
 
     // Room.
-    uint64_t wanted = ZBQ_MSG_ALIGN;    // bytes that the producer waits for
+    uint64_t wanted = ZBQ_MSG_ALIGN;    // bytes that the producer waits for,
+    uint64_t wanted_fds = 0;            // and of a record that it could not send
     uint64_t queried_head = UINT64_MAX; // where it last queried,
     uint64_t queried_room = 0;          // and what it got
     uint64_t failures = 0;              // failed attempts at room in a row
     uint64_t side_failures = 0;         // and at sending descriptors
-    bool awaits_room = false;           // the consumers were asked to ring
+    uint64_t looked_at = 0;             // for the stalled, last
+
+    // Waiting, once the application has asked for a descriptor to wait for.
+    uint64_t awaited_room = 0;  // bytes: the least that was refused and is not there yet; 0: none
+    uint64_t awaited_since = 0; // by CLOCK_MONOTONIC
     bool awaits_fds = false;
-    uint64_t waits = 0;         // how often they were asked
-    zbq::core::unique_fd watch; // epoll of event sockets and timer, once asked for
+    zbq::core::unique_fd watch; // epoll of event sockets, side sockets and timer
     zbq::core::unique_fd timer;
 
     // Descriptors.
     uint64_t next_seq = 0;
-    uint64_t newest_seq = 0; // newest id broadcast
+    uint64_t newest_seq = 0;  // newest id begun
+    bool newest_whole = true; // it has gone to all
 
     // Consumers.
     zbq::core::slot *slots = nullptr;
     uint32_t max_consumers = 0;
     uint32_t *active = nullptr; // indices of the slots taken, dense
     uint32_t active_count = 0;
-    zbq_parking **parking = nullptr;   // of the push-mode ones, dense,
-    uint32_t *parking_slots = nullptr; // and whose they are
-    uint32_t fences_left = 0;          // to make, unless somebody is found parked
+    zbq_parking **parking = nullptr; // those that a commit looks at, dense
+    uint64_t marks_seen_at = 0;      // all of them, in ticks
+    uint64_t look_interval = 0;      // from one such look to the next; 0: each commit looks
+    zbq::core::patience patience;    // for those that join
+    zbq::core::unanswered_join unanswered[zbq::core::most_unanswered];
 
     // The rest.
     uint64_t clog_threshold = 0;
     uint64_t stall_timeout = 0;
     zbq_type type = {};
-    pid_t owner = 0;
-    zbq::core::unique_fd self; // pidfd for the consumers
+    zbq::core::birthmark birth;
     zbq::core::region control_region;
     zbq::core::region ring_region;
     zbq_producer_statistics counters = {};
@@ -100,11 +141,37 @@ namespace zbq::core {
 
 // Bits of the window's `unusual`.
 inline constexpr uint32_t waits_for_room = 1; // attempts have failed since the last success
-inline constexpr uint32_t owes_fence = 2;     // a consumer relies on it
+inline constexpr uint32_t awaits_room = 2;    // the consumers were asked to ring for it
+inline constexpr uint32_t looks_by_clock = 4; // not all that may be parked are looked at directly
 
-// Wakes who is parked: a system call only for them.
+inline bool is_owner(const zbq_producer *prod) {
+    return prod->birth.is_own();
+}
+
+inline uint64_t known_free(const zbq_producer *prod) {
+    return free_bytes(prod->window.head, prod->slowest_tail, prod->capacity);
+}
+
+// Counts a failed attempt; every so often one runs a scan. Whether this one did.
+bool count_failure(zbq_producer *prod, uint64_t *failures);
+
+// ---- wake.cpp ----
+
+// Wakes who is parked: a system call only for them, and never dear ones again and again.
 void mind_sleepers(zbq_producer *prod);
-void tell_untold(zbq_producer *prod); // those whose bell could not be sent
+void choose_marks(zbq_producer *prod); // those that commits look at, after a change
+void wake_for_good(slot *consumer);    // nothing comes after this event
+
+// ---- stall.cpp ----
+
+// Looks at who is in the way, charges the time, and evicts whose time is up.
+void evict_stalled(zbq_producer *prod);
+void end_wait_for_room(zbq_producer *prod); // nobody holds the producer back
+void end_wait_for_collection(zbq_producer *prod);
+// The longest that the clocks leave until the next look.
+uint64_t until_next_look(const zbq_producer *prod);
+
+// ---- evict.cpp ----
 
 // Reads every tail; evicts those that published one that cannot be.
 void refresh_tails(zbq_producer *prod);
@@ -114,14 +181,21 @@ void activate(zbq_producer *prod, slot *joined);
 void evict(zbq_producer *prod, slot *gone, uint32_t reason);
 
 void scan(zbq_producer *prod);
-void evict_stalled(zbq_producer *prod);
+
+// Joins of a user, or with no_user of all, that are not answered; reads the answers.
+inline constexpr uid_t no_user = UINT32_MAX;
+uint32_t unanswered_joins(zbq_producer *prod, uid_t uid);
+void evict_unanswered(zbq_producer *prod); // those that had time enough
+
+// ---- await.cpp ----
 
 // Ask the consumers to ring, where the application has asked for a descriptor to wait for.
 // true: look again, something may have changed. After a failed attempt.
-bool await_room(zbq_producer *prod);
+bool await_room(zbq_producer *prod, uint64_t bytes);
 bool await_collection(zbq_producer *prod);
 void answer_rings(zbq_producer *prod); // all that have rung up to now
-void end_await_room(zbq_producer *prod);
+void room_was_got(zbq_producer *prod, uint64_t bytes);
+void head_has_moved(zbq_producer *prod); // while room is awaited
 void end_await_collection(zbq_producer *prod);
 
 // Makes the descriptor readable if something is awaited: what should have made it so is gone,
@@ -131,11 +205,9 @@ void remind_of_wait(zbq_producer *prod);
 int watch_consumer(const zbq_producer *prod, const slot *consumer);
 void unwatch_consumer(const zbq_producer *prod, const slot *consumer);
 
+// ---- info.cpp ----
+
 // What is known of a consumer, with the reason of its eviction if it has one.
 zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint32_t eviction);
-
-inline bool is_owner(const zbq_producer *prod) {
-    return prod->owner == process_id();
-}
 
 } // namespace zbq::core

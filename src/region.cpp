@@ -22,6 +22,24 @@ void mapping::swap(mapping &other) {
     other.size_ = size;
 }
 
+int birthmark::make() {
+    void *base = nullptr;
+    int result = map_page(&base);
+    if (result < 0) {
+        return result;
+    }
+    page_ = mapping(base, page_size());
+    result = wipe_in_children(base, page_size());
+    if (result == 0) {
+        *static_cast<bool *>(base) = true;
+    }
+    return result;
+}
+
+bool birthmark::is_own() const {
+    return page_.get() != nullptr && *static_cast<const bool *>(page_.get());
+}
+
 namespace {
 
 constexpr int size_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
@@ -89,13 +107,18 @@ int check_seals(int fd, sharing how) {
     return seals < 0 || (seals & wanted) == wanted ? seals : -EPROTO;
 }
 
-// Of the size wanted, all of it allocated: an access to a hole would have to find memory.
-// After F_SEAL_FUTURE_WRITE no hole can be punched.
+// Of the size wanted, all of it there: an access to a hole would have to find memory, and he who
+// makes it would pay. The blocks do not tell, since they may lie behind the end. After
+// F_SEAL_FUTURE_WRITE no hole can be punched.
 int check_reserved(int fd, uint64_t size) {
     uint64_t actual = 0;
-    uint64_t allocated = 0;
-    const int result = file_size(fd, &actual, &allocated);
-    return result < 0 || (actual == size && allocated >= size) ? result : -EPROTO;
+    int result = file_size(fd, &actual);
+    if (result < 0 || actual != size) {
+        return result < 0 ? result : -EPROTO;
+    }
+    uint64_t hole = 0;
+    result = first_hole(fd, &hole);
+    return result < 0 || hole >= size ? result : -EPROTO;
 }
 
 int check_memory(int fd) {

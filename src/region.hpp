@@ -39,6 +39,18 @@ private:
     uint64_t size_ = 0;
 };
 
+// Tells the process that made it from its children by fork, whatever namespaces they are in and
+// whatever their process number: their copy of the page reads as zero (MADV_WIPEONFORK, Linux
+// 4.14).
+class birthmark {
+public:
+    int make(); // 0 or -errno
+    [[nodiscard]] bool is_own() const;
+
+private:
+    mapping page_;
+};
+
 struct region {
     unique_fd fd;
     mapping memory; // twice the size where mirrored

@@ -48,6 +48,11 @@ void take_ancillary(const cmsghdr *header, ancillary *with) {
 
 } // namespace
 
+void fd_list::close_all_elsewhere() {
+    close_elsewhere(fds_, count_);
+    count_ = 0;
+}
+
 ssize_t send_record(int socket, const void *bytes, size_t size, const int *fds, unsigned fd_count) {
     iovec part = {const_cast<void *>(bytes), size}; // sendmsg only reads
     msghdr message = {};
@@ -91,6 +96,64 @@ ssize_t receive_record(int socket, void *bytes, size_t size, int flags, ancillar
     }
     with->truncated = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
     return received;
+}
+
+bool discard_record(int socket) {
+    char byte = 0;
+    iovec part = {&byte, sizeof byte};
+    msghdr message = {}; // no room for descriptors: the kernel lets go of them (MSG_CTRUNC)
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    ssize_t received = 0;
+    do {
+        received = recvmsg(socket, &message, MSG_DONTWAIT);
+    } while (received < 0 && (errno == EINTR || errno == ECONNRESET));
+    return received > 0;
+}
+
+bool has_descriptors_waiting(int socket) {
+    char byte = 0;
+    iovec part = {&byte, sizeof byte};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    return recvmsg(socket, &message, MSG_DONTWAIT | MSG_PEEK) >= 0 &&
+           (message.msg_flags & MSG_CTRUNC) != 0;
+}
+
+namespace {
+
+// Sends them, and the socket that they are sent to, to that socket.
+bool send_to_nobody(const int *fds, unsigned count) {
+    unique_fd from;
+    unique_fd nobody;
+    if (socket_pair_seqpacket(&from, &nobody) < 0) {
+        return false;
+    }
+    int sent[ZBQ_MAX_FD_PER_MSG];
+    memcpy(sent, fds, count * sizeof fds[0]);
+    sent[count] = nobody.get();
+    const char byte = 0;
+    return send_record(from.get(), &byte, sizeof byte, sent, count + 1) > 0;
+}
+
+} // namespace
+
+void close_elsewhere(int *fds, unsigned count) {
+    int open[ZBQ_MAX_FD_PER_MSG];
+    unsigned opened = 0;
+    for (unsigned i = 0; i < count; ++i) {
+        if (fds[i] >= 0 && opened < ZBQ_MAX_FD_PER_MSG - 1) {
+            open[opened++] = fds[i];
+        }
+    }
+    if (opened != 0) {
+        send_to_nobody(open, opened); // false: whoever closes them waits
+    }
+    for (unsigned i = 0; i < count; ++i) {
+        unique_fd(fds[i]).reset();
+        fds[i] = -1;
+    }
 }
 
 } // namespace zbq::core

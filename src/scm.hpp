@@ -19,7 +19,22 @@ struct ancillary {
 // Bytes sent, or -errno. Never blocks, never raises SIGPIPE.
 ssize_t send_record(int socket, const void *bytes, size_t size, const int *fds, unsigned fd_count);
 
-// Bytes received, 0 at the peer's end, or -errno. Received descriptors are close-on-exec.
+// Bytes received (0: the end), or -errno: -EAGAIN with MSG_DONTWAIT and nothing there.
 ssize_t receive_record(int socket, void *bytes, size_t size, int flags, ancillary *with);
+
+// Takes a record off and closes what came with it, without a place for it here. Whether there was
+// one.
+bool discard_record(int socket);
+
+// Whether the first record that waits has descriptors; they stay where they are.
+bool has_descriptors_waiting(int socket);
+
+// Closes descriptors whose close may take as long as somebody else likes: a socket with many who
+// watch its other end, one that lingers, or one in whose queue such a one waits. The kernel does it
+// in a thread of its own: they are sent to a socket that is nobody's but its own
+// queue's, which its garbage collector finds (net/unix/garbage.c; a thread of its own since Linux
+// 6.9, before that it is the caller who waits). Where that fails they are closed here. Entries
+// below 0 are passed over; all are -1 afterwards.
+void close_elsewhere(int *fds, unsigned count);
 
 } // namespace zbq::core

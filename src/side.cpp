@@ -21,12 +21,25 @@ int flight::calibrate(int producer_end, int consumer_end) {
     if (moved < 0) {
         return static_cast<int>(moved);
     }
-    return record_weight_ != 0 ? 0 : -ENOTSUP;
+    uint32_t room = 0;
+    const int known = socket_send_room(producer_end, &room);
+    if (known < 0) {
+        return known;
+    }
+    most_records_ = record_weight_ != 0 ? room / record_weight_ : 0;
+    return most_records_ != 0 ? 0 : -ENOTSUP;
 }
 
 void flight::sent(uint8_t fd_count) {
-    counts_[sent_++ % ZBQ_MAX_FD_IN_FLIGHT] = fd_count;
+    records_[sent_++ % ZBQ_MAX_FD_IN_FLIGHT] = {fd_count, false};
     fds_ += fd_count;
+}
+
+void flight::forget_oldest() {
+    const in_flight_record &oldest = records_[collected_++ % ZBQ_MAX_FD_IN_FLIGHT];
+    fds_ -= oldest.fd_count;
+    orphaned_fds_ -= oldest.orphaned ? oldest.fd_count : 0;
+    collected_fds_ += oldest.fd_count;
 }
 
 int flight::refresh(int producer_end) {
@@ -37,23 +50,32 @@ int flight::refresh(int producer_end) {
     }
     const uint64_t waiting = (uint64_t{weight} + record_weight_ - 1) / record_weight_;
     while (sent_ - collected_ > waiting) {
-        fds_ -= counts_[collected_++ % ZBQ_MAX_FD_IN_FLIGHT];
+        forget_oldest();
     }
     return 0;
 }
 
 bool flight::has_room(uint8_t fd_count) const {
-    return fds_ + fd_count <= ZBQ_MAX_FD_IN_FLIGHT;
+    return fds_ + fd_count <= ZBQ_MAX_FD_IN_FLIGHT && sent_ - collected_ < most_records_;
+}
+
+void flight::orphan_last() {
+    if (sent_ == collected_) { // it was received
+        return;
+    }
+    in_flight_record &last = records_[(sent_ - 1) % ZBQ_MAX_FD_IN_FLIGHT];
+    orphaned_fds_ += last.orphaned ? 0 : last.fd_count;
+    last.orphaned = true;
+}
+
+void flight::all_taken_back() {
+    while (sent_ != collected_) {
+        forget_oldest();
+    }
 }
 
 int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *fds,
               uint8_t fd_count) {
-    if (!in_flight->has_room(fd_count)) {
-        in_flight->refresh(producer_end); // failed: the last known number stands
-        if (!in_flight->has_room(fd_count)) {
-            return -EAGAIN;
-        }
-    }
     const side_record record = {seq_id, fd_count, 0};
     const ssize_t sent = send_record(producer_end, &record, sizeof record, fds, fd_count);
     if (sent < 0) {
@@ -61,6 +83,12 @@ int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *f
     }
     in_flight->sent(fd_count);
     return 0;
+}
+
+void side_take_back(int consumer_end, flight *in_flight) {
+    for (unsigned i = 0; i < ZBQ_MAX_FD_IN_FLIGHT && discard_record(consumer_end); ++i) {
+    }
+    in_flight->all_taken_back();
 }
 
 int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds) {

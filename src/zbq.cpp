@@ -6,24 +6,27 @@
 // Sorting the list would lose that order.
 // clang-format off
 // NOLINTBEGIN(bugprone-suspicious-include): the parts of one translation unit
-#include "layout.hpp"   // the picture of the memory
-#include "atomics.hpp"  // the accesses to shared words, and their pairs
-#include "ring.hpp"     // the arithmetic
+#include "layout.hpp"       // the picture of the memory
+#include "atomics.hpp"      // the accesses to shared words, and their pairs
+#include "ring.hpp"         // the arithmetic
 
-#include "os.cpp"       // the door to the kernel
-#include "region.cpp"   // shared memory: made and sealed, checked and mapped
-#include "fd_list.hpp"  // descriptors received
-#include "scm.cpp"      // records with descriptors
-#include "side.cpp"     // the side channel
+#include "os.cpp"           // the door to the kernel
+#include "region.cpp"       // shared memory: made and sealed, checked and mapped
+#include "fd_list.hpp"      // descriptors received
+#include "scm.cpp"          // records with descriptors
+#include "side.cpp"         // the side channel
 
-#include "event.cpp"    // the event channel
+#include "event.cpp"        // the event channel
 
-#include "wake.hpp"     // sleeping and waking
-#include "producer.cpp" // the stream
-#include "join.cpp"     // both ends of a join
-#include "consumer.cpp" // reading
-#include "evict.cpp"    // losing consumers
-#include "await.cpp"    // waiting for room
-#include "info.cpp"     // accounts
+#include "wake.hpp"         // sleeping and waking
+#include "producer.cpp"     // the stream
+#include "wake.cpp"         // who is parked, and what that may cost
+#include "descriptors.cpp"  // records to all
+#include "join.cpp"         // both ends of a join
+#include "consumer.cpp"     // reading
+#include "stall.cpp"        // who is in the way, and for how long
+#include "evict.cpp"        // losing consumers
+#include "await.cpp"        // waiting for room
+#include "info.cpp"         // accounts
 // NOLINTEND(bugprone-suspicious-include)
 // clang-format on

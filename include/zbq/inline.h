@@ -16,34 +16,6 @@
 extern "C" {
 #endif
 
-/** A clock that is cheap to read and runs at one rate, on all processors; 0: there is none. */
-static inline uint64_t zbq_ticks(void) {
-#if defined(__x86_64__)
-    return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-    uint64_t ticks;
-    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-    return ticks;
-#else
-    return 0;
-#endif
-}
-
-/** Whether this commit has to look who is parked: always with few consumers, with many only once
- * in a while. */
-static inline bool zbq_window_looks(zbq_commit_window *window) {
-    const uint32_t few = 8; /* as many looks cost less than one at the clock */
-    if (window->parking_count <= few || window->look_interval == 0) {
-        return true;
-    }
-    const uint64_t now = zbq_ticks();
-    if (now - window->looked_at < window->look_interval) {
-        return false;
-    }
-    window->looked_at = now;
-    return true;
-}
-
 /** Publishes the first `bytes` of what the window's run has left: as zbq_producer_commit with
  * ZBQ_COMMIT_KEEP, without the call where nothing unusual is to be done. 0 bytes are not for it.
  *
@@ -62,9 +34,8 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
      * that may delay the head, and the nap outlasts that. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     uint32_t unusual = window->unusual;
-    const uint32_t count = zbq_window_looks(window) ? window->parking_count : 0;
-    for (uint32_t i = 0; i < count; ++i) {
-        /* Relaxed: whoever finds it set makes a fence before it relies on it. */
+    for (uint32_t i = 0; i < window->parking_count; ++i) {
+        /* Relaxed: a hint. Whoever finds it set takes it off, in one step. */
         unusual |= __atomic_load_n(&window->parking[i]->parked, __ATOMIC_RELAXED);
     }
     if (unusual != 0) {

@@ -2,6 +2,7 @@
 //
 // The consumer's event descriptor, as an event loop sees it.
 #include "consumer.hpp"
+#include "producer.hpp"
 #include "support/descriptors.hpp"
 #include "support/leaks.hpp"
 #include "support/pretender.hpp"
@@ -90,15 +91,27 @@ TEST_F(Event, ReadableForDescriptors) {
     EXPECT_FALSE(test::readable(fd_));
 }
 
-// Descriptors that nobody has collected yet do not keep it readable.
-TEST_F(Event, WhoPollsHasTheFenceForGood) {
-    zbq_consumer_metadata *page = zbq_consumer_meta(cons_);
-    EXPECT_EQ(page->parking[0].parked, 2U);
-    for (unsigned i = 0; i < 2 * zbq::core::fences_after_a_wake; ++i) { // it cannot nap
-        ASSERT_TRUE(publish());
-        EXPECT_EQ(page->fenced, 1U);
-        EXPECT_EQ(page->parking[0].parked, 0U);
-    }
+// What it asks for last it asks for as long as nobody has rung: the timer ends its nap, once.
+TEST_F(Event, NapsOnce) {
+    drain();
+    EXPECT_NE(cons_->looks_again_at, 0U);
+    cons_->nap_end = 1; // however long it took
+    EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(cons_->looks_again_at, 0U);
+    EXPECT_FALSE(test::readable(fd_));
+    ASSERT_TRUE(publish()); // takes the mark off
+    EXPECT_TRUE(test::readable(fd_));
+    drain();
+    EXPECT_NE(cons_->looks_again_at, 0U);
+}
+
+// A producer that leaves it alone says until when: it looks again by itself.
+TEST_F(Event, LooksAgainAfterAQuiet) {
+    drain();
+    cons_->nap_end = 1;
+    zbq::core::quiet_publish(prod_->slots[0].page(), UINT64_MAX / 2);
+    EXPECT_EQ(drain(), ZBQ_ERROR_AGAIN);
+    EXPECT_GT(cons_->looks_again_at, 1U);
 }
 
 // There is one bell for both.

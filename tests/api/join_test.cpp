@@ -140,7 +140,8 @@ TEST_F(Hostile, Payload) {
         [](auto *payload) { payload->wakeup_mode = ZBQ_WAKEUP_PULL; },
         [](auto *payload) { payload->wakeup_mode = 9; },
         [](auto *payload) { payload->protocol_version = 0; },
-        [](auto *payload) { payload->protocol_version = 2; },
+        [](auto *payload) { payload->protocol_version = 1; },
+        [](auto *payload) { payload->protocol_version = 3; },
     };
     for (const auto &change : changes) {
         pretender_.payload = good;

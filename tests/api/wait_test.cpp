@@ -48,31 +48,74 @@ TEST_F(Wait, EndsWithTheSliceWhenNothingHappens) {
     EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
 }
 
-// The producer fences for who sleeps, and stops when it has found nobody asleep for a while.
-TEST_F(Wait, FencesFollowAWake) {
-    const zbq_consumer_metadata *page = zbq_consumer_meta(cons_);
-    ASSERT_TRUE(test::publish(prod_.get(), "x"));
-    EXPECT_EQ(page->fenced, 0U);
-    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
-    for (unsigned i = 0; i < zbq::core::fences_after_a_wake; ++i) {
-        ASSERT_TRUE(test::publish(prod_.get(), "x"));
-        EXPECT_EQ(page->fenced, 1U);
+// What a consumer's wake-ups cost is limited: one that asks for them again and again is left alone
+// for a while, is told so, and has the wake-up that comes after that.
+class Quiet : public Wait {
+protected:
+    uint32_t mark() const { return zbq_consumer_meta(cons_)->parking[0].parked; }
+    uint64_t quiet_until() const { return zbq_consumer_meta(cons_)->quiet_until; }
+    bool publish_to_a_sleeper() {
+        zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+        return test::publish(prod_.get(), "x");
     }
-    ASSERT_TRUE(test::publish(prod_.get(), "x"));
-    EXPECT_EQ(page->fenced, 0U);
+    // Until it owes time. It has credit for a few hundred, and each costs something.
+    bool use_up() {
+        for (int i = 0; i < 100'000 && quiet_until() == 0; ++i) {
+            if (!publish_to_a_sleeper()) {
+                return false;
+            }
+            test::skip_all(cons_);
+        }
+        return quiet_until() != 0;
+    }
+};
+
+TEST_F(Quiet, NobodyWhoSleepsNowAndThen) {
+    ASSERT_TRUE(publish_to_a_sleeper());
+    EXPECT_EQ(mark(), 0U);
+    EXPECT_EQ(quiet_until(), 0U);
     EXPECT_EQ(prod_->window.unusual, 0U);
 }
 
-// It looks once more after it has taken that back: a consumer may have counted on it.
-TEST_F(Wait, WhoParksAtTheLastFenceIsWoken) {
-    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
-    for (unsigned i = 0; i < zbq::core::fences_after_a_wake; ++i) {
-        ASSERT_TRUE(test::publish(prod_.get(), "x"));
-    }
-    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+TEST_F(Quiet, WhoIsWokenAgainAndAgain) {
+    ASSERT_TRUE(use_up());
+    prod_->slots[0].wakes.quiet_until = UINT64_MAX; // however long this takes
+    zbq::core::choose_marks(prod_.get());
+    const uint64_t wakes = test::stats(prod_.get()).wakes;
+    ASSERT_TRUE(publish_to_a_sleeper());
+    EXPECT_NE(mark(), 0U);
+    EXPECT_EQ(test::stats(prod_.get()).wakes, wakes);
+
+    prod_->slots[0].wakes.quiet_until = 1;
+    prod_->look_interval = 0;
     ASSERT_TRUE(test::publish(prod_.get(), "x"));
-    EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
-    EXPECT_EQ(zbq_consumer_meta(cons_)->fenced, 1U);
+    EXPECT_EQ(mark(), 0U);
+    EXPECT_EQ(test::stats(prod_.get()).wakes, wakes + 1);
+}
+
+// Others are woken as before.
+TEST_F(Quiet, NobodyElse) {
+    const test::joined other = test::join(prod_.get());
+    prod_->slots[0].wakes.quiet_until = UINT64_MAX;
+    zbq::core::choose_marks(prod_.get());
+    zbq_parking *place = other.consumer->parking.place;
+    for (int i = 0; i < 3; ++i) {
+        zbq::core::park_announce(place, zbq::core::parked_on_futex);
+        ASSERT_TRUE(publish_to_a_sleeper());
+        EXPECT_EQ(place->parked, 0U);
+        EXPECT_NE(mark(), 0U);
+    }
+}
+
+// It sleeps no longer than it is left alone, and a nap, however long it wants to.
+TEST_F(Quiet, LooksByItself) {
+    zbq::core::quiet_publish(prod_->slots[0].page(), UINT64_MAX);
+    EXPECT_EQ(zbq::core::nap_length(zbq_consumer_meta(cons_)),
+              ZBQ_WAIT_SLICE_NS + zbq::core::nap_ns);
+    zbq::core::quiet_publish(prod_->slots[0].page(), zbq::core::monotonic_ns() + 1'000'000'000'000);
+    EXPECT_EQ(wait(token()), ZBQ_ERROR_AGAIN);
+    zbq::core::quiet_publish(prod_->slots[0].page(), 1);
+    EXPECT_EQ(zbq::core::nap_length(zbq_consumer_meta(cons_)), zbq::core::nap_ns);
 }
 
 void ignore(int /*signal*/) {}

@@ -228,28 +228,6 @@ TEST(Kernel, FutexForbiddenIsTold) {
               static_cast<uint8_t>(ZBQ_ERROR_IO));
 }
 
-// Without membarrier on either side, a consumer makes the fence of the pair itself, and rings.
-int fences_without(int membarrier_command) {
-    test::answer_with({SYS_membarrier, 0, all_bits, static_cast<uint32_t>(membarrier_command)},
-                      EPERM);
-    const auto prod = test::make_producer();
-    const test::joined joined = test::join(prod.get());
-    CHILD_CHECK(joined.consumer->fences);
-    CHILD_CHECK(zbq_producer_event_fd(prod.get()) >= 0);
-    CHILD_CHECK(test::fill(prod.get()) != 0);
-    CHILD_CHECK(test::skip_all(joined.consumer.get()) != 0);
-    CHILD_CHECK(test::readable(prod->slots[joined.slot].event.get()));
-    return 0;
-}
-
-TEST(Kernel, WithoutMembarrierHereTheConsumerFences) {
-    EXPECT_EQ(in_child([] { return fences_without(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED); }), 0);
-}
-
-TEST(Kernel, WithoutMembarrierThereTheConsumerFences) {
-    EXPECT_EQ(in_child([] { return fences_without(MEMBARRIER_CMD_QUERY); }), 0);
-}
-
 // A receive for which there is no memory tells nothing of the other side.
 TEST(Kernel, ConsumersFailedReceiveIsNoEnd) {
     EXPECT_EQ(in_child([] {

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+//
+// The producer's half of waking: who is parked, and what it may cost. Commits look at the marks
+// themselves (zbq_window_commit) and come here when they find one.
+//
+// A consumer can make its own waking dear: by asking for it with each commit, or by what it hangs
+// on its event socket, whose waiters the kernel goes through in the sender's time. So each wake-up
+// is timed, and all of one consumer's together get a share of the producer's time: 1/(2n) with n
+// consumers, so that all together never get more than half. One that owes time is told until when
+// it will be left alone, before its mark is taken off, and is not looked at until then; it looks by
+// itself (wake.hpp). One whose wake-ups are dear again and again is evicted.
+#include "producer.hpp"
+
+namespace zbq::core {
+
+namespace {
+
+constexpr int64_t most_credit_ns = 100'000; // of wake-ups that come at once
+constexpr int64_t own_work_ns = 100;        // of a wake-up, beside the system calls
+constexpr uint64_t suspicious_ns = 20'000;  // no honest wake-up takes longer, unless interrupted
+constexpr uint64_t dear_ns = 100'000;
+constexpr uint32_t most_dear = 3;
+constexpr uint32_t few = 8; // consumers whose marks each commit looks at
+
+uint64_t share_of(const zbq_producer *prod) {
+    return uint64_t{2} * prod->active_count;
+}
+
+void earn(const zbq_producer *prod, wake_account *account, uint64_t now) {
+    const uint64_t earned = (now - account->at) / share_of(prod);
+    account->at = now;
+    account->credit = earned < uint64_t{1} << 32U ? account->credit + static_cast<int64_t>(earned)
+                                                  : most_credit_ns;
+    account->credit = account->credit < most_credit_ns ? account->credit : most_credit_ns;
+}
+
+void leave_alone_if_owing(const zbq_producer *prod, slot *consumer, uint64_t now) {
+    if (consumer->wakes.credit < 0) {
+        const uint64_t owed = static_cast<uint64_t>(-consumer->wakes.credit) * share_of(prod);
+        consumer->wakes.quiet_until = now + (owed < ZBQ_WAIT_SLICE_NS ? owed : ZBQ_WAIT_SLICE_NS);
+        quiet_publish(consumer->page(), consumer->wakes.quiet_until);
+    }
+}
+
+void call(slot *consumer, uint32_t parked) {
+    if ((parked & parked_on_futex) != 0) {
+        futex_wake_one(&consumer->parking()->parked);
+    }
+    if ((parked & parked_on_event) != 0 && !event_ring(consumer->event.get())) {
+        parked_return(consumer->parking(), parked_on_event); // for want of memory: next time
+    }
+}
+
+// What a call took. This thread may have been taken off its processor meanwhile, mostly by whom it
+// woke: a call that took long is not believed, but the next one is measured by the thread's own
+// clock, which takes a system call.
+uint64_t timed_call(slot *consumer, uint32_t parked, uint64_t now) {
+    wake_account *account = &consumer->wakes;
+    if (account->dear == 0) {
+        call(consumer, parked);
+        const uint64_t took = monotonic_ns() - now;
+        account->dear = took > suspicious_ns ? 1 : 0;
+        return took < suspicious_ns ? took : suspicious_ns;
+    }
+    const uint64_t before = thread_time_ns();
+    call(consumer, parked);
+    const uint64_t took = thread_time_ns() - before;
+    account->dear = took > dear_ns ? account->dear + 1 : took > suspicious_ns ? 1 : 0;
+    return took;
+}
+
+void wake(zbq_producer *prod, slot *consumer) {
+    const uint64_t now = monotonic_ns();
+    earn(prod, &consumer->wakes, now);
+    leave_alone_if_owing(prod, consumer, now);
+    const uint32_t parked = parked_take(consumer->parking());
+    const uint64_t took = timed_call(consumer, parked, monotonic_ns());
+    consumer->wakes.credit -= static_cast<int64_t>(took) + own_work_ns;
+    ++prod->counters.wakes;
+    if (consumer->wakes.dear >= most_dear) {
+        evict(prod, consumer, ZBQ_EVICTION_DEAR);
+    }
+}
+
+bool may_be_woken(const slot *consumer, uint64_t now) {
+    return consumer->is_push() && consumer->wakes.quiet_until <= now;
+}
+
+} // namespace
+
+void choose_marks(zbq_producer *prod) {
+    const uint64_t now = monotonic_ns();
+    uint32_t pushes = 0;
+    uint32_t chosen = 0;
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        const slot *consumer = &prod->slots[prod->active[i]];
+        pushes += consumer->is_push() ? 1 : 0;
+        if (may_be_woken(consumer, now)) {
+            prod->parking[chosen++] = consumer->parking();
+        }
+    }
+    const bool all = chosen == pushes && pushes <= few;
+    prod->window.parking_count = pushes <= few ? chosen : 0;
+    prod->window.unusual =
+        all ? prod->window.unusual & ~looks_by_clock : prod->window.unusual | looks_by_clock;
+}
+
+void mind_sleepers(zbq_producer *prod) {
+    const uint64_t now = monotonic_ns();
+    prod->marks_seen_at = ticks_now();
+    for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (may_be_woken(consumer, now) && parked_seen(consumer->parking()) != 0) {
+            wake(prod, consumer);
+        }
+    }
+    choose_marks(prod);
+}
+
+void wake_for_good(slot *consumer) {
+    if (consumer->is_push() && (parked_take(consumer->parking()) & parked_on_futex) != 0) {
+        futex_wake_one(&consumer->parking()->parked);
+    }
+}
+
+namespace {
+
+bool must_mind_sleepers(const zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
+        if (parked_seen(prod->parking[i]) != 0) {
+            return true;
+        }
+    }
+    return (prod->window.unusual & looks_by_clock) != 0 &&
+           ticks_now() - prod->marks_seen_at >= prod->look_interval;
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+void zbq_producer_finish_commit(zbq_producer *prod) {
+    if (prod == nullptr) {
+        return;
+    }
+    if (must_mind_sleepers(prod)) {
+        mind_sleepers(prod);
+    }
+    if ((prod->window.unusual & (waits_for_room | awaits_room)) != 0) {
+        head_has_moved(prod);
+    }
+}
