@@ -18,6 +18,7 @@ struct arena_options {
     bool timed = false;           // each call; the throughput is the less for it
     bool ends_attacked = false;   // the attackers live on when the stream ends
     bool refuses_evicted = false; // the listener: users of whom one was evicted, but for its death
+    bool patient = false;         // with the attackers, for so long
 };
 
 // In memory that the processes share: without a pointer.

@@ -89,12 +89,15 @@ void intruder::unmap() {
     page = nullptr;
 }
 
-void intruder::join() {
+void intruder::join(bool announces) {
     leave();
     while (!try_join()) {
         usleep(100);
     }
     map();
+    if (announces) {
+        announce();
+    }
     tail_ = payload.initial_head;
 }
 

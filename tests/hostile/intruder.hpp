@@ -38,8 +38,8 @@ public:
     intruder &operator=(const intruder &) = delete;
     ~intruder() { leave(); }
 
-    // Leaves, and tries until it has a slot again.
-    void join();
+    // Leaves, and tries until it has a slot again; says that it has, unless asked not to.
+    void join(bool announces = true);
     void stay(); // joins where it has no slot, or no more
     void leave();
     // Whether the producer has closed its end.
@@ -50,7 +50,6 @@ public:
     void keep_up();
     void collect() const;     // what lies in its sockets, to drop it
     void collect_one() const; // a record of descriptors
-    void announce() const;
 
     // Connected to the listener, with nothing said yet. Tries until it is.
     [[nodiscard]] unique_fd dial() const;
@@ -84,6 +83,7 @@ public:
     void park(std::uint32_t how) const { __atomic_store_n(word(), how, __ATOMIC_SEQ_CST); }
 
 private:
+    void announce() const;
     bool try_join();
     void map();
     void unmap();

@@ -83,6 +83,9 @@ void print_row(const trial &what, const measured &found) {
 bool is_kept(const trial &what, const measured &found, bool judges_times) {
     bool kept = report(what, found.harm.empty(), found.harm);
     kept = (is_excused(what) || keeps_rate(what, found)) && kept;
+    kept = report(what, !what.patient || found.counters.evicted[ZBQ_EVICTION_SLOW] != 0,
+                  "nobody was evicted as slow") &&
+           kept;
     return (!judges_times || keeps_times(what, found)) && kept;
 }
 

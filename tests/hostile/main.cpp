@@ -52,6 +52,9 @@ private:
         if (what.evicted_for == ZBQ_EVICTION_PROTOCOL) {
             run_one({plain.name + "-refused", plain.who, true});
         }
+        if (what.excuse != nullptr) {
+            run_one({plain.name + "-patience", plain.who, true, true});
+        }
     }
 
     // nullptr: it was not asked for.

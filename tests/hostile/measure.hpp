@@ -14,6 +14,7 @@ struct trial {
     std::string name;
     attackers who;
     bool refuses_evicted = false;
+    bool patient = false;
 };
 
 struct effort {

@@ -31,10 +31,7 @@ void send_some(int socket, const unique_fd &extra) {
 void floods(intruder &in, unsigned which) {
     const unique_fd extra(memfd_create("extra", MFD_CLOEXEC));
     for (int turn = 0;; ++turn) {
-        in.join();
-        if (turn % 2 == 0) {
-            in.announce();
-        }
+        in.join(turn % 2 == 0);
         for (int i = 0; i < 500 && !in.is_evicted(); ++i) {
             send_some(in.fds[which].get(), extra);
             in.set_tail(in.head());
@@ -153,10 +150,7 @@ void die_with(pid_t parent) {
 }
 
 [[noreturn]] void join_and_hand_over(intruder &in, int accomplice, bool announced) {
-    in.join();
-    if (announced) {
-        in.announce();
-    }
+    in.join(announced);
     const int fds[] = {in.page_fd(), in.side(), in.event()};
     const char byte = 0;
     zbq::core::send_record(accomplice, &byte, 1, fds, 3);

@@ -43,7 +43,7 @@ public:
 
 private:
     zbq::listener_options door_options();
-    void serve() { door_.serve(ring_); }
+    void serve();
     void scan();
     void look_around();
     void wait_for_room();
@@ -102,6 +102,17 @@ void stage::admit_honest() {
     (void)ring_.event_fd(); // it is made at first use
     descriptors_ = test::open_descriptors();
     mappings_ = test::zbq_mappings();
+}
+
+// The patience with an attacker: it runs out within a run.
+void stage::serve() {
+    constexpr zbq_patience some = {20 * test::ms, 20 * test::ms};
+    door_.serve(ring_, [this, &some](const zbq::newcomer &decided) {
+        if (options_.patient && decided.result == zbq::status::ok &&
+            decided.who.uid == play_.attacker) {
+            zbq_producer_set_patience(ring_.get(), decided.slot, &some);
+        }
+    });
 }
 
 void stage::scan() {
