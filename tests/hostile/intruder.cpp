@@ -115,8 +115,8 @@ void intruder::leave() {
 }
 
 bool intruder::is_evicted() const {
-    pollfd side_socket = {side(), 0, 0};
-    return poll(&side_socket, 1, 0) > 0 && (side_socket.revents & POLLHUP) != 0;
+    pollfd channel = {event(), 0, 0};
+    return poll(&channel, 1, 0) > 0 && (channel.revents & POLLHUP) != 0;
 }
 
 void intruder::keep_up() {

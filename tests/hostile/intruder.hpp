@@ -42,7 +42,7 @@ public:
     void join(bool announces = true);
     void stay(); // joins where it has no slot, or no more
     void leave();
-    // Whether the producer has closed its end.
+    // Whether the producer has closed its end of the event channel.
     [[nodiscard]] bool is_evicted() const;
     void count_step() { where_.steps->fetch_add(1, std::memory_order_relaxed); }
 
