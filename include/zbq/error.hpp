@@ -36,6 +36,8 @@ enum class eviction : int {
     stalled = ZBQ_EVICTION_STALLED,           ///< it held the ring back for the stall timeout
     side_stalled = ZBQ_EVICTION_SIDE_STALLED, ///< it did not collect descriptors for as long
     protocol = ZBQ_EVICTION_PROTOCOL,         ///< it published a tail that cannot be
+    slow = ZBQ_EVICTION_SLOW,                 ///< it used up the producer's patience
+    dear = ZBQ_EVICTION_DEAR,                 ///< waking it cost too much, again and again
 };
 
 /// How a stream stands, for one consumer.

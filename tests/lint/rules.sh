@@ -45,6 +45,9 @@ refuse "a system call outside of src/os.cpp and src/scm.cpp" < <(code "(^|[^_.>a
 mapfile -t plain < <(in_source '$^')
 refuse "C++ run time in the library" < <(code '\b(throw|try|dynamic_cast|typeid)\b|<iostream>|<string>|<vector>|std::' "${plain[@]}")
 
+mapfile -t plain < <(find tools/zbq -name '*.cpp' | grep -vE '/(io|describe)\.cpp')
+refuse "the tool prints outside of tools/zbq/io.cpp" < <(code '\b(print|printf|fprintf|fputs|fwrite|perror)\(|std::(cout|cerr)' "${plain[@]}")
+
 unlicensed() {
     while read -r file; do
         head -3 "$file" | grep -q 'SPDX-License-Identifier' || echo "$file"

@@ -12,7 +12,8 @@ fresh() {
     mkdir "$work/tree"
     cp -r "$root/include" "$root/src" "$root/zbq.map" "$root/dev" "$root/packaging" \
         "$root/CMakeLists.txt" "$work/tree"
-    mkdir -p "$work/tree/tests/abi"
+    mkdir -p "$work/tree/tools/zbq" "$work/tree/tests/abi"
+    cp "$root"/tools/zbq/*.cpp "$work/tree/tools/zbq"
     cp "$root/tests/abi/symbols.txt" "$work/tree/tests/abi"
     mkdir -p "$work/tree/bindings/rust/zbq-sys/src" "$work/tree/bindings/rust/zbq"
     cp "$root/bindings/rust/zbq-sys/src/calls.rs" "$work/tree/bindings/rust/zbq-sys/src"
@@ -33,6 +34,7 @@ bash "$here/rules.sh" "$work/tree"
 expect_refused "atomics outside" src/ring.hpp 'int x = __atomic_load_n(&y, 0);'
 expect_refused "system call outside" src/join.cpp '    close(fd);'
 expect_refused "C++ run time" src/join.cpp '    throw 1;'
+expect_refused "tool prints" tools/zbq/sub.cpp '    fmt::print(stderr, "what an error of stderr throws for");'
 expect_refused "SPDX" src/new.hpp 'int x;'
 for file in new.py new.lintian-overrides new.rs new.toml new.yml new.cmake new.map Dockerfile meson.build .gitignore; do
     expect_refused "SPDX" "$file" 'x'

@@ -119,7 +119,7 @@ TEST(Stream, EveryMessageInOrderToEveryone) {
 TEST(Stream, GoesOnWhileConsumersAreKilledAndStopped) {
     test::start_watchdog();
     auto prod = test::make_producer(
-        {.capacity = capacity, .clog_threshold = 16, .stall_timeout_ns = 200 * test::ms});
+        {.capacity = capacity, .clog_threshold = 16, .stall_timeout_ns = 3000 * test::ms});
     test::remote_consumer survivor(prod, ZBQ_WAKEUP_PUSH,
                                    [](zbq_consumer *cons) { return read_stream(cons, true); });
     test::remote_consumer killed(prod, ZBQ_WAKEUP_PUSH,

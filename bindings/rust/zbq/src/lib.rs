@@ -138,7 +138,7 @@ pub use consumer::Consumer;
 pub use error::{Error, Eviction, Result};
 pub use iter::{Iter, TryIter};
 pub use message::{Message, Reader};
-pub use options::{Options, PayloadType, Wakeup};
+pub use options::{Options, Patience, PayloadType, Wakeup};
 pub use payload::Payload;
 pub use producer::Producer;
 pub use rendezvous::{connect, ConnectOptions, Listener, ListenerOptions, Newcomer, Peer};
