@@ -69,7 +69,15 @@ void comes_and_goes(intruder &in, unsigned amount);
 void never_takes_its_join(intruder &in, unsigned amount);
 void passes_on(intruder &in, unsigned amount);
 
-enum hello : unsigned { none, half, with_descriptors, unanswered, of_another_kind, end, hellos };
-void connects(intruder &in, unsigned which); // of hello; hellos: each in turn
+enum hello : unsigned {
+    silence,
+    half_a_hello,
+    hello_with_descriptors,
+    hello_alone, // what follows is not received
+    another_protocol,
+    hang_up,
+    all_hellos // each in turn
+};
+void connects(intruder &in, unsigned which);
 
 } // namespace hostile

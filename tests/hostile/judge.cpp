@@ -64,13 +64,13 @@ void print_legend() {
     fmt::print("The stream's throughput, to that beside as many processes that only burn their "
                "processor, and to that beside nobody;\nthe producer's longest wait; its longest "
                "calls, in microseconds of its thread's processor time/of the clock.\n\n"
-               "{:<24}{:>8}{:>8}{:>11}{:>9}{:>13}{:>13}{:>13}{:>13}{:>10}  evicted\n",
+               "{:<29}{:>7}{:>8}{:>11}{:>9}{:>13}{:>13}{:>13}{:>13}{:>10}  evicted\n",
                "attack", "burner", "nobody", "messages/s", "wait ms", "commit", "record",
                "eviction", "end", "wakes/msg");
 }
 
 void print_row(const trial &what, const measured &found) {
-    fmt::print("{:<24}{:>8.3f}{:>8.3f}{:>11.0f}{:>9.1f}", what.name, found.to_burner,
+    fmt::print("{:<29}{:>7.3f}{:>8.3f}{:>11.0f}{:>9.1f}", what.name, found.to_burner,
                found.to_nobody, found.rate, found.longest_wait_ms);
     for (const duration &longest : found.longest) {
         fmt::print("{:>13}", microseconds(longest));

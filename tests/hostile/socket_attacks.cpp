@@ -69,19 +69,19 @@ void greet(int socket, unsigned how, int extra) {
     const zbq::detail::greeting hello = zbq::detail::make_greeting(ZBQ_WAKEUP_PUSH);
     const int fds[] = {extra, extra};
     switch (how) {
-    case half:
+    case half_a_hello:
         (void)send(socket, hello.data(), hello.size() / 2, MSG_NOSIGNAL | MSG_DONTWAIT);
         break;
-    case with_descriptors:
+    case hello_with_descriptors:
         zbq::core::send_record(socket, hello.data(), hello.size(), fds, 2);
         break;
-    case unanswered: // what follows is not received
+    case hello_alone:
         zbq::detail::send_greeting(socket, ZBQ_WAKEUP_PUSH);
         break;
-    case of_another_kind:
+    case another_protocol:
         (void)send(socket, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL | MSG_DONTWAIT);
         break;
-    case end:
+    case hang_up:
         shutdown(socket, SHUT_WR);
         break;
     default: // silence
@@ -96,7 +96,7 @@ void never_takes_its_join(intruder &in, unsigned /*amount*/) {
     std::vector<unique_fd> kept;
     for (;;) {
         kept.push_back(in.dial());
-        greet(kept.back().get(), unanswered, -1);
+        greet(kept.back().get(), hello_alone, -1);
         (void)is_answered(kept.back().get());
         in.count_step();
         if (kept.size() == connections) {
@@ -110,7 +110,7 @@ void connects(intruder &in, unsigned which) {
     std::vector<unique_fd> kept;
     for (unsigned turn = 0;; ++turn) {
         kept.push_back(in.dial());
-        const unsigned how = which == hellos ? turn % hellos : which;
+        const unsigned how = which == all_hellos ? turn % all_hellos : which;
         greet(kept.back().get(), how, extra.get());
         in.count_step();
         if (kept.size() == connections) {

@@ -161,15 +161,15 @@ const attack table[] = {
     {.name = "mute-connections",
      .does = "connects, says nothing",
      .body = connects,
-     .amount = none},
+     .amount = silence},
     {.name = "half-hellos",
      .does = "connects, says half a hello",
      .body = connects,
-     .amount = half},
+     .amount = half_a_hello},
     {.name = "strangers",
      .does = "half, false, unanswered and no hellos",
      .body = connects,
-     .amount = hellos},
+     .amount = all_hellos},
 };
 
 } // namespace
