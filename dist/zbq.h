@@ -56,9 +56,10 @@
  *     raises no SIGPIPE.
  *   - A handle belongs to one thread at a time. Different handles are
  *     independent, even of one ring within one process.
- *   - After fork() the child can do nothing with a handle but destroy it: the
- *     mappings are absent there, and a call that would make a system call gives
- *     ZBQ_ERROR_INVALID. Every descriptor is close-on-exec.
+ *   - After fork() the child, in whatever namespaces, can do nothing with a handle
+ *     but destroy it, which releases the child's copies: the mappings are absent
+ *     there, and a call that would make a system call gives ZBQ_ERROR_INVALID.
+ *     Every descriptor is close-on-exec.
  *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
  *     the place in the ring is the offset modulo its capacity.
  *   - Unless its description says that it blocks, a call does not block.
@@ -150,7 +151,9 @@ typedef enum zbq_eviction ZBQ_ENUM_INT {
     ZBQ_EVICTION_DEAD = 1,         /**< its process ended, or it left */
     ZBQ_EVICTION_STALLED = 2,      /**< it held the ring back for stall_timeout_ns */
     ZBQ_EVICTION_SIDE_STALLED = 3, /**< it did not collect descriptors for as long */
-    ZBQ_EVICTION_PROTOCOL = 4      /**< it published a tail that cannot be */
+    ZBQ_EVICTION_PROTOCOL = 4,     /**< it published a tail that cannot be */
+    ZBQ_EVICTION_SLOW = 5,         /**< it used up the patience that the producer had for it */
+    ZBQ_EVICTION_DEAR = 6          /**< waking it cost the producer too much, again and again */
 } zbq_eviction;
 
 /** How a stream stands, for one consumer. */
@@ -168,28 +171,27 @@ typedef enum zbq_ending ZBQ_ENUM_INT {
 typedef struct zbq_control_region {
     ZBQ_ALIGNAS(64) uint64_t producer_head; /**< all below it is readable */
     uint8_t pad0_[56];                      /**< zero */
-    uint32_t broadcast_futex;  /**< changes when sleepers are woken, and with records */
-    uint8_t pad1_[60];         /**< zero */
-    int32_t producer_pid;      /**< as its own pid namespace numbers it; for people */
-    uint8_t pad2_[60];         /**< zero */
-    uint64_t ring_capacity;    /**< constant, as are the next two */
-    uint64_t clog_threshold;   /**< as given to zbq_producer_create */
-    uint64_t stall_timeout_ns; /**< as given to zbq_producer_create */
-    uint32_t closed;           /**< 1 once the producer was destroyed: the head is final */
-    uint32_t remote_barrier;   /**< constant: 1 where the producer has membarrier */
-    uint64_t awaited_tail;     /**< a tail that reaches this is awaited; 0: none is */
-    uint32_t awaited_fds;      /**< 1 while collected descriptors are awaited */
-    uint8_t reserved[20];      /**< zero */
+    uint32_t broadcast_futex;               /**< counts wake-ups, records, evictions and the end */
+    uint8_t pad1_[60];                      /**< zero */
+    int32_t producer_pid;                   /**< as its own pid namespace numbers it; for people */
+    uint8_t pad2_[60];                      /**< zero */
+    uint64_t ring_capacity;                 /**< constant, as are the next two */
+    uint64_t clog_threshold;                /**< as given to zbq_producer_create */
+    uint64_t stall_timeout_ns;              /**< as given to zbq_producer_create */
+    uint32_t closed;       /**< not 0 once the producer was destroyed: the head is final */
+    uint32_t pad3_;        /**< zero */
+    uint64_t awaited_tail; /**< a tail that reaches this is awaited; 0: none is */
+    uint8_t reserved[24];  /**< zero */
 } zbq_control_region;
 
-/** Where a consumer says that it sleeps. */
+/** Where a consumer says that it sleeps, and the futex word that it sleeps on. */
 typedef struct zbq_parking {
     ZBQ_ALIGNAS(64)
-    uint32_t parked;  /**< set when it goes to sleep; bit 0: on the futex, bit 1: it polls */
+    uint32_t parked;  /**< set when it goes to sleep; bit 0: on this word, bit 1: it polls */
     uint8_t pad_[60]; /**< zero */
 } zbq_parking;
 
-/** How many places to park at a consumer's page has. */
+/** How many places to park a consumer's page has. */
 #define ZBQ_PARKING_PLACES 62
 
 /** One page for each consumer and join, shared with the producer alone. Each
@@ -202,8 +204,9 @@ typedef struct zbq_consumer_metadata {
     uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
-    uint32_t fenced;             /**< producer: 1 while it fences before it looks at `parked` */
-    uint8_t pad1_[56];           /**< zero */
+    uint32_t pad1_;              /**< zero */
+    uint64_t quiet_until;        /**< producer: it will not wake it before then, CLOCK_MONOTONIC */
+    uint8_t pad2_[48];           /**< zero */
     zbq_parking parking[ZBQ_PARKING_PLACES]; /**< slot i uses i % ZBQ_PARKING_PLACES */
 } zbq_consumer_metadata;
 
@@ -234,7 +237,7 @@ typedef struct zbq_join_payload {
 } zbq_join_payload;
 
 /** Of docs/protocol.md; a consumer refuses any other. */
-#define ZBQ_PROTOCOL_VERSION 1
+#define ZBQ_PROTOCOL_VERSION 2
 
 /** @cond */
 #define ZBQ_ASSERT_AT(type, field, offset)                                                         \
@@ -256,15 +259,14 @@ ZBQ_ASSERT_AT(zbq_control_region, ring_capacity, 192);
 ZBQ_ASSERT_AT(zbq_control_region, clog_threshold, 200);
 ZBQ_ASSERT_AT(zbq_control_region, stall_timeout_ns, 208);
 ZBQ_ASSERT_AT(zbq_control_region, closed, 216);
-ZBQ_ASSERT_AT(zbq_control_region, remote_barrier, 220);
 ZBQ_ASSERT_AT(zbq_control_region, awaited_tail, 224);
-ZBQ_ASSERT_AT(zbq_control_region, awaited_fds, 232);
+ZBQ_ASSERT_AT(zbq_control_region, reserved, 232);
 ZBQ_ASSERT_SIZE(zbq_consumer_metadata, 4096, 4096);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, join_baseline, 16);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, eviction, 64);
-ZBQ_ASSERT_AT(zbq_consumer_metadata, fenced, 68);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, quiet_until, 72);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, parking, 128);
 ZBQ_ASSERT_SIZE(zbq_parking, 64, 64);
 ZBQ_ASSERT_SIZE(zbq_msg_header, 16, 16);
@@ -303,6 +305,17 @@ typedef struct zbq_producer_params {
     uint32_t max_consumers;    /**< at one time; not 0 */
 } zbq_producer_params;
 
+/** How much of a producer's time may be spent waiting for one consumer, however it
+ * moves: so much at once, which comes back at so much a second. Who uses it up is
+ * evicted (ZBQ_EVICTION_SLOW). */
+typedef struct zbq_patience {
+    uint64_t at_once_ns;    /**< what there is at first, and at most */
+    uint64_t per_second_ns; /**< what comes back in each second, up to at_once_ns */
+} zbq_patience;
+
+/** For zbq_producer_set_patience: every consumer, those that join later included. */
+#define ZBQ_ALL_CONSUMERS UINT32_MAX
+
 /** What the payloads of a ring are, in the application's own terms. Told to every
  * consumer at its join; the library does not look at payloads. All zero: not told. */
 typedef struct zbq_type {
@@ -325,11 +338,9 @@ typedef struct zbq_commit_window {
     uint64_t head;               /**< all below it is committed */
     uint64_t limit;              /**< of the run that may be committed; head: there is none */
     uint64_t *shared_head;       /**< the control region's producer_head */
-    zbq_parking *const *parking; /**< of the push-mode consumers */
+    zbq_parking *const *parking; /**< to look at with each commit */
     uint32_t parking_count;      /**< how many there are */
     uint32_t unusual;            /**< not 0: a commit has more to do */
-    uint64_t looked_at;          /**< when that was last looked at, in ticks of the processor */
-    uint64_t look_interval;      /**< the longest from look to look; 0: each commit looks */
     zbq_producer *producer;      /**< whose it is */
 } zbq_commit_window;
 
@@ -358,10 +369,10 @@ typedef struct zbq_producer_statistics {
     uint64_t head;          /**< bytes committed since the start */
     uint64_t slowest_tail;  /**< the least of the tails, read now; head with no consumer */
     uint64_t joined;        /**< consumers that ever got a slot */
-    uint64_t evicted[5];    /**< by zbq_eviction; [0] is their sum */
+    uint64_t evicted[7];    /**< by zbq_eviction; [0] is their sum */
     uint64_t failures;      /**< failed attempts to get room or to send descriptors */
     uint64_t scans;         /**< of all consumers */
-    uint64_t wakes;         /**< wake-up calls made: FUTEX_WAKE, or a record on an event socket */
+    uint64_t wakes;         /**< wake-ups made: FUTEX_WAKE, or a record on an event socket */
     uint32_t consumers;     /**< slots taken now */
     uint32_t max_consumers; /**< slots */
 } zbq_producer_statistics;
@@ -407,7 +418,8 @@ ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
  *
  * @retval ZBQ_ERROR_INVALID prod or out_slot_id is NULL, mode is neither, or conn_fd is
  *     not a Unix socket
- * @retval ZBQ_ERROR_NOENT no slot is free
+ * @retval ZBQ_ERROR_NOENT no slot is free, or 16 handshakes are not answered by a join yet
+ *     (one that has not been for five seconds makes way)
  * @retval ZBQ_ERROR_NOMEM memory for the consumer's page could not be reserved
  * @retval ZBQ_ERROR_IO the peer is gone or its socket full, or another system call
  *     failed
@@ -420,6 +432,21 @@ ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_m
  *
  * @retval ZBQ_ERROR_INVALID prod or type is NULL, or a consumer has joined already */
 ZBQ_API int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type);
+
+/** Limits how long the producer waits for a consumer: beside the stall timeout, which ends
+ * one that does not move, this ends one that is slow. What counts is the time in which the
+ * producer waited for room, or to send descriptors, and this consumer was in the way: by the
+ * producer's clock, from look to look, and no more than a quarter of the stall timeout from one
+ * look to the next (25 ms where that is 0 or longer than 100 ms), so that a time in which
+ * the producer itself did not run does not count. NULL takes the limit away, as at the start.
+ *
+ * @param prod whose consumers
+ * @param slot of the consumer, from zbq_producer_handshake, or ZBQ_ALL_CONSUMERS
+ * @param patience copied
+ * @retval ZBQ_ERROR_INVALID prod is NULL, or slot is out of range
+ * @retval ZBQ_ERROR_NOENT the slot is free */
+ZBQ_API int zbq_producer_set_patience(zbq_producer *prod, uint32_t slot,
+                                      const zbq_patience *patience);
 
 /** The largest run of writable bytes up to the physical end of the ring. It may be
  * shorter than a message wants because the end is near: zbq_producer_reserve has
@@ -459,7 +486,8 @@ ZBQ_API bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes,
  * @return the producer's window, valid until the producer is destroyed. NULL for NULL. */
 ZBQ_API zbq_commit_window *zbq_producer_window(zbq_producer *prod);
 
-/** What zbq_window_commit leaves to the library: wakes those who are parked. NULL is ignored. */
+/** What zbq_window_commit leaves to the library: wakes those who are parked, and more that is
+ * unusual. NULL is ignored. */
 ZBQ_API void zbq_producer_finish_commit(zbq_producer *prod);
 
 /** 1, 2, 3, …: the id that ties a message to the record of its descriptors. 0 for
@@ -470,7 +498,10 @@ ZBQ_API uint64_t zbq_producer_next_seq_id(zbq_producer *prod);
  * or after the commit of the message that has the same seq_id; zbq_consumer_recv_fds
  * collects it. The caller keeps the descriptors and may close them at once. Ids must
  * rise from record to record.
- * A consumer that joins after the first call for an id never gets its record.
+ * A record is begun only when every push-mode consumer has room for it. It can still take several
+ * calls, where the kernel's limit makes it go out in turns; a consumer that joins after
+ * it was begun never gets it. One that is given up when it has gone to some (a later id is
+ * broadcast) is taken back, or not counted against those who have it.
  *
  * fd_count 0 is ZBQ_OK and no work.
  *
@@ -478,7 +509,8 @@ ZBQ_API uint64_t zbq_producer_next_seq_id(zbq_producer *prod);
  *     one broadcast, fd_count is over ZBQ_MAX_FD_PER_MSG, or one of
  *     the descriptors is bad: then nobody got anything
  * @retval ZBQ_ERROR_AGAIN a consumer's side socket is full, it has
- *     ZBQ_MAX_FD_IN_FLIGHT to collect, or the kernel's limit is
+ *     ZBQ_MAX_FD_IN_FLIGHT to collect, or all that are in flight would be more than
+ *     half of RLIMIT_NOFILE (unless it is this one record alone), or the kernel's limit is
  *     reached: call again with the same seq_id and descriptors,
  *     which sends only to those that miss them. It counts as a failed
  *     attempt (see zbq_producer_query)
@@ -495,10 +527,14 @@ ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, cons
  * From the first call on, each zbq_producer_reserve, zbq_producer_query and
  * zbq_producer_broadcast_fds that finds no room asks the consumers to ring, and makes a few
  * system calls for it; it evicts those that are due, so that no zbq_producer_scan is needed
- * while waiting. After it has given "no room" (ZBQ_ERROR_AGAIN, or a run too small), wait for
- * the descriptor and try again. It is readable from the start, and at least every
- * ZBQ_WAIT_SLICE_NS while something is awaited. Consumers make a system call only when they
- * are asked to.
+ * while waiting. After it has given "no room" (ZBQ_ERROR_AGAIN, or a run that a consumer's tail
+ * makes too small), wait for
+ * the descriptor and try again: whatever else has succeeded in between. A run of a query that
+ * ends at the physical end of the ring does not grow by waiting. The descriptor is readable from
+ * the start; and while something is awaited, again and again at times that grow with the time
+ * waited so far, up to ZBQ_WAIT_SLICE_NS, so that a consumer which releases and does not ring
+ * cannot make the producer wait for longer than twice as long. Consumers make a system call only
+ * when they are asked to.
  *
  * While nothing is awaited it can become readable because a consumer has left, or rang
  * late: zbq_producer_scan clears it then, as it does at the start.
@@ -512,10 +548,13 @@ ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
 /** Looks at every consumer and evicts:
  *   - the dead: the side socket hung up, or the process exited;
  *   - those that published a tail that cannot be;
- *   - those that have held back the ring, or a descriptor record, for
- *     stall_timeout_ns without moving, by the producer's clock, since the first scan
- *     that found the producer waiting. A consumer with nothing to read is never
- *     stalled.
+ *   - the stalled: those that have held back the ring, or a descriptor record, for
+ *     stall_timeout_ns in which they have released less than the producer waits for or a
+ *     sixteenth of the capacity, whichever is less (of records: of ZBQ_MAX_FD_IN_FLIGHT), by
+ *     the producer's clock, since the first look that found the producer waiting. From one
+ *     look to the next no more than a quarter of that counts: time in which the producer did
+ *     not run is no evidence. A consumer with nothing to read is never stalled;
+ *   - the slow: see zbq_producer_set_patience.
  *
  * Makes a system call or two for each consumer.
  *
@@ -557,7 +596,8 @@ ZBQ_API int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consu
 ZBQ_API void zbq_consumer_destroy(zbq_consumer *cons);
 
 /** Whether the producer's process runs: true until it has exited, also after it
- * destroyed the ring. false for NULL. Makes one system call. */
+ * destroyed the ring, or has executed another program; that its stream has ended then is what
+ * zbq_consumer_peek tells after this call. false for NULL. Makes one system call. */
 ZBQ_API bool zbq_consumer_is_producer_alive(zbq_consumer *cons);
 
 /** What the producer said that its payloads are (zbq_producer_set_type): all zero when
@@ -632,12 +672,12 @@ ZBQ_API int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, 
  * only when there is not. 0 for NULL. */
 ZBQ_API uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons);
 
-/** Sleeps until the word differs from the token: a commit, a descriptor record, the
+/** Sleeps until the number differs from the token: a commit, a descriptor record, the
  * end of the stream, an eviction. BLOCKS, but returns at least every
  * ZBQ_WAIT_SLICE_NS, so that a caller can keep a deadline; a producer that was
  * killed is noticed within that time. Push mode only.
  *
- * @retval ZBQ_OK the word differs: look again
+ * @retval ZBQ_OK the number differs: look again
  * @retval ZBQ_ERROR_AGAIN woken for nothing, by a signal, or at the end of the slice:
  *     take a new token and call again
  * @retval ZBQ_ERROR_NOENT evicted; or the producer is gone and all was read
@@ -657,12 +697,11 @@ ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeo
  *
  * Use it as a socket: when it is readable, read until zbq_consumer_peek, zbq_consumer_next
  * (or zbq_consumer_recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the producer
- * to ring; then wait. It is readable from the start. At the end of the stream it stays
- * readable.
+ * to ring; then wait. It is readable from the start, and once more for nothing 50 microseconds
+ * or so after a call that cleared it. At the end of the stream it stays readable.
  *
  * From the first call on, a call that gives ZBQ_ERROR_AGAIN makes a few system
  * calls. The producer makes one for a consumer that waits so, and none for one that reads.
- * The first call BLOCKS for 50 microseconds.
  *
  * @return the descriptor, or:
  * @retval ZBQ_ERROR_INVALID cons is NULL or in pull mode
@@ -723,34 +762,6 @@ ZBQ_API uint32_t zbq_version(void);
 extern "C" {
 #endif
 
-/** A clock that is cheap to read and runs at one rate, on all processors; 0: there is none. */
-static inline uint64_t zbq_ticks(void) {
-#if defined(__x86_64__)
-    return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-    uint64_t ticks;
-    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-    return ticks;
-#else
-    return 0;
-#endif
-}
-
-/** Whether this commit has to look who is parked: always with few consumers, with many only once
- * in a while. */
-static inline bool zbq_window_looks(zbq_commit_window *window) {
-    const uint32_t few = 8; /* as many looks cost less than one at the clock */
-    if (window->parking_count <= few || window->look_interval == 0) {
-        return true;
-    }
-    const uint64_t now = zbq_ticks();
-    if (now - window->looked_at < window->look_interval) {
-        return false;
-    }
-    window->looked_at = now;
-    return true;
-}
-
 /** Publishes the first `bytes` of what the window's run has left: as zbq_producer_commit with
  * ZBQ_COMMIT_KEEP, without the call where nothing unusual is to be done. 0 bytes are not for it.
  *
@@ -769,9 +780,8 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
      * that may delay the head, and the nap outlasts that. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     uint32_t unusual = window->unusual;
-    const uint32_t count = zbq_window_looks(window) ? window->parking_count : 0;
-    for (uint32_t i = 0; i < count; ++i) {
-        /* Relaxed: whoever finds it set makes a fence before it relies on it. */
+    for (uint32_t i = 0; i < window->parking_count; ++i) {
+        /* Relaxed: a hint. Whoever finds it set takes it off, in one step. */
         unusual |= __atomic_load_n(&window->parking[i]->parked, __ATOMIC_RELAXED);
     }
     if (unusual != 0) {
@@ -867,14 +877,25 @@ static inline bool zbq_readable_next(zbq_readable_run *run, zbq_msg_view *out) {
 //   | producer_pid            | P     consumer page (4096 bytes, one for each join)
 //   +-------------------------+       +--------------------------+
 //   | capacity, threshold,    | P     | tail, progress | baseline| C (baseline: P, once)
-//   | timeout, closed         |       +--------------------------+
-//   +-------------------------+       | eviction                 | P
-//                                     +--------------------------+
-//   P: written by the producer        | parked, at one of 62     | C sets, P and C clear
-//   C: by that consumer               +--------------------------+
+//   | timeout, closed,        |       +--------------------------+
+//   | awaited_tail            |       | eviction, quiet_until    | P
+//   +-------------------------+       +--------------------------+
+//                                     | parked, at one of 62     | C sets, P and C clear
+//   P: written by the producer        +--------------------------+
+//   C: by that consumer
 //
-// Bytes named reserved or pad are zero and belong to later versions of the protocol;
-// docs/protocol.md has the table.
+//   word            the worst that a hostile C can write     what that costs the others
+//   tail            a tail that cannot be                     its own slot, at the next look
+//                   one that never moves, or trickles         16 stall timeouts and a scan for a
+//                                                             whole wait; less with patience
+//   progress        anything                                  nothing: for people
+//   parked          always set                                wake-ups for 1/(2n) of P's time, n
+//                                                             consumers; a commit's look at a clock
+//   baseline, eviction, quiet_until   anything                nothing: P never reads them back
+//
+// A hostile P can write anything into its words and the ring: a C checks heads and lengths, and its
+// waits end with their slice. Bytes named reserved or pad are zero and belong to later versions of
+// the protocol; docs/protocol.md has the table.
 
 namespace zbq::core {
 
@@ -906,8 +927,8 @@ static_assert(__atomic_always_lock_free(sizeof(uint32_t), nullptr), "shared word
 //
 // Some accesses are in include/zbq/inline.h, because programs inline them: the store of the head
 // with the look at `parked` that follows it, the load of a message's length, and the looks of one
-// who spins. docs/memory-order.md argues each pair; a model checker takes the place of these
-// two files, so nothing else touches a shared word.
+// who spins. docs/memory-order.md argues each pair; a model checker takes the place of the
+// atomics of these two files, so nothing else touches a shared word.
 
 namespace zbq::core {
 
@@ -953,14 +974,14 @@ inline uint32_t eviction_check_after_reading(const zbq_consumer_metadata *page) 
     return __atomic_load_n(&page->eviction, __ATOMIC_RELAXED);
 }
 
-// ---- bell: the futex word. Only the producer writes it ----
+// ---- bell: a count of events. Only the producer writes it ----
 
 // Relaxed, for the single writer to count on from its own value.
 inline uint32_t bell_own(const zbq_control_region *control) {
     return __atomic_load_n(&control->broadcast_futex, __ATOMIC_RELAXED);
 }
 
-// Release: pairs with bell_acquire. Carries the head, mark or close that it announces.
+// Release: pairs with bell_acquire. Carries the record, mark or close that it announces.
 inline void bell_ring(zbq_control_region *control) {
     __atomic_store_n(&control->broadcast_futex, bell_own(control) + 1, __ATOMIC_RELEASE);
 }
@@ -976,89 +997,64 @@ inline uint32_t bell_acquire(const zbq_control_region *control) {
 inline constexpr uint32_t parked_on_futex = 1;
 inline constexpr uint32_t parked_on_event = 2;
 
-// Store, then a full fence: pairs with park_fence. Of the consumer's "I park" and the
-// producer's "I rang" at least one sees the other (store-load, on both sides).
-inline void park_announce(zbq_parking *place, uint32_t how) {
-    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
+// The consumer's: adds a bit, then a full fence, and gives what there was before. Pairs with
+// quiet_publish: of "I park" and "you are left alone until then" the consumer misses none that came
+// before its mark was taken off last. With the head it pairs by time alone: see wake.hpp.
+inline uint32_t park_announce(zbq_parking *place, uint32_t how) {
+    const uint32_t before = __atomic_fetch_or(&place->parked, how, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return before;
 }
 
-// The producer's half of that fence: after the head's store or bell_ring, before parked_seen.
-inline void park_fence() {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+// The consumer's, when it is awake. Acquire: pairs with parked_take; carries the event for which a
+// mark was taken off.
+inline void park_leave(zbq_parking *place, uint32_t how) {
+    __atomic_fetch_and(&place->parked, ~how, __ATOMIC_ACQUIRE);
 }
 
-// Relaxed: park_fence orders it. The value is the consumer's word; at worst it costs a wake-up
-// call.
+// Relaxed. The value is the consumer's word, and a hint; parked_take decides.
 inline uint32_t parked_seen(const zbq_parking *place) {
     return __atomic_load_n(&place->parked, __ATOMIC_RELAXED);
 }
 
-// ---- fenced: the producer makes a full fence between a commit and its look ----
-
-// Release: pairs with is_fence_granted. Carries the heads of all commits made without the fence.
-inline void fence_grant(zbq_consumer_metadata *page) {
-    __atomic_store_n(&page->fenced, 1U, __ATOMIC_RELEASE);
-}
-
-// Relaxed: park_fence comes after it, and a look. Pairs with is_fence_granted, after park_announce:
-// of "no more fences" and "I park" at least one side sees the other's.
-inline void fence_revoke(zbq_consumer_metadata *page) {
-    __atomic_store_n(&page->fenced, 0U, __ATOMIC_RELAXED);
-}
-
-// Acquire: pairs with fence_grant, and fence_revoke.
-inline bool is_fence_granted(const zbq_consumer_metadata *page) {
-    return __atomic_load_n(&page->fenced, __ATOMIC_ACQUIRE) != 0;
-}
-
-// ---- parked, taken off ----
-
-// Relaxed: the release of the bell_ring that follows, or the kernel's lock of the event socket,
-// orders it before the wake-up (see wake.hpp). In one step, so that no mark of another kind is lost
-// between a load and a store.
+// The producer's: takes the mark off, and gives it. In one step, so that no mark of another kind is
+// lost between a load and a store. Release: pairs with park_leave, and with the kernel's look at
+// the word in FUTEX_WAIT, which comes under the lock that FUTEX_WAKE takes.
 inline uint32_t parked_take(zbq_parking *place) {
-    return __atomic_exchange_n(&place->parked, 0U, __ATOMIC_RELAXED);
+    return __atomic_exchange_n(&place->parked, 0U, __ATOMIC_RELEASE);
 }
 
-// The consumer's, when it is awake. Relaxed: it only saves a wake-up.
-inline void parked_leave(zbq_parking *place, uint32_t how) {
-    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
+// The producer's: puts a mark back whose wake-up failed. Relaxed: its own next look finds it.
+inline void parked_return(zbq_parking *place, uint32_t how) {
+    __atomic_fetch_or(&place->parked, how, __ATOMIC_RELAXED);
+}
+
+// ---- quiet_until: how long the producer leaves a sleeper alone ----
+
+// The store, then a full fence, before parked_take: pairs with quiet_after_park. A consumer whose
+// mark comes after that taking sees this time, and does not sleep past it.
+inline void quiet_publish(zbq_consumer_metadata *page, uint64_t monotonic_ns) {
+    __atomic_store_n(&page->quiet_until, monotonic_ns, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+// Relaxed: the fence of park_announce comes before it. Pairs with quiet_publish.
+inline uint64_t quiet_after_park(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->quiet_until, __ATOMIC_RELAXED);
 }
 
 // ---- awaited: the producer sleeps until room is released ----
 
-// Relaxed: await_fence, or a barrier on every processor, comes after it. Carries nothing.
+// Relaxed: it pairs by time alone (see await.cpp). Carries nothing.
 inline void awaited_tail_publish(zbq_control_region *control, uint64_t tail) {
     __atomic_store_n(&control->awaited_tail, tail, __ATOMIC_RELAXED);
 }
 
-inline void awaited_fds_publish(zbq_control_region *control, uint32_t awaited) {
-    __atomic_store_n(&control->awaited_fds, awaited, __ATOMIC_RELAXED);
-}
-
-// The producer's: between "I await" and its look at the tails. Pairs with the fence in
-// awaited_tail_after_publish: of "I await" and "I released" at least one sees the other.
-inline void await_fence() {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
-// The consumer's: after tail_publish. Where the producer makes a barrier on this processor
-// (membarrier(2)), the compiler's order is enough here.
-inline uint64_t awaited_tail_after_publish(const zbq_control_region *control, bool fenced) {
-    if (fenced) {
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    } else {
-        __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    }
+// The consumer's: after tail_publish, in the order of the program. Instead of a full fence, for a
+// producer that naps.
+inline uint64_t awaited_tail_after_publish(const zbq_control_region *control) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return __atomic_load_n(&control->awaited_tail, __ATOMIC_RELAXED);
-}
-
-// The consumer's: after it has received a record. Pairs with await_fence; the kernel's lock of
-// the socket's queue stands for the store.
-inline bool awaited_fds_after_receive(const zbq_control_region *control) {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return __atomic_load_n(&control->awaited_fds, __ATOMIC_RELAXED) != 0;
 }
 
 // ---- closed: the head is final ----
@@ -1166,24 +1162,42 @@ uint64_t page_size();
 uint64_t physical_memory();
 pid_t process_id();
 uint64_t monotonic_ns();
-uint64_t processor_ticks(uint64_t nanoseconds); // of zbq_ticks, so many or fewer; 0: none to use
-void sleep_ns(uint64_t nanoseconds);            // that long at least; under a second
-uint64_t monotonic_coarse_ns();                 // a few nanoseconds to read, exact to a clock tick
+uint64_t monotonic_coarse_ns(); // a few nanoseconds to read, exact to a clock tick
+uint64_t thread_time_ns();      // that this thread ran: a system call
+uint64_t descriptor_limit();    // RLIMIT_NOFILE
+
+// A clock that is cheap to read and runs at one rate, on all processors.
+inline uint64_t ticks_now() {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return 0;
+#endif
+}
+uint64_t ticks_in(uint64_t nanoseconds); // so many or fewer; 0: there is no such clock
 
 // ---- memory ----
 int memfd_sealable(const char *name);
 int reserve_memory(int fd, uint64_t size); // sets the size and allocates every page
 int add_seals(int fd, int seals);
 int get_seals(int fd);
-int file_size(int fd, uint64_t *size, uint64_t *allocated);
+int file_size(int fd, uint64_t *size);
 int is_memory_file(int fd); // 1: tmpfs, and not hugetlb; 0: another
 int map_shared(int fd, uint64_t size, int protection, void *at, void **out); // at: or NULL
 int map_reserve(uint64_t size, void **out); // address space without access
 int unmap(void *base, uint64_t size);
 int hide_from_children(void *base, uint64_t size);
+int map_page(void **out);                        // of this process's own
+int wipe_in_children(void *base, uint64_t size); // they read zeros there
+int first_hole(int fd, uint64_t *offset);        // its size, where there is none
 
 // ---- sockets ----
 bool is_unix_socket(int fd, int *type);
+uid_t peer_user(int fd); // who connected it; the overflow id for one that it cannot be told of
 int socket_pair_seqpacket(unique_fd *first, unique_fd *second);
 int socket_set(int fd, int option, int value);
 
@@ -1191,12 +1205,17 @@ int socket_set(int fd, int option, int value);
 // can take as long as the sender likes (SO_LINGER, FUSE). From 6.16 it can refuse them all, with
 // SO_PASSRIGHTS; before, this does nothing.
 void socket_refuse_descriptors(int fd);
+
+// Whoever sends to a socket runs the filter that its owner has put on it: none any more.
+void socket_lock_filter(int fd);
+int socket_send_room(int fd, uint32_t *bytes); // as socket_unread_by_peer counts
 int socket_unread_by_peer(int fd, uint32_t *accounted_bytes);
 bool descriptor_is_open(int fd);
 
 // ---- descriptors that gather events ----
 int epoll_make(unique_fd *out);
-int epoll_add(int epoll, int fd, uint32_t tag); // readable or hung up, level-triggered
+int epoll_add(int epoll, int fd, uint32_t events, uint32_t tag);
+void epoll_change(int epoll, int fd, uint32_t events, uint32_t tag);
 void epoll_remove(int epoll, int fd);
 inline constexpr unsigned events_at_once = 16;
 int epoll_ready(int epoll, uint32_t (&tags)[events_at_once]); // how many, without waiting
@@ -1208,13 +1227,7 @@ int pidfd_of(pid_t pid);
 bool is_pidfd(int fd);
 int poll_now(pollfd *fds, nfds_t count);
 int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
-int futex_wake_all(const uint32_t *word);
-
-// A full fence on every processor that runs a thread of a process which has registered
-// (MEMBARRIER_CMD_GLOBAL_EXPEDITED, Linux 4.16). Kernels and sandboxes may not have it.
-bool barrier_exists();
-bool barrier_register();
-void barrier_everywhere();
+int futex_wake_one(const uint32_t *word);
 
 } // namespace zbq::core
 
@@ -1230,11 +1243,11 @@ void barrier_everywhere();
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
-#include <linux/membarrier.h>
 #include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -1308,7 +1321,17 @@ uint64_t monotonic_coarse_ns() {
     return clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
-uint64_t processor_ticks([[maybe_unused]] uint64_t nanoseconds) {
+uint64_t thread_time_ns() {
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t descriptor_limit() {
+    rlimit limit = {};
+    getrlimit(RLIMIT_NOFILE, &limit); // cannot fail for it and a valid address
+    return limit.rlim_cur;
+}
+
+uint64_t ticks_in([[maybe_unused]] uint64_t nanoseconds) {
 #if defined(__x86_64__)
     // The time stamp counter, where it runs at one rate through all states of all processors
     // ("invariant TSC", AMD64 Architecture Programmer's Manual volume 3, CPUID Fn8000_0007). Its
@@ -1328,12 +1351,6 @@ uint64_t processor_ticks([[maybe_unused]] uint64_t nanoseconds) {
 #endif
 }
 
-void sleep_ns(uint64_t nanoseconds) {
-    timespec left = {0, static_cast<long>(nanoseconds)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
-    }
-}
-
 int memfd_sealable(const char *name) {
     // From 6.3 a memfd should say whether it may be executed, and vm.memfd_noexec=2 refuses
     // those that do not; older kernels answer EINVAL to the flag.
@@ -1344,14 +1361,44 @@ int memfd_sealable(const char *name) {
     return value_or_errno(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
 }
 
+namespace {
+
+// A file that would be longer than RLIMIT_FSIZE gets its maker a SIGXFSZ (inode_newsize_ok in the
+// kernel): asked first.
+bool is_within_file_limit(uint64_t size) {
+    rlimit limit = {};
+    getrlimit(RLIMIT_FSIZE, &limit); // cannot fail for it and a valid address
+    return size <= limit.rlim_cur;   // RLIM_INFINITY is the largest number
+}
+
+// Before Linux 6.0 a signal that arrives meanwhile makes fallocate of a tmpfs file undo all that it
+// did ("tmpfs: don't interrupt fallocate with EINTR"): a profiler's timer would let a large piece
+// never end.
+constexpr uint64_t allocation_piece = 256U << 10U;
+
+int allocate_piece(int fd, uint64_t begin, uint64_t size) {
+    int result = 0;
+    do {
+        result =
+            value_or_errno(fallocate(fd, 0, static_cast<off_t>(begin), static_cast<off_t>(size)));
+    } while (result == -EINTR);
+    return result;
+}
+
+} // namespace
+
 int reserve_memory(int fd, uint64_t size) {
+    if (!is_within_file_limit(size)) {
+        return -EFBIG;
+    }
     if (ftruncate(fd, static_cast<off_t>(size)) < 0) {
         return errno == EINVAL ? -EFBIG : -errno;
     }
     int result = 0;
-    do {
-        result = value_or_errno(fallocate(fd, 0, 0, static_cast<off_t>(size)));
-    } while (result == -EINTR);
+    for (uint64_t begin = 0; begin < size && result == 0; begin += allocation_piece) {
+        const uint64_t left = size - begin;
+        result = allocate_piece(fd, begin, left < allocation_piece ? left : allocation_piece);
+    }
     return result;
 }
 
@@ -1363,14 +1410,21 @@ int get_seals(int fd) {
     return value_or_errno(fcntl(fd, F_GET_SEALS));
 }
 
-int file_size(int fd, uint64_t *size, uint64_t *allocated) {
-    constexpr uint64_t block = 512; // the unit of st_blocks, whatever the file system's own
+int file_size(int fd, uint64_t *size) {
     struct stat status = {};
     if (fstat(fd, &status) < 0) {
         return -errno;
     }
     *size = S_ISREG(status.st_mode) ? static_cast<uint64_t>(status.st_size) : 0;
-    *allocated = static_cast<uint64_t>(status.st_blocks) * block;
+    return 0;
+}
+
+int first_hole(int fd, uint64_t *offset) {
+    const off_t found = lseek(fd, 0, SEEK_HOLE);
+    if (found < 0) {
+        return -errno;
+    }
+    *offset = static_cast<uint64_t>(found);
     return 0;
 }
 
@@ -1382,25 +1436,35 @@ int is_memory_file(int fd) {
     return status.f_type == TMPFS_MAGIC ? 1 : 0;
 }
 
-int map_shared(int fd, uint64_t size, int protection, void *at, void **out) {
-    // Populated: else each page's first access is a fault, here and in every other process, which
-    // costs several times as much and comes in the middle of the stream.
-    const int flags = MAP_SHARED | MAP_POPULATE | (at != nullptr ? MAP_FIXED : 0);
+namespace {
+
+// EAGAIN is what a process with mlockall(MCL_FUTURE) gets that has reached RLIMIT_MEMLOCK.
+int map_memory(void *at, uint64_t size, int protection, int flags, int fd, void **out) {
     void *base = mmap(at, size, protection, flags, fd, 0);
     if (base == MAP_FAILED) {
-        return -errno;
+        return errno == EAGAIN ? -ENOMEM : -errno;
     }
     *out = base;
     return 0;
 }
 
+} // namespace
+
+int map_shared(int fd, uint64_t size, int protection, void *at, void **out) {
+    // Populated: else each page's first access is a fault, here and in every other process, which
+    // costs several times as much and comes in the middle of the stream.
+    const int flags = MAP_SHARED | MAP_POPULATE | (at != nullptr ? MAP_FIXED : 0);
+    return map_memory(at, size, protection, flags, fd, out);
+}
+
 int map_reserve(uint64_t size, void **out) {
-    void *base = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base == MAP_FAILED) {
-        return -errno;
-    }
-    *out = base;
-    return 0;
+    return map_memory(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                      out);
+}
+
+int map_page(void **out) {
+    return map_memory(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                      out);
 }
 
 int unmap(void *base, uint64_t size) {
@@ -1411,6 +1475,10 @@ int hide_from_children(void *base, uint64_t size) {
     return value_or_errno(madvise(base, size, MADV_DONTFORK));
 }
 
+int wipe_in_children(void *base, uint64_t size) {
+    return value_or_errno(madvise(base, size, MADV_WIPEONFORK));
+}
+
 bool is_unix_socket(int fd, int *type) {
     int domain = 0;
     socklen_t length = sizeof domain;
@@ -1419,6 +1487,13 @@ bool is_unix_socket(int fd, int *type) {
     }
     length = sizeof *type;
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &length) == 0;
+}
+
+uid_t peer_user(int fd) {
+    constexpr uid_t overflow = 65534; // DEFAULT_OVERFLOWUID, include/linux/highuid.h
+    ucred peer = {};
+    socklen_t length = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.uid : overflow;
 }
 
 int socket_pair_seqpacket(unique_fd *first, unique_fd *second) {
@@ -1437,6 +1512,20 @@ int socket_set(int fd, int option, int value) {
 
 void socket_refuse_descriptors(int fd) {
     socket_set(fd, SO_PASSRIGHTS, 0); // ENOPROTOOPT before 6.16
+}
+
+void socket_lock_filter(int fd) {
+    socket_set(fd, SO_LOCK_FILTER, 1); // Linux 3.9
+}
+
+int socket_send_room(int fd, uint32_t *bytes) {
+    int size = 0;
+    socklen_t length = sizeof size;
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length) < 0) {
+        return -errno;
+    }
+    *bytes = static_cast<uint32_t>(size);
+    return 0;
 }
 
 int socket_unread_by_peer(int fd, uint32_t *accounted_bytes) {
@@ -1463,11 +1552,18 @@ int epoll_make(unique_fd *out) {
     return 0;
 }
 
-int epoll_add(int epoll, int fd, uint32_t tag) {
+int epoll_add(int epoll, int fd, uint32_t events, uint32_t tag) {
     epoll_event event = {};
-    event.events = EPOLLIN;
+    event.events = events;
     event.data.u32 = tag;
     return value_or_errno(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+void epoll_change(int epoll, int fd, uint32_t events, uint32_t tag) {
+    epoll_event event = {};
+    event.events = events;
+    event.data.u32 = tag;
+    epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event); // cannot fail for one that was added
 }
 
 void epoll_remove(int epoll, int fd) {
@@ -1524,22 +1620,9 @@ int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns) {
         static_cast<int>(syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, nullptr, 0)));
 }
 
-int futex_wake_all(const uint32_t *word) {
+int futex_wake_one(const uint32_t *word) {
     return value_or_errno(
-        static_cast<int>(syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0)));
-}
-
-bool barrier_exists() {
-    const long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
-    return commands >= 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED) != 0;
-}
-
-bool barrier_register() {
-    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
-}
-
-void barrier_everywhere() {
-    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0); // exists: it cannot fail
+        static_cast<int>(syscall(SYS_futex, word, FUTEX_WAKE, 1, nullptr, nullptr, 0)));
 }
 
 } // namespace zbq::core
@@ -1582,6 +1665,18 @@ private:
     uint64_t size_ = 0;
 };
 
+// Tells the process that made it from its children by fork, whatever namespaces they are in and
+// whatever their process number: their copy of the page reads as zero (MADV_WIPEONFORK, Linux
+// 4.14).
+class birthmark {
+public:
+    int make(); // 0 or -errno
+    [[nodiscard]] bool is_own() const;
+
+private:
+    mapping page_;
+};
+
 struct region {
     unique_fd fd;
     mapping memory; // twice the size where mirrored
@@ -1617,6 +1712,24 @@ void mapping::swap(mapping &other) {
     size_ = other.size_;
     other.base_ = base;
     other.size_ = size;
+}
+
+int birthmark::make() {
+    void *base = nullptr;
+    int result = map_page(&base);
+    if (result < 0) {
+        return result;
+    }
+    page_ = mapping(base, page_size());
+    result = wipe_in_children(base, page_size());
+    if (result == 0) {
+        *static_cast<bool *>(base) = true;
+    }
+    return result;
+}
+
+bool birthmark::is_own() const {
+    return page_.get() != nullptr && *static_cast<const bool *>(page_.get());
 }
 
 namespace {
@@ -1686,13 +1799,18 @@ int check_seals(int fd, sharing how) {
     return seals < 0 || (seals & wanted) == wanted ? seals : -EPROTO;
 }
 
-// Of the size wanted, all of it allocated: an access to a hole would have to find memory.
-// After F_SEAL_FUTURE_WRITE no hole can be punched.
+// Of the size wanted, all of it there: an access to a hole would have to find memory, and he who
+// makes it would pay. The blocks do not tell, since they may lie behind the end. After
+// F_SEAL_FUTURE_WRITE no hole can be punched.
 int check_reserved(int fd, uint64_t size) {
     uint64_t actual = 0;
-    uint64_t allocated = 0;
-    const int result = file_size(fd, &actual, &allocated);
-    return result < 0 || (actual == size && allocated >= size) ? result : -EPROTO;
+    int result = file_size(fd, &actual);
+    if (result < 0 || actual != size) {
+        return result < 0 ? result : -EPROTO;
+    }
+    uint64_t hole = 0;
+    result = first_hole(fd, &hole);
+    return result < 0 || hole >= size ? result : -EPROTO;
 }
 
 int check_memory(int fd) {
@@ -1811,6 +1929,9 @@ public:
         other.move_to(fds_);
     }
 
+    // As close_elsewhere of scm.hpp: without waiting for whoever made them.
+    void close_all_elsewhere();
+
     void close_all() {
         while (count_ != 0) {
             unique_fd(fds_[--count_]).reset();
@@ -1842,8 +1963,23 @@ struct ancillary {
 // Bytes sent, or -errno. Never blocks, never raises SIGPIPE.
 ssize_t send_record(int socket, const void *bytes, size_t size, const int *fds, unsigned fd_count);
 
-// Bytes received, 0 at the peer's end, or -errno. Received descriptors are close-on-exec.
+// Bytes received (0: the end), or -errno: -EAGAIN with MSG_DONTWAIT and nothing there.
 ssize_t receive_record(int socket, void *bytes, size_t size, int flags, ancillary *with);
+
+// Takes a record off and closes what came with it, without a place for it here. Whether there was
+// one.
+bool discard_record(int socket);
+
+// Whether the first record that waits has descriptors; they stay where they are.
+bool has_descriptors_waiting(int socket);
+
+// Closes descriptors whose close may take as long as somebody else likes: a socket with many who
+// watch its other end, one that lingers, or one in whose queue such a one waits. The kernel does it
+// in a thread of its own: they are sent to a socket that is nobody's but its own
+// queue's, which its garbage collector finds (net/unix/garbage.c; a thread of its own since Linux
+// 6.9, before that it is the caller who waits). Where that fails they are closed here. Entries
+// below 0 are passed over; all are -1 afterwards.
+void close_elsewhere(int *fds, unsigned count);
 
 } // namespace zbq::core
 
@@ -1896,6 +2032,11 @@ void take_ancillary(const cmsghdr *header, ancillary *with) {
 
 } // namespace
 
+void fd_list::close_all_elsewhere() {
+    close_elsewhere(fds_, count_);
+    count_ = 0;
+}
+
 ssize_t send_record(int socket, const void *bytes, size_t size, const int *fds, unsigned fd_count) {
     iovec part = {const_cast<void *>(bytes), size}; // sendmsg only reads
     msghdr message = {};
@@ -1941,6 +2082,71 @@ ssize_t receive_record(int socket, void *bytes, size_t size, int flags, ancillar
     return received;
 }
 
+bool discard_record(int socket) {
+    char byte = 0;
+    iovec part = {&byte, sizeof byte};
+    msghdr message = {}; // no room for descriptors: the kernel lets go of them (MSG_CTRUNC)
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    ssize_t received = 0;
+    do {
+        received = recvmsg(socket, &message, MSG_DONTWAIT);
+    } while (received < 0 && (errno == EINTR || errno == ECONNRESET));
+    return received > 0;
+}
+
+bool has_descriptors_waiting(int socket) {
+    char byte = 0;
+    iovec part = {&byte, sizeof byte};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    return recvmsg(socket, &message, MSG_DONTWAIT | MSG_PEEK) >= 0 &&
+           (message.msg_flags & MSG_CTRUNC) != 0;
+}
+
+namespace {
+
+// A socket in whose queue it lies itself, with what else is sent there: once it is closed, nobody
+// can receive that.
+class grave {
+public:
+    void take(const int *fds, unsigned count) {
+        if (socket_pair_seqpacket(&from_, &nobody_) < 0) {
+            return;
+        }
+        int sent[ZBQ_MAX_FD_PER_MSG];
+        memcpy(sent, fds, count * sizeof fds[0]);
+        sent[count] = nobody_.get();
+        const char byte = 0;
+        send_record(from_.get(), &byte, sizeof byte, sent, count + 1);
+    }
+
+private:
+    unique_fd from_;
+    unique_fd nobody_;
+};
+
+} // namespace
+
+void close_elsewhere(int *fds, unsigned count) {
+    int open[ZBQ_MAX_FD_PER_MSG];
+    unsigned opened = 0;
+    for (unsigned i = 0; i < count; ++i) {
+        if (fds[i] >= 0 && opened < ZBQ_MAX_FD_PER_MSG - 1) {
+            open[opened++] = fds[i];
+        }
+    }
+    grave where;
+    if (opened != 0) {
+        where.take(open, opened); // failed: who closes them below waits
+    }
+    for (unsigned i = 0; i < count; ++i) { // before the grave: what is in it is closed last
+        unique_fd(fds[i]).reset();
+        fds[i] = -1;
+    }
+}
+
 } // namespace zbq::core
 
 /* ---- src/side.hpp ---- */
@@ -1968,9 +2174,9 @@ struct announcement {
 static_assert(sizeof(announcement) == 16);
 inline constexpr uint32_t announcement_magic = 0x3171627a; // "zbq1" in memory, little-endian
 
-// How many descriptors were sent to one consumer and not yet received, by the kernel's
-// account: the consumer cannot falsify it. All records have one size, so they weigh the same
-// in the socket's queue, and the weight of the queue is a number of records.
+// What was sent to one consumer and not yet received, by the kernel's account: the consumer cannot
+// falsify it. All records have one size, so they weigh the same in the socket's queue, and the
+// weight of the queue is a number of records.
 class flight {
 public:
     // Weighs a record by sending one through the new, empty pair.
@@ -1978,23 +2184,45 @@ public:
 
     void sent(uint8_t fd_count);
     int refresh(int producer_end);
+
+    // Whether a record with so many descriptors may be sent.
     [[nodiscard]] bool has_room(uint8_t fd_count) const;
+
+    // The last one sent is of no message: it does not count against the consumer any more.
+    void orphan_last();
+    // Whether nothing else is in flight.
+    [[nodiscard]] bool is_all_orphans() const { return fds_ != 0 && fds_ == orphaned_fds_; }
+
     [[nodiscard]] uint32_t fds() const { return fds_; }
-    [[nodiscard]] uint64_t collected() const { return collected_; }
+    [[nodiscard]] bool holds_back() const { return fds_ != orphaned_fds_; }
+    [[nodiscard]] uint64_t collected_fds() const { return collected_fds_; } // since the join
+    void all_taken_back();                                                  // the queue is empty
 
 private:
+    struct in_flight_record {
+        uint8_t fd_count;
+        bool orphaned;
+    };
+    void forget_oldest();
+
     uint64_t sent_ = 0;
     uint64_t collected_ = 0;
+    uint64_t collected_fds_ = 0;
     uint32_t record_weight_ = 0;
+    uint32_t most_records_ = 0; // that the socket's buffer takes
     uint32_t fds_ = 0;
+    uint32_t orphaned_fds_ = 0;
     // Of the records in flight. Each has a descriptor at least, so the cap on descriptors
     // bounds them.
-    uint8_t counts_[ZBQ_MAX_FD_IN_FLIGHT] = {};
+    in_flight_record records_[ZBQ_MAX_FD_IN_FLIGHT] = {};
 };
 
-// 0, or -errno of the send; -EAGAIN also at the cap.
+// 0, or -errno of the send.
 int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *fds,
               uint8_t fd_count);
+
+// Takes back all that the consumer has not received.
+void side_take_back(int consumer_end, flight *in_flight);
 
 // 0, -EAGAIN with nothing there, -EPIPE at the end, -EPROTO for a malformed record.
 int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds);
@@ -2023,12 +2251,25 @@ int flight::calibrate(int producer_end, int consumer_end) {
     if (moved < 0) {
         return static_cast<int>(moved);
     }
-    return record_weight_ != 0 ? 0 : -ENOTSUP;
+    uint32_t room = 0;
+    const int known = socket_send_room(producer_end, &room);
+    if (known < 0) {
+        return known;
+    }
+    most_records_ = record_weight_ != 0 ? room / record_weight_ : 0;
+    return most_records_ != 0 ? 0 : -ENOTSUP;
 }
 
 void flight::sent(uint8_t fd_count) {
-    counts_[sent_++ % ZBQ_MAX_FD_IN_FLIGHT] = fd_count;
+    records_[sent_++ % ZBQ_MAX_FD_IN_FLIGHT] = {fd_count, false};
     fds_ += fd_count;
+}
+
+void flight::forget_oldest() {
+    const in_flight_record &oldest = records_[collected_++ % ZBQ_MAX_FD_IN_FLIGHT];
+    fds_ -= oldest.fd_count;
+    orphaned_fds_ -= oldest.orphaned ? oldest.fd_count : 0;
+    collected_fds_ += oldest.fd_count;
 }
 
 int flight::refresh(int producer_end) {
@@ -2039,23 +2280,32 @@ int flight::refresh(int producer_end) {
     }
     const uint64_t waiting = (uint64_t{weight} + record_weight_ - 1) / record_weight_;
     while (sent_ - collected_ > waiting) {
-        fds_ -= counts_[collected_++ % ZBQ_MAX_FD_IN_FLIGHT];
+        forget_oldest();
     }
     return 0;
 }
 
 bool flight::has_room(uint8_t fd_count) const {
-    return fds_ + fd_count <= ZBQ_MAX_FD_IN_FLIGHT;
+    return fds_ + fd_count <= ZBQ_MAX_FD_IN_FLIGHT && sent_ - collected_ < most_records_;
+}
+
+void flight::orphan_last() {
+    if (sent_ == collected_) { // it was received
+        return;
+    }
+    in_flight_record &last = records_[(sent_ - 1) % ZBQ_MAX_FD_IN_FLIGHT];
+    orphaned_fds_ += last.orphaned ? 0 : last.fd_count;
+    last.orphaned = true;
+}
+
+void flight::all_taken_back() {
+    while (sent_ != collected_) {
+        forget_oldest();
+    }
 }
 
 int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *fds,
               uint8_t fd_count) {
-    if (!in_flight->has_room(fd_count)) {
-        in_flight->refresh(producer_end); // failed: the last known number stands
-        if (!in_flight->has_room(fd_count)) {
-            return -EAGAIN;
-        }
-    }
     const side_record record = {seq_id, fd_count, 0};
     const ssize_t sent = send_record(producer_end, &record, sizeof record, fds, fd_count);
     if (sent < 0) {
@@ -2063,6 +2313,12 @@ int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *f
     }
     in_flight->sent(fd_count);
     return 0;
+}
+
+void side_take_back(int consumer_end, flight *in_flight) {
+    for (unsigned i = 0; i < ZBQ_MAX_FD_IN_FLIGHT && discard_record(consumer_end); ++i) {
+    }
+    in_flight->all_taken_back();
 }
 
 int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds) {
@@ -2096,8 +2352,9 @@ int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds) {
 // The event channel: a second socket pair for each join, apart from the side channel so that
 // descriptors which wait there do not stop it. A record in either direction is a bell: look
 // again. The consumer's end can be polled for what the producer rings, the producer's for what
-// the consumer rings, and either for the other's death. A socket, and no eventfd, because
-// O_NONBLOCK is a flag that both owners of an eventfd could clear: MSG_DONTWAIT is not.
+// the consumer rings, and either for the other's death: each end has one holder. A socket, and no
+// eventfd, because O_NONBLOCK is a flag that both owners of an eventfd could clear: MSG_DONTWAIT is
+// not.
 
 namespace zbq::core {
 
@@ -2110,9 +2367,9 @@ enum class event_state {
 // A pair of which the consumer's end has a bell already: it is told to look first of all.
 int event_make(unique_fd *producer_end, unique_fd *consumer_end);
 
-// 0, or -errno of the send. Most failures are no matter: full, the other side has bells enough;
-// closed, it is gone. Where memory was short, nobody is told.
-int event_ring(int end);
+// Whether the other side is told: false where memory was short. Full, it has bells enough; closed,
+// it is gone.
+bool event_ring(int end);
 
 // Takes off one bell.
 event_state event_take(int end);
@@ -2131,13 +2388,14 @@ int event_make(unique_fd *producer_end, unique_fd *consumer_end) {
         return result;
     }
     socket_refuse_descriptors(producer_end->get());
-    return event_ring(producer_end->get());
+    socket_lock_filter(consumer_end->get());
+    return event_ring(producer_end->get()) ? 0 : -ENOMEM;
 }
 
-int event_ring(int end) {
+bool event_ring(int end) {
     const char bell = 1; // of a byte: an empty record would read as the end
     const ssize_t sent = send_record(end, &bell, sizeof bell, nullptr, 0);
-    return sent < 0 ? static_cast<int>(sent) : 0;
+    return sent != -ENOBUFS && sent != -ENOMEM;
 }
 
 event_state event_take(int end) {
@@ -2155,65 +2413,43 @@ event_state event_take(int end) {
 
 /* ---- src/wake.hpp ---- */
 
-// Sleeping and waking. A consumer sleeps on the bell, the futex word of the control
-// region, or on its event socket. The producer rings the bell for every event, which is a
-// store, and makes a system call only when a consumer has marked itself parked in its page.
+// Sleeping and waking. A consumer sleeps on a word of its own page, or on its event socket. It says
+// so in that word, `parked`, and the producer makes a system call only for those that it finds
+// parked. Nobody else maps the word: no consumer can keep another asleep, or make its waking dear.
 //
 // No wake-up is lost:
 //
 //   consumer                              producer
 //   token = of head and bell              event (head; or record, mark, close with the bell)
 //   looks: nothing                                                     (1)
-//   parked = 1                            fence
-//   full fence                            parked?                      (2)
-//   token as before? else return            yes: parked = 0            (3)
-//   FUTEX_WAIT(bell)                             ring bell             (4)
-//                                                FUTEX_WAKE            (5)
+//   parked |= 1                           parked?                      (2)
+//   full fence                              yes: parked = 0            (3)
+//   token as before? else return                 FUTEX_WAKE(parked)    (4)
+//   FUTEX_WAIT(parked, 1)
 //
-// Either (2) sees parked, or the consumer sees (1): the two fences. Once parked is seen,
-// a consumer whose mark is erased by (3) read the bell before (4), so that the kernel,
-// which compares under its lock, either refuses to let it sleep or has it on the list
-// at (5). Clearing keeps the commits that follow, before the sleepers run, from waking
-// them again.
+// If (2) sees the mark, (3) changes the word that the consumer sleeps on: the kernel, which
+// compares under its lock, either refuses to let it sleep or has it on the list at (4). A mark
+// that is set after (3) stands.
 //
-// After a commit the producer's fence is left out: it would wait, each time, for the head's cache
-// line to come back from whoever polls it. Then (2) may miss the mark while the head is still
-// in the store buffer, and the consumer falls asleep beside a message. So its first sleep is a
-// nap, longer than any store stays in a buffer, after which it looks again. (Morrison and
-// Afek, "Temporally Bounding TSO for Fence-Free Asymmetric Synchronization", 2015.)
+// There is no fence between (1) and (2): at a commit it would wait, each time, for the head's cache
+// line to come back from whoever polls it. So (2) may miss the mark while (1) is still in the store
+// buffer, and the consumer falls asleep beside a message. Therefore its first sleep is a
+// nap, longer than any store stays in a buffer, after which it looks again, with its mark set.
+// (Morrison and Afek, "Temporally Bounding TSO for Fence-Free Asymmetric Synchronization", 2015.)
+// One that polls its event socket has a timer for the nap.
 //
-// A nap costs a consumer that sleeps again and again more than the fence costs a producer with so
-// little to do. So a producer that has found somebody parked makes the fence at the next commits,
-// and says so in `fenced`: who sees that, after its own fence, needs no nap. When it has found
-// nobody for a while it takes that back: the store, the fence, and a look, so that either it sees a
-// consumer that still counted on it, or that one sees the 0. For one that sleeps in a poll of its
-// own, and so cannot nap, it makes the fence for good from the first time on that it found its
-// mark, which that one never takes off itself.
-//
-// On the event socket it is the same with a record in the place of (4) and (5):
-//
-//   takes off a bell                      event, full fence
-//   parked = 2                            parked? yes: parked = 0     (3)
-//   full fence                                         send a bell     (5)
-//   looks: nothing; polls
-//
-// A mark erased by (3) was made before (5), and so was the taking off that went before it:
-// the bell of (5) is still to come, or there. The kernel's lock of the socket's queue orders
-// (3) before whoever takes that bell.
+// The nap is also what lets the producer leave a consumer alone. What a consumer's wake-ups cost is
+// measured, and one that costs more than its share finds in `quiet_until` that it will not be
+// woken before then: its nap lasts until then, and the nap after. See wake.cpp.
 
 namespace zbq::core {
 
-// A producer with many consumers does not look at each commit who is parked, but at one of those
-// that are so long apart. A nap is longer, with what a store may stay in a buffer: after a nap a
-// consumer's mark has been seen, or the next commit looks. Who has the fence is looked at always.
+// A producer that does not look at each commit who is parked looks at one of those that are so
+// long apart: a nap is longer, with what a store may stay in a buffer.
 inline constexpr uint64_t look_interval_ns = 10000;
 
-// Wakes all sleepers. An error is not possible for a mapped word, and a sleeper's slice
-// ends anyway.
-inline void wake_all(zbq_control_region *control) {
-    bell_ring(control);
-    futex_wake_all(&control->broadcast_futex);
-}
+// Longer than a store stays in a processor's buffer, which is a microsecond at worst.
+inline constexpr uint64_t nap_ns = 50000;
 
 // Tells one state of the stream from a later one: it never falls, and rises with every commit and
 // every bell.
@@ -2226,53 +2462,39 @@ inline uint32_t token_now(const zbq_control_region *control) {
     return token_of(head_acquire(control), bell);
 }
 
-// Longer than a store stays in a processor's buffer, which is a microsecond at worst.
-constexpr uint64_t nap_ns = 50000;
-
-// Sleeps if nothing has happened since the token: 0, or -errno of the wait.
-inline int sleep_on_bell(const zbq_control_region *control, uint32_t token, uint64_t timeout_ns) {
-    const uint32_t bell = bell_acquire(control);
-    if (token_of(head_acquire(control), bell) != token) {
-        return -EAGAIN;
-    }
-    return futex_wait(&control->broadcast_futex, bell, timeout_ns);
+// How long one who has just parked may sleep before it has to look again by itself. After that it
+// may sleep for long. No producer that is not hostile says more than a slice.
+inline uint64_t nap_length(const zbq_consumer_metadata *page) {
+    const uint64_t quiet_until = quiet_after_park(page);
+    const uint64_t now = monotonic_ns();
+    const uint64_t quiet = quiet_until > now ? quiet_until - now : 0;
+    return (quiet < ZBQ_WAIT_SLICE_NS ? quiet : ZBQ_WAIT_SLICE_NS) + nap_ns;
 }
-
-// Commits with the fence after one that found somebody parked.
-inline constexpr uint32_t fences_after_a_wake = 16;
 
 // The consumer's side of its place.
 struct parking {
     const zbq_consumer_metadata *page = nullptr;
     zbq_parking *place = nullptr; // in that page
-    bool polls = false;           // it sleeps in a poll of its own
 };
 
-// One that polls never takes its mark off: that is for the producer, who then rings.
-inline void unpark(const parking *own) {
-    parked_leave(own->place, own->polls ? parked_on_event : 0);
-}
-
-// Sleeps for as long as the head may be in the store buffer of a producer that makes no fence.
-inline int nap(const zbq_control_region *control, const parking *own, uint32_t token,
-               uint64_t *timeout_ns) {
-    if (*timeout_ns <= nap_ns || is_fence_granted(own->page)) {
-        return -ETIMEDOUT;
-    }
-    *timeout_ns -= nap_ns;
-    return sleep_on_bell(control, token, nap_ns);
+// Sleeps if nothing has happened since the token: 0, or -errno of the wait.
+inline int sleep_parked(const zbq_control_region *control, const parking *own, uint32_t mark,
+                        uint32_t token, uint64_t timeout_ns) {
+    return token_now(control) != token ? -EAGAIN
+                                       : futex_wait(&own->place->parked, mark, timeout_ns);
 }
 
 // The consumer's half: sleeps until something has happened since the token, or the time is up.
 // 0, or -errno of the wait: -EAGAIN (it has), -ETIMEDOUT, -EINTR.
 inline int park(const zbq_control_region *control, const parking *own, uint32_t token,
                 uint64_t timeout_ns) {
-    park_announce(own->place, parked_on_futex | (own->polls ? parked_on_event : 0));
-    int result = nap(control, own, token, &timeout_ns);
-    if (result == -ETIMEDOUT) {
-        result = sleep_on_bell(control, token, timeout_ns);
+    const uint32_t mark = park_announce(own->place, parked_on_futex) | parked_on_futex;
+    const uint64_t nap = nap_length(own->page);
+    int result = sleep_parked(control, own, mark, token, nap < timeout_ns ? nap : timeout_ns);
+    if (result == -ETIMEDOUT && nap < timeout_ns) {
+        result = sleep_parked(control, own, mark, token, timeout_ns - nap);
     }
-    unpark(own);
+    park_leave(own->place, parked_on_futex);
     return result;
 }
 
@@ -2280,43 +2502,64 @@ inline int park(const zbq_control_region *control, const parking *own, uint32_t 
 
 /* ---- src/producer.cpp ---- */
 
-// The stream: creation, room, commit, descriptors, end. The application's thread alone
+// The stream: creation, room, commit, end. The application's thread alone
 // runs this. query, reserve and commit touch no system call but for a parked consumer or
 // a scan.
 
 /* ---- src/producer.hpp ---- */
 
-// The producer's state, shared by its parts: producer.cpp (the stream), join.cpp (new
-// consumers), evict.cpp (lost ones), info.cpp (accounts). One thread at a time.
+// The producer's state, shared by its parts: producer.cpp (the stream), wake.cpp (sleepers),
+// descriptors.cpp (records), join.cpp (new consumers), stall.cpp and evict.cpp (lost ones),
+// await.cpp (waiting), info.cpp (accounts). One thread at a time.
 
 namespace zbq::core {
 
-// How long a consumer has held something back without moving. It starts at the first look
-// that finds it so, and again whenever the position has changed.
+// How long a consumer has been in the way of something, by looks at which the producer ran.
 struct stall_clock {
-    uint64_t since = 0; // 0: not running
-    uint64_t position = 0;
+    bool running = false;
+    uint64_t elapsed = 0;  // since it last moved as far as it has to,
+    uint64_t position = 0; // which was here
+};
+
+// What a producer will wait for one consumer: a bucket that leaks.
+struct patience {
+    bool limited = false;
+    zbq_patience rate = {};
+    uint64_t used = 0; // of it,
+    uint64_t at = 0;   // by then
+};
+
+// What waking a consumer has cost, against its share.
+struct wake_account {
+    int64_t credit = 0; // nanoseconds of the producer's thread; below 0: owed
+    uint64_t at = 0;    // when that was
+    uint64_t quiet_until = 0;
+    uint32_t dear = 0; // wake-ups in a row that cost too much
 };
 
 // A consumer, as the producer knows it.
 struct slot {
     bool taken = false;
-    bool side_blocked = false; // its descriptors could not be sent
+    bool side_blocked = false; // its descriptors could not be sent,
+    bool side_watched = false; // and the producer is told when it collects some
     bool announced = false;    // its announcement was read, whatever it said
+    bool rang = false;         // its bells are not listened to until the next wait
+    bool holds_room = false;   // that the producer waited for, at the last look
+    bool holds_record = false; // the same
     uint32_t index = 0;
     uint32_t mode = 0;
     pid_t pid = 0;
+    uid_t uid = 0; // of who connected
     uint64_t join_number = 0;
+    uint64_t joined_at = 0;
     uint64_t tail_seen = 0;     // the last valid tail
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
     stall_clock ring_stall;
     stall_clock side_stall;
-    bool polls = false;        // it was found parked in a poll
-    bool fenced = false;       // as its page says
-    uint32_t untold = 0;       // of `parked`: a bell for which there was no memory
-    uint64_t rings = 0;        // bells that it rang,
-    uint64_t waits_before = 0; // and the producer's waits before it joined
+    patience waited;
+    wake_account wakes;
     unique_fd side;
+    unique_fd side_peer; // a copy of the consumer's end, to take back what it does not collect
     unique_fd event;
     unique_fd process; // pidfd, where the kernel gave one
     mapping page_memory;
@@ -2327,7 +2570,21 @@ struct slot {
         return static_cast<zbq_consumer_metadata *>(page_memory.get());
     }
     [[nodiscard]] zbq_parking *parking() const { return parking_of(page(), index); }
+    [[nodiscard]] bool is_push() const { return mode == ZBQ_WAKEUP_PUSH; }
+    [[nodiscard]] bool is_in_the_way() const { return holds_room || holds_record; }
 };
+
+// A join whose consumer was evicted before it answered: its descriptors are in flight until whoever
+// was sent it takes them, or goes.
+struct unanswered_join {
+    unique_fd side;
+    uid_t uid = 0; // who connected, as the kernel says
+};
+
+// Joins that are not answered, in all and of one user. Each keeps join_descriptors in flight.
+inline constexpr uint32_t most_unanswered = 32;
+inline constexpr uint32_t most_unanswered_of_one = 8;
+inline constexpr unsigned join_descriptors = 6;
 
 } // namespace zbq::core
 
@@ -2341,36 +2598,44 @@ struct zbq_producer {
     uint64_t slowest_tail = 0; // a lower bound of all tails, refreshed when it limits
 
     // Room.
-    uint64_t wanted = ZBQ_MSG_ALIGN;    // bytes that the producer waits for
+    uint64_t wanted = ZBQ_MSG_ALIGN;    // bytes that the producer waits for,
+    uint64_t wanted_fds = 0;            // and of a record that it could not send
     uint64_t queried_head = UINT64_MAX; // where it last queried,
     uint64_t queried_room = 0;          // and what it got
     uint64_t failures = 0;              // failed attempts at room in a row
     uint64_t side_failures = 0;         // and at sending descriptors
-    bool awaits_room = false;           // the consumers were asked to ring
+    uint64_t looked_at = 0;             // for the stalled, last
+
+    // Waiting, once the application has asked for a descriptor to wait for.
+    uint64_t awaited_room = 0;  // bytes: the least that was refused and is not there yet; 0: none
+    uint64_t awaited_since = 0; // by CLOCK_MONOTONIC
     bool awaits_fds = false;
-    uint64_t waits = 0;         // how often they were asked
-    zbq::core::unique_fd watch; // epoll of event sockets and timer, once asked for
+    zbq::core::unique_fd watch; // epoll of event sockets, side sockets and timer
     zbq::core::unique_fd timer;
 
     // Descriptors.
     uint64_t next_seq = 0;
-    uint64_t newest_seq = 0; // newest id broadcast
+    uint64_t newest_seq = 0;  // newest id begun
+    bool newest_whole = true; // it has gone to all
 
     // Consumers.
     zbq::core::slot *slots = nullptr;
     uint32_t max_consumers = 0;
     uint32_t *active = nullptr; // indices of the slots taken, dense
     uint32_t active_count = 0;
-    zbq_parking **parking = nullptr;   // of the push-mode ones, dense,
-    uint32_t *parking_slots = nullptr; // and whose they are
-    uint32_t fences_left = 0;          // to make, unless somebody is found parked
+    zbq_parking **parking = nullptr; // of the push-mode ones, dense, but for those left alone
+    uint32_t marks = 0;              // how many of them
+    bool leaves_some_alone = false;
+    uint64_t marks_seen_at = 0;   // all of them, in ticks
+    uint64_t look_interval = 0;   // from one such look to the next; 0: each commit looks
+    zbq::core::patience patience; // for those that join
+    zbq::core::unanswered_join unanswered[zbq::core::most_unanswered];
 
     // The rest.
     uint64_t clog_threshold = 0;
     uint64_t stall_timeout = 0;
     zbq_type type = {};
-    pid_t owner = 0;
-    zbq::core::unique_fd self; // pidfd for the consumers
+    zbq::core::birthmark birth;
     zbq::core::region control_region;
     zbq::core::region ring_region;
     zbq_producer_statistics counters = {};
@@ -2380,11 +2645,37 @@ namespace zbq::core {
 
 // Bits of the window's `unusual`.
 inline constexpr uint32_t waits_for_room = 1; // attempts have failed since the last success
-inline constexpr uint32_t owes_fence = 2;     // a consumer relies on it
+inline constexpr uint32_t awaits_room = 2;    // the consumers were asked to ring for it
+inline constexpr uint32_t looks_by_clock = 4; // not all that may be parked are looked at directly
 
-// Wakes who is parked: a system call only for them.
+inline bool is_owner(const zbq_producer *prod) {
+    return prod->birth.is_own();
+}
+
+inline uint64_t known_free(const zbq_producer *prod) {
+    return free_bytes(prod->window.head, prod->slowest_tail, prod->capacity);
+}
+
+// Counts a failed attempt; every so often one runs a scan. Whether this one did.
+bool count_failure(zbq_producer *prod, uint64_t *failures);
+
+// ---- wake.cpp ----
+
+// Wakes who is parked: a system call only for them, and never dear ones again and again.
 void mind_sleepers(zbq_producer *prod);
-void tell_untold(zbq_producer *prod); // those whose bell could not be sent
+void choose_marks(zbq_producer *prod); // those that commits look at, after a change
+void wake_for_good(slot *consumer);    // nothing comes after this event
+
+// ---- stall.cpp ----
+
+// Looks at who is in the way, charges the time, and evicts whose time is up.
+void evict_stalled(zbq_producer *prod);
+void end_wait_for_room(zbq_producer *prod); // nobody holds the producer back
+void end_wait_for_collection(zbq_producer *prod);
+// The longest that the clocks leave until the next look.
+uint64_t until_next_look(const zbq_producer *prod);
+
+// ---- evict.cpp ----
 
 // Reads every tail; evicts those that published one that cannot be.
 void refresh_tails(zbq_producer *prod);
@@ -2394,14 +2685,21 @@ void activate(zbq_producer *prod, slot *joined);
 void evict(zbq_producer *prod, slot *gone, uint32_t reason);
 
 void scan(zbq_producer *prod);
-void evict_stalled(zbq_producer *prod);
+
+// Joins of a user, or with no_user of all, that are not answered; reads the answers.
+inline constexpr uid_t no_user = UINT32_MAX;
+uint32_t unanswered_joins(zbq_producer *prod, uid_t uid);
+void evict_unanswered(zbq_producer *prod); // those that had time enough
+
+// ---- await.cpp ----
 
 // Ask the consumers to ring, where the application has asked for a descriptor to wait for.
 // true: look again, something may have changed. After a failed attempt.
-bool await_room(zbq_producer *prod);
+bool await_room(zbq_producer *prod, uint64_t bytes);
 bool await_collection(zbq_producer *prod);
 void answer_rings(zbq_producer *prod); // all that have rung up to now
-void end_await_room(zbq_producer *prod);
+void room_was_got(zbq_producer *prod, uint64_t bytes);
+void head_has_moved(zbq_producer *prod); // while room is awaited
 void end_await_collection(zbq_producer *prod);
 
 // Makes the descriptor readable if something is awaited: what should have made it so is gone,
@@ -2411,12 +2709,10 @@ void remind_of_wait(zbq_producer *prod);
 int watch_consumer(const zbq_producer *prod, const slot *consumer);
 void unwatch_consumer(const zbq_producer *prod, const slot *consumer);
 
+// ---- info.cpp ----
+
 // What is known of a consumer, with the reason of its eviction if it has one.
 zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint32_t eviction);
-
-inline bool is_owner(const zbq_producer *prod) {
-    return prod->owner == process_id();
-}
 
 } // namespace zbq::core
 
@@ -2439,7 +2735,6 @@ void release(zbq_producer *prod) {
     free(prod->slots);
     free(prod->active);
     free(prod->parking);
-    free(prod->parking_slots);
     prod->~zbq_producer();
     free(prod);
 }
@@ -2451,10 +2746,8 @@ bool allocate_slots(zbq_producer *prod, uint32_t count) {
     }
     prod->active = static_cast<uint32_t *>(calloc(count, sizeof(uint32_t)));
     prod->parking = static_cast<zbq_parking **>(calloc(count, sizeof(zbq_parking *)));
-    prod->parking_slots = static_cast<uint32_t *>(calloc(count, sizeof(uint32_t)));
     void *slots = calloc(count, sizeof(slot));
-    if (prod->active == nullptr || prod->parking == nullptr || prod->parking_slots == nullptr ||
-        slots == nullptr) {
+    if (prod->active == nullptr || prod->parking == nullptr || slots == nullptr) {
         free(slots);
         return false;
     }
@@ -2488,17 +2781,15 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->window.shared_head = &prod->control->producer_head;
     prod->window.parking = prod->parking;
     prod->window.producer = prod;
-    prod->window.look_interval = processor_ticks(look_interval_ns);
+    prod->look_interval = ticks_in(look_interval_ns);
     prod->capacity = params.ring_capacity;
     prod->clog_threshold = params.clog_threshold;
     prod->stall_timeout = params.stall_timeout_ns;
-    prod->owner = process_id();
     // Nobody else has the region yet: plain stores.
-    prod->control->producer_pid = prod->owner;
+    prod->control->producer_pid = process_id();
     prod->control->ring_capacity = params.ring_capacity;
     prod->control->clog_threshold = params.clog_threshold;
     prod->control->stall_timeout_ns = params.stall_timeout_ns;
-    prod->control->remote_barrier = barrier_exists() ? 1 : 0;
 }
 
 int create(zbq_producer *prod, const zbq_producer_params &params) {
@@ -2509,20 +2800,15 @@ int create(zbq_producer *prod, const zbq_producer_params &params) {
     if (made < 0) {
         return error_from(made);
     }
-    const int self = pidfd_of(process_id());
-    if (self < 0) {
-        return error_from(self);
+    const int born = prod->birth.make();
+    if (born < 0) {
+        return error_from(born);
     }
-    prod->self.reset(self);
     set_up(prod, params);
     return ZBQ_OK;
 }
 
 // ---- room ----
-
-uint64_t known_free(const zbq_producer *prod) {
-    return free_bytes(prod->window.head, prod->slowest_tail, prod->capacity);
-}
 
 // Where the head lies in the ring. Since the last run it has come a turn further at most.
 uint64_t head_position(zbq_producer *prod) {
@@ -2550,17 +2836,6 @@ bool has_room_for(zbq_producer *prod, uint64_t bytes) {
     return known_free(prod) >= bytes;
 }
 
-// Whether this failed attempt is the one that ran a scan.
-bool count_failure(zbq_producer *prod, uint64_t *failures) {
-    ++prod->counters.failures;
-    if (++*failures < prod->clog_threshold) {
-        return false;
-    }
-    *failures = 0;
-    scan(prod);
-    return true;
-}
-
 // A query says no size: what the producer waits for is more than it got, unless only the
 // physical end stopped it.
 void want_more_than(zbq_producer *prod, uint64_t room) {
@@ -2575,25 +2850,16 @@ zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
     return {base, bytes, prod->window.head};
 }
 
-// Nobody holds the producer back.
-void end_wait_for_room(zbq_producer *prod) {
-    if ((prod->window.unusual & waits_for_room) == 0) {
-        return;
-    }
-    prod->window.unusual &= ~waits_for_room;
-    prod->failures = 0;
-    prod->wanted = ZBQ_MSG_ALIGN;
-    if (prod->awaits_room) {
-        end_await_room(prod);
-    }
-}
-
 uint64_t queried_again(zbq_producer *prod, uint64_t room) {
     prod->window.unusual |= waits_for_room;
     want_more_than(prod, room);
-    const bool scanned = count_failure(prod, &prod->failures);
-    const bool awaited = await_room(prod);
-    return scanned || awaited ? linear_room(prod) : room;
+    return count_failure(prod, &prod->failures) ? linear_room(prod) : room;
+}
+
+// Where a tail is what limits a run, its user may want more, and wait for it.
+uint64_t await_more(zbq_producer *prod, uint64_t room) {
+    const bool limited_by_tail = room == known_free(prod) && room != prod->capacity;
+    return limited_by_tail && await_room(prod, room + ZBQ_MSG_ALIGN) ? linear_room(prod) : room;
 }
 
 // Whether there is room after all, once all was done that a failed attempt does.
@@ -2603,190 +2869,47 @@ bool room_was_found(zbq_producer *prod, uint64_t bytes) {
     if (count_failure(prod, &prod->failures) && has_room_for(prod, bytes)) {
         return true;
     }
-    return await_room(prod) && has_room_for(prod, bytes);
+    return await_room(prod, bytes) && has_room_for(prod, bytes);
 }
 
-// ---- descriptors ----
+} // namespace
 
-bool all_open(const int *fds, uint8_t fd_count) {
-    for (unsigned i = 0; i < fd_count; ++i) {
-        if (!descriptor_is_open(fds[i])) {
-            return false;
-        }
+bool count_failure(zbq_producer *prod, uint64_t *failures) {
+    ++prod->counters.failures;
+    if (++*failures < prod->clog_threshold) {
+        return false;
     }
+    *failures = 0;
+    scan(prod);
     return true;
 }
 
-bool misses(const slot *consumer, uint64_t seq_id) {
-    return consumer->mode == ZBQ_WAKEUP_PUSH && consumer->newest_record < seq_id;
-}
-
-bool anyone_misses(const zbq_producer *prod, uint64_t seq_id) {
-    for (uint32_t i = 0; i < prod->active_count; ++i) {
-        if (misses(&prod->slots[prod->active[i]], seq_id)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// The kernel counts descriptors in flight for the whole user: whoever has any to collect
-// may be the one that stops this record.
-void blame_all_in_flight(zbq_producer *prod) {
-    for (uint32_t i = 0; i < prod->active_count; ++i) {
-        slot *consumer = &prod->slots[prod->active[i]];
-        consumer->side_blocked |= consumer->in_flight.fds() != 0;
-    }
-}
-
-struct record_to_send {
-    uint64_t seq_id;
-    const int *fds;
-    uint8_t fd_count;
-};
-
-struct send_tally {
-    uint32_t sent = 0;
-    bool refused = false; // the kernel would not send such descriptors at all
-};
-
-void send_to(zbq_producer *prod, slot *consumer, const record_to_send &record, send_tally *tally) {
-    const int result = side_send(consumer->side.get(), &consumer->in_flight, record.seq_id,
-                                 record.fds, record.fd_count);
-    switch (result) {
-    case 0:
-        consumer->newest_record = record.seq_id;
-        consumer->side_blocked = false;
-        ++tally->sent;
-        break;
-    case -EAGAIN: // full, or at the cap
-    case -ENOBUFS:
-    case -ENOMEM:
-        consumer->side_blocked = true;
-        break;
-    case -EBADF:  // closed by another thread since it was checked
-    case -EINVAL: // of a kind that cannot be passed (io_uring)
-        tally->refused = true;
-        break;
-    case -ETOOMANYREFS:
-        blame_all_in_flight(prod);
-        break;
-    default: // gone (EPIPE, ECONNRESET), or out of reach for good
-        evict(prod, consumer, ZBQ_EVICTION_DEAD);
-        break;
-    }
-}
-
-send_tally send_to_all(zbq_producer *prod, const record_to_send &record) {
-    send_tally tally;
-    for (uint32_t i = prod->active_count; i-- > 0 && !tally.refused;) {
-        slot *consumer = &prod->slots[prod->active[i]];
-        if (misses(consumer, record.seq_id)) {
-            send_to(prod, consumer, record, &tally);
-        }
-    }
-    return tally;
-}
-
-int broadcast_once(zbq_producer *prod, const record_to_send &record) {
-    const uint64_t newest_before = prod->newest_seq;
-    prod->newest_seq = record.seq_id;
-    const send_tally tally = send_to_all(prod, record);
-    if (tally.sent != 0) {
-        bell_ring(prod->control); // consumers may sleep for a record as for a message
-        mind_sleepers(prod);
-    }
-    if (tally.refused) {
-        prod->newest_seq = tally.sent != 0 ? record.seq_id : newest_before;
-        return ZBQ_ERROR_INVALID;
-    }
-    return anyone_misses(prod, record.seq_id) ? ZBQ_ERROR_AGAIN : ZBQ_OK;
-}
-
-int broadcast(zbq_producer *prod, const record_to_send &record) {
-    int result = broadcast_once(prod, record);
-    if (result == ZBQ_ERROR_AGAIN) {
-        const bool scanned = count_failure(prod, &prod->side_failures);
-        if (await_collection(prod)) {
-            result = broadcast_once(prod, record);
-        } else if (scanned && !anyone_misses(prod, record.seq_id)) {
-            result = ZBQ_OK;
-        }
-    }
-    if (result != ZBQ_ERROR_AGAIN) {
-        prod->side_failures = 0;
-        if (prod->awaits_fds) {
-            end_await_collection(prod);
-        }
-    }
-    return result;
-}
-
-} // namespace
-
 namespace {
 
-void revoke_fences(zbq_producer *prod) {
-    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
-        slot *consumer = &prod->slots[prod->parking_slots[i]];
-        if (consumer->fenced && !consumer->polls) {
-            consumer->fenced = false;
-            fence_revoke(consumer->page());
-        }
+// ---- the end ----
+
+// One that sleeps is woken, one that polls sees the hang-up.
+void say_goodbye(zbq_producer *prod) {
+    closed_publish(prod->control);
+    bell_ring(prod->control);
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        wake_for_good(consumer);
+        int fds[] = {consumer->event.release(), consumer->side.release()};
+        close_elsewhere(fds, sizeof fds / sizeof fds[0]);
     }
 }
 
-// Wakes it where it waits for its event socket, and tells whether it waits for the bell.
-bool wake_or_tell(zbq_producer *prod, slot *consumer) {
-    const uint32_t parked = parked_take(consumer->parking()) | consumer->untold;
-    if (parked == 0) { // it woke by itself meanwhile
-        return false;
+// In a forked child the addresses may be something else's by now.
+void forget_mappings(zbq_producer *prod) {
+    prod->control_region.memory.forget();
+    prod->ring_region.memory.forget();
+    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
+        prod->slots[i].page_memory.forget();
     }
-    prod->fences_left = fences_after_a_wake;
-    if ((parked & parked_on_event) != 0) {
-        consumer->polls = true;
-        const int rung = event_ring(consumer->event.get());
-        // It took off its mark: nobody but us remembers that it waits.
-        consumer->untold = rung == -ENOBUFS || rung == -ENOMEM ? parked_on_event : 0;
-        ++prod->counters.wakes;
-    }
-    if (!consumer->fenced) {
-        consumer->fenced = true;
-        fence_grant(consumer->page());
-    }
-    return parked != parked_on_event;
 }
 
 } // namespace
-
-void mind_sleepers(zbq_producer *prod) {
-    if (prod->fences_left != 0 && --prod->fences_left == 0) {
-        revoke_fences(prod);
-    }
-    park_fence();
-    prod->window.unusual &= ~owes_fence;
-    bool bell = false;
-    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
-        slot *consumer = &prod->slots[prod->parking_slots[i]];
-        const uint32_t waits = parked_seen(consumer->parking()) | consumer->untold;
-        bell |= waits != 0 && wake_or_tell(prod, consumer);
-        prod->window.unusual |= consumer->fenced ? owes_fence : 0;
-    }
-    if (bell) {
-        wake_all(prod->control);
-        ++prod->counters.wakes;
-    }
-}
-
-void tell_untold(zbq_producer *prod) {
-    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
-        slot *consumer = &prod->slots[prod->parking_slots[i]];
-        if (consumer->untold != 0) {
-            mind_sleepers(prod);
-            return;
-        }
-    }
-}
 
 } // namespace zbq::core
 
@@ -2820,17 +2943,9 @@ void zbq_producer_destroy(zbq_producer *prod) {
         return;
     }
     if (is_owner(prod)) {
-        closed_publish(prod->control);
-        wake_all(prod->control);
-        for (uint32_t i = 0; i < prod->active_count; ++i) {
-            event_ring(prod->slots[prod->active[i]].event.get()); // as at an eviction
-        }
-    } else { // a forked child: the addresses may be something else's by now
-        prod->control_region.memory.forget();
-        prod->ring_region.memory.forget();
-        for (uint32_t i = 0; i < prod->max_consumers; ++i) {
-            prod->slots[i].page_memory.forget();
-        }
+        say_goodbye(prod);
+    } else {
+        forget_mappings(prod);
     }
     release(prod);
 }
@@ -2845,7 +2960,9 @@ zbq_contiguous_run zbq_producer_query(zbq_producer *prod) {
         room = queried_again(prod, room);
     } else {
         end_wait_for_room(prod);
+        room_was_got(prod, room);
     }
+    room = await_more(prod, room);
     prod->queried_head = prod->window.head;
     prod->queried_room = room;
     return grant(prod, room);
@@ -2864,6 +2981,7 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
         return ZBQ_ERROR_AGAIN;
     }
     end_wait_for_room(prod);
+    room_was_got(prod, bytes);
     *out = grant(prod, known_free(prod));
     return ZBQ_OK;
 }
@@ -2890,13 +3008,6 @@ zbq_commit_window *zbq_producer_window(zbq_producer *prod) {
     return prod == nullptr ? nullptr : &prod->window;
 }
 
-void zbq_producer_finish_commit(zbq_producer *prod) {
-    if (prod != nullptr) {
-        mind_sleepers(prod);
-        end_wait_for_room(prod);
-    }
-}
-
 int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type) {
     if (prod == nullptr || type == nullptr || prod->counters.joined != 0) {
         return ZBQ_ERROR_INVALID;
@@ -2904,6 +3015,426 @@ int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type) {
     prod->type = *type;
     return ZBQ_OK;
 }
+
+/* ---- src/wake.cpp ---- */
+
+// The producer's half of waking: who is parked, and what it may cost. Commits look at the marks
+// themselves (zbq_window_commit) and come here when they find one.
+//
+// A consumer can make its own waking dear: by asking for it with each commit, or by what it hangs
+// on its event socket, whose waiters the kernel goes through in the sender's time. So each wake-up
+// is timed, and all of one consumer's together get a share of the producer's time: 1/(2n) with n
+// consumers, so that all together never get more than half. One that owes time is told until when
+// it will be left alone, before its mark is taken off, and is not looked at until then; it looks by
+// itself (wake.hpp). One whose wake-ups are dear again and again is evicted.
+
+namespace zbq::core {
+
+namespace {
+
+constexpr int64_t most_credit_ns = 100000; // of wake-ups that come at once
+constexpr int64_t own_work_ns = 100;        // of a wake-up, beside the system calls
+constexpr uint64_t suspicious_ns = 20000;  // no honest wake-up takes longer, unless interrupted
+constexpr uint64_t dear_ns = 100000;
+constexpr uint32_t most_dear = 3;
+constexpr uint32_t few = 8; // consumers whose marks each commit looks at
+
+uint64_t share_of(const zbq_producer *prod) {
+    return uint64_t{2} * prod->active_count;
+}
+
+void earn(const zbq_producer *prod, wake_account *account, uint64_t now) {
+    const uint64_t earned = (now - account->at) / share_of(prod);
+    account->at = now;
+    account->credit = earned < uint64_t{1} << 32U ? account->credit + static_cast<int64_t>(earned)
+                                                  : most_credit_ns;
+    account->credit = account->credit < most_credit_ns ? account->credit : most_credit_ns;
+}
+
+void leave_alone_if_owing(const zbq_producer *prod, slot *consumer, uint64_t now) {
+    if (consumer->wakes.credit < 0) {
+        const uint64_t owed = static_cast<uint64_t>(-consumer->wakes.credit) * share_of(prod);
+        consumer->wakes.quiet_until = now + (owed < ZBQ_WAIT_SLICE_NS ? owed : ZBQ_WAIT_SLICE_NS);
+        quiet_publish(consumer->page(), consumer->wakes.quiet_until);
+    }
+}
+
+void call(slot *consumer, uint32_t parked) {
+    if ((parked & parked_on_futex) != 0) {
+        futex_wake_one(&consumer->parking()->parked);
+    }
+    if ((parked & parked_on_event) != 0 && !event_ring(consumer->event.get())) {
+        parked_return(consumer->parking(), parked_on_event); // for want of memory: next time
+    }
+}
+
+// What a call took. This thread may have been taken off its processor meanwhile, mostly by whom it
+// woke: a call that took long is not believed, but the next one is measured by the thread's own
+// clock, which takes a system call.
+uint64_t timed_call(slot *consumer, uint32_t parked, uint64_t now) {
+    wake_account *account = &consumer->wakes;
+    if (account->dear == 0) {
+        call(consumer, parked);
+        const uint64_t took = monotonic_ns() - now;
+        account->dear = took > suspicious_ns ? 1 : 0;
+        return took < suspicious_ns ? took : suspicious_ns;
+    }
+    const uint64_t before = thread_time_ns();
+    call(consumer, parked);
+    const uint64_t took = thread_time_ns() - before;
+    account->dear = took > dear_ns ? account->dear + 1 : took > suspicious_ns ? 1 : 0;
+    return took;
+}
+
+void wake(zbq_producer *prod, slot *consumer) {
+    const uint64_t now = monotonic_ns();
+    earn(prod, &consumer->wakes, now);
+    leave_alone_if_owing(prod, consumer, now);
+    const uint32_t parked = parked_take(consumer->parking());
+    const uint64_t took = timed_call(consumer, parked, monotonic_ns());
+    consumer->wakes.credit -= static_cast<int64_t>(took) + own_work_ns;
+    ++prod->counters.wakes;
+    if (consumer->wakes.dear >= most_dear) {
+        evict(prod, consumer, ZBQ_EVICTION_DEAR);
+    }
+}
+
+bool may_be_woken(const slot *consumer, uint64_t now) {
+    return consumer->is_push() && consumer->wakes.quiet_until <= now;
+}
+
+} // namespace
+
+void choose_marks(zbq_producer *prod) {
+    const uint64_t now = monotonic_ns();
+    uint32_t pushes = 0;
+    uint32_t chosen = 0;
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        const slot *consumer = &prod->slots[prod->active[i]];
+        pushes += consumer->is_push() ? 1 : 0;
+        if (may_be_woken(consumer, now)) {
+            prod->parking[chosen++] = consumer->parking();
+        }
+    }
+    prod->marks = chosen;
+    prod->leaves_some_alone = chosen != pushes;
+    const bool all_at_once = !prod->leaves_some_alone && pushes <= few;
+    prod->window.parking_count = pushes <= few ? chosen : 0;
+    prod->window.unusual = all_at_once ? prod->window.unusual & ~looks_by_clock
+                                       : prod->window.unusual | looks_by_clock;
+}
+
+void mind_sleepers(zbq_producer *prod) {
+    const uint64_t now = monotonic_ns();
+    prod->marks_seen_at = ticks_now();
+    for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (may_be_woken(consumer, now) && parked_seen(consumer->parking()) != 0) {
+            wake(prod, consumer);
+        }
+    }
+    choose_marks(prod);
+}
+
+void wake_for_good(slot *consumer) {
+    if (consumer->is_push() && (parked_take(consumer->parking()) & parked_on_futex) != 0) {
+        futex_wake_one(&consumer->parking()->parked);
+    }
+}
+
+namespace {
+
+// Those that a commit has looked at, or all of them where the time for that has come.
+bool must_mind_sleepers(zbq_producer *prod) {
+    const uint64_t now = ticks_now();
+    const bool all = (prod->window.unusual & looks_by_clock) != 0 &&
+                     now - prod->marks_seen_at >= prod->look_interval;
+    const uint32_t count = all ? prod->marks : prod->window.parking_count;
+    for (uint32_t i = 0; i < count; ++i) {
+        if (parked_seen(prod->parking[i]) != 0) {
+            return true;
+        }
+    }
+    prod->marks_seen_at = all ? now : prod->marks_seen_at;
+    return all && prod->leaves_some_alone;
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+void zbq_producer_finish_commit(zbq_producer *prod) {
+    if (prod == nullptr) {
+        return;
+    }
+    if (must_mind_sleepers(prod)) {
+        mind_sleepers(prod);
+    }
+    if ((prod->window.unusual & (waits_for_room | awaits_room)) != 0) {
+        head_has_moved(prod);
+    }
+}
+
+/* ---- src/descriptors.cpp ---- */
+
+// Records of descriptors: to whom, in which turn, and how many may be on the way.
+//
+// The kernel counts the descriptors in flight of a whole user, and refuses more than
+// RLIMIT_NOFILE (too_many_unix_fds in net/unix). So a record is begun only when every consumer has
+// room for it and all that would be in flight is less than half of that, or this record alone. Then
+// it goes to all; where that is too much at once, in turns. Whoever has some to collect
+// meanwhile is in the way of the others.
+
+namespace zbq::core {
+
+namespace {
+
+struct record_to_send {
+    uint64_t seq_id;
+    const int *fds;
+    uint8_t fd_count;
+    uint64_t limit; // of descriptors in flight, as the kernel has it
+};
+
+bool all_open(const int *fds, uint8_t fd_count) {
+    for (unsigned i = 0; i < fd_count; ++i) {
+        if (!descriptor_is_open(fds[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool misses(const slot &consumer, uint64_t seq_id) {
+    return consumer.is_push() && consumer.newest_record < seq_id;
+}
+
+uint32_t how_many_miss(const zbq_producer *prod, uint64_t seq_id) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        count += misses(prod->slots[prod->active[i]], seq_id) ? 1 : 0;
+    }
+    return count;
+}
+
+// ---- what is in flight ----
+
+uint64_t all_in_flight(const zbq_producer *prod) {
+    uint64_t fds = 0;
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        fds += prod->slots[prod->active[i]].in_flight.fds();
+    }
+    return fds;
+}
+
+void refresh_flights(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->in_flight.fds() != 0) {
+            consumer->in_flight.refresh(consumer->side.get()); // failed: the last number stands
+        }
+    }
+}
+
+// Whether there may be so many in flight where so many are now.
+bool is_within(uint64_t limit, uint64_t now, uint64_t more) {
+    constexpr uint64_t for_joins = most_unanswered * join_descriptors;
+    return now == 0 || now + more + for_joins <= limit;
+}
+
+// Whoever has any to collect may be the one that stops this record.
+void blame_all_in_flight(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        consumer->side_blocked |= consumer->in_flight.holds_back();
+    }
+}
+
+// ---- a record that was given up ----
+
+// It went to some: none of them is the worse for it.
+void disown_unfinished(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->is_push() && consumer->newest_record == prod->newest_seq) {
+            consumer->in_flight.orphan_last();
+        }
+    }
+    prod->newest_whole = true;
+}
+
+// Once nothing lies before them.
+void take_back_orphans(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->in_flight.is_all_orphans()) {
+            side_take_back(consumer->side_peer.get(), &consumer->in_flight);
+        }
+    }
+}
+
+// ---- beginning ----
+
+bool lacks_room(const slot &consumer, uint8_t fd_count) {
+    return consumer.is_push() && !consumer.in_flight.has_room(fd_count);
+}
+
+bool has_everyone_room(const zbq_producer *prod, uint8_t fd_count) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        if (lacks_room(prod->slots[prod->active[i]], fd_count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void blame_who_lacks_room(zbq_producer *prod, uint8_t fd_count) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        consumer->side_blocked |= lacks_room(*consumer, fd_count);
+    }
+}
+
+bool can_begin(zbq_producer *prod, const record_to_send &record) {
+    const uint64_t more = uint64_t{how_many_miss(prod, record.seq_id)} * record.fd_count;
+    const auto fits = [&] { return is_within(record.limit / 2, all_in_flight(prod), more); };
+    if (fits() && has_everyone_room(prod, record.fd_count)) {
+        return true;
+    }
+    refresh_flights(prod);
+    take_back_orphans(prod);
+    if (!fits()) {
+        blame_all_in_flight(prod);
+        return false;
+    }
+    blame_who_lacks_room(prod, record.fd_count);
+    return has_everyone_room(prod, record.fd_count);
+}
+
+bool begin(zbq_producer *prod, const record_to_send &record) {
+    if (!prod->newest_whole) {
+        disown_unfinished(prod);
+    }
+    if (!can_begin(prod, record)) {
+        return false;
+    }
+    prod->newest_seq = record.seq_id;
+    prod->newest_whole = false;
+    return true;
+}
+
+// ---- sending ----
+
+enum class sending {
+    done,
+    later,  // for this one, or for all
+    refused // the kernel would not send such descriptors at all
+};
+
+sending send_to(zbq_producer *prod, slot *consumer, const record_to_send &record) {
+    const int result = side_send(consumer->side.get(), &consumer->in_flight, record.seq_id,
+                                 record.fds, record.fd_count);
+    switch (result) {
+    case 0:
+        consumer->newest_record = record.seq_id;
+        consumer->side_blocked = false;
+        return sending::done;
+    case -EAGAIN: // full
+    case -ENOBUFS:
+    case -ENOMEM:
+        consumer->side_blocked = true;
+        return sending::later;
+    case -EBADF:  // closed by another thread since it was checked
+    case -EINVAL: // of a kind that cannot be passed (io_uring)
+        return sending::refused;
+    case -ETOOMANYREFS:
+        blame_all_in_flight(prod);
+        return sending::later;
+    default: // gone (EPIPE, ECONNRESET), or out of reach for good
+        evict(prod, consumer, ZBQ_EVICTION_DEAD);
+        return sending::done;
+    }
+}
+
+// Whether this turn is over: those who have some are to collect them first.
+bool is_turn_over(zbq_producer *prod, const record_to_send &record, uint64_t *in_flight) {
+    if (!is_within(record.limit, *in_flight, record.fd_count)) {
+        refresh_flights(prod);
+        *in_flight = all_in_flight(prod);
+        if (!is_within(record.limit, *in_flight, record.fd_count)) {
+            blame_all_in_flight(prod);
+            return true;
+        }
+    }
+    *in_flight += record.fd_count;
+    return false;
+}
+
+// To those that miss it. *any: whether it went to some.
+sending send_to_all(zbq_producer *prod, const record_to_send &record, bool *any) {
+    uint64_t in_flight = all_in_flight(prod);
+    for (uint32_t i = prod->active_count; i-- > 0;) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (!misses(*consumer, record.seq_id)) {
+            continue;
+        }
+        if (is_turn_over(prod, record, &in_flight)) {
+            return sending::later;
+        }
+        const sending sent = send_to(prod, consumer, record);
+        if (sent != sending::done) {
+            return sent;
+        }
+        *any = true;
+    }
+    return sending::done;
+}
+
+int broadcast_once(zbq_producer *prod, const record_to_send &record) {
+    const uint64_t newest_before = prod->newest_seq;
+    if (record.seq_id != prod->newest_seq && !begin(prod, record)) {
+        return ZBQ_ERROR_AGAIN;
+    }
+    bool any = false;
+    const sending sent = send_to_all(prod, record, &any);
+    if (any) {
+        bell_ring(prod->control); // consumers may sleep for a record as for a message
+        mind_sleepers(prod);
+    }
+    prod->newest_whole = sent == sending::done;
+    if (sent == sending::refused) {
+        if (!any) { // it never was
+            prod->newest_seq = newest_before;
+            prod->newest_whole = true;
+        }
+        return ZBQ_ERROR_INVALID;
+    }
+    return sent == sending::done ? ZBQ_OK : ZBQ_ERROR_AGAIN;
+}
+
+int broadcast(zbq_producer *prod, const record_to_send &record) {
+    int result = broadcast_once(prod, record);
+    if (result == ZBQ_ERROR_AGAIN) {
+        prod->wanted_fds = record.fd_count;
+        const bool scanned = count_failure(prod, &prod->side_failures);
+        if (await_collection(prod) || scanned) {
+            result = broadcast_once(prod, record);
+        }
+    }
+    if (result != ZBQ_ERROR_AGAIN) {
+        end_wait_for_collection(prod);
+        end_await_collection(prod);
+    }
+    return result;
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
 
 uint64_t zbq_producer_next_seq_id(zbq_producer *prod) {
     return prod == nullptr ? 0 : ++prod->next_seq;
@@ -2921,7 +3452,7 @@ int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, const int *f
         seq_id < prod->newest_seq || !all_open(fds, fd_count)) {
         return ZBQ_ERROR_INVALID;
     }
-    return broadcast(prod, {seq_id, fds, fd_count});
+    return broadcast(prod, {seq_id, fds, fd_count, descriptor_limit()});
 }
 
 /* ---- src/join.cpp ---- */
@@ -2972,7 +3503,6 @@ struct zbq_consumer {
     mutable bool malformed = false; // the stream is, for good
     bool producer_gone = false;     // its process was found to have ended
     bool abandoned = false;         // the event socket was closed: nothing more will come
-    bool fences = false;            // a full fence at each release
 
     // Descriptors.
     uint64_t newest_record = 0; // records up to this id were seen, or are not for us
@@ -2981,15 +3511,16 @@ struct zbq_consumer {
     // The rest.
     zbq_type type = {};
     bool push = false;
-    pid_t owner = 0;
+    zbq::core::birthmark birth;
     zbq::core::unique_fd side;
     zbq::core::unique_fd event;
     zbq::core::unique_fd producer; // pidfd
-    zbq::core::unique_fd watch;    // epoll of event socket, pidfd and nudge, once asked for
-    zbq::core::unique_fd nudge;    // a timer: what one kind of look took off is news for another
-    bool nudged = false;
-    uint64_t nudged_head = 0;    // of the messages that this was done for last
-    uint64_t awaited_record = 0; // that a look did not find
+    zbq::core::unique_fd watch;    // epoll of event socket, pidfd and timer, once asked for
+    zbq::core::unique_fd timer;    // to look again, though nobody rings
+    uint64_t looks_again_at = 0;   // as it is set
+    uint64_t nap_end = 0;          // of the mark in the page
+    uint64_t told_head = 0;        // of messages that were told of again, with the timer
+    uint64_t awaited_record = 0;   // that a look did not find
     zbq::core::mapping control_memory;
     zbq::core::mapping ring_memory;
     zbq::core::mapping page_memory;
@@ -3020,7 +3551,7 @@ enum join_descriptor : unsigned {
     join_pidfd,
     join_event,
 };
-constexpr unsigned join_descriptors = 6;
+static_assert(join_event + 1 == join_descriptors);
 
 bool mode_is_valid(zbq_wakeup_mode mode) {
     return mode == ZBQ_WAKEUP_PUSH || mode == ZBQ_WAKEUP_PULL;
@@ -3028,9 +3559,19 @@ bool mode_is_valid(zbq_wakeup_mode mode) {
 
 // ---- the producer's end ----
 
+// So many joins that nobody has answered would fill the kernel's account of descriptors in flight,
+// and those of one user the place of others.
+bool may_join(zbq_producer *prod, uid_t uid) {
+    return unanswered_joins(prod, no_user) < most_unanswered &&
+           unanswered_joins(prod, uid) < most_unanswered_of_one;
+}
+
 slot *find_free_slot(zbq_producer *prod) {
     if (prod->active_count == prod->max_consumers) {
         scan(prod); // some may be dead
+        if (prod->active_count == prod->max_consumers) {
+            evict_unanswered(prod);
+        }
     }
     for (uint32_t i = 0; i < prod->max_consumers; ++i) {
         if (!prod->slots[i].taken) {
@@ -3052,13 +3593,14 @@ int make_side_channel(unique_fd *ours, unique_fd *theirs, flight *in_flight) {
     // Before 6.5 there is no such option (ENOPROTOOPT) and the announcement's pid has to do.
     socket_set(ours->get(), SO_PASSPIDFD, 1);
     socket_refuse_descriptors(ours->get());
+    socket_lock_filter(theirs->get());
     return in_flight->calibrate(ours->get(), theirs->get());
 }
 
 // What the consumer gets beside the ring's own descriptors. Closed here once it is sent.
 struct consumer_ends {
     unique_fd page;
-    unique_fd side;
+    unique_fd pidfd; // of ours: each has its own, since epoll limits what one file is watched by
     unique_fd event;
 };
 
@@ -3068,10 +3610,15 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     if (result < 0) {
         return result;
     }
-    result = make_side_channel(&fresh->side, &ends->side, &fresh->in_flight);
+    result = make_side_channel(&fresh->side, &fresh->side_peer, &fresh->in_flight);
     if (result < 0) {
         return result;
     }
+    result = pidfd_of(process_id());
+    if (result < 0) {
+        return result;
+    }
+    ends->pidfd.reset(result);
     result = event_make(&fresh->event, &ends->event);
     if (result < 0) {
         return result;
@@ -3079,7 +3626,10 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     fresh->mode = static_cast<uint32_t>(mode);
     fresh->tail_seen = prod->window.head;
     fresh->newest_record = prod->newest_seq;
-    fresh->waits_before = prod->waits;
+    fresh->joined_at = monotonic_ns();
+    fresh->wakes.at = fresh->joined_at;
+    fresh->waited = prod->patience;
+    fresh->waited.at = fresh->joined_at;
     fresh->page_memory = static_cast<mapping &&>(page.memory);
     ends->page = static_cast<unique_fd &&>(page.fd);
     // Nobody else has the page yet: plain stores.
@@ -3093,7 +3643,7 @@ zbq_join_payload payload_for(const zbq_producer *prod, const slot &fresh) {
     payload.ring_capacity = prod->capacity;
     payload.join_baseline = fresh.page()->join_baseline;
     payload.initial_head = fresh.tail_seen;
-    payload.producer_pid = prod->owner;
+    payload.producer_pid = prod->control->producer_pid;
     payload.slot_index = fresh.index;
     payload.wakeup_mode = fresh.mode;
     payload.protocol_version = ZBQ_PROTOCOL_VERSION;
@@ -3110,8 +3660,8 @@ int send_join(const zbq_producer *prod, int socket, const slot &fresh, const con
     fds[join_control] = prod->control_region.fd.get();
     fds[join_ring] = prod->ring_region.fd.get();
     fds[join_page] = ends.page.get();
-    fds[join_side] = ends.side.get();
-    fds[join_pidfd] = prod->self.get();
+    fds[join_side] = fresh.side_peer.get();
+    fds[join_pidfd] = ends.pidfd.get();
     fds[join_event] = ends.event.get();
     const ssize_t sent = send_record(socket, &payload, sizeof payload, fds, join_descriptors);
     if (sent < 0) {
@@ -3160,9 +3710,22 @@ bool payload_is_valid(const zbq_join_payload &payload, zbq_wakeup_mode mode) {
            is_aligned(payload.initial_head);
 }
 
-bool channel_is_valid(int fd) {
+bool is_channel(int fd) {
     int type = 0;
     return is_unix_socket(fd, &type) && type == SOCK_SEQPACKET;
+}
+
+// No descriptors through it from now on, where the kernel can refuse them; nor before.
+bool has_none_waiting(int channel) {
+    socket_refuse_descriptors(channel);
+    return !has_descriptors_waiting(channel);
+}
+
+// Descriptors are for those alone who read with them: one that waits in a socket would be closed
+// here, and that can take as long as its sender likes.
+bool channels_are_valid(const fd_list &fds, bool push) {
+    return is_channel(fds.at(join_side)) && is_channel(fds.at(join_event)) &&
+           has_none_waiting(fds.at(join_event)) && (push || has_none_waiting(fds.at(join_side)));
 }
 
 int map_all(const join_message &message, zbq_consumer *cons) {
@@ -3195,8 +3758,6 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->newest_record = payload.seq_floor;
     cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
     cons->type = {payload.type_hash, payload.type_size, payload.type_align};
-    // Without membarrier on both sides, a fence of our own at each release.
-    cons->fences = cons->control->remote_barrier == 0 || !barrier_register();
 }
 
 // A failure is no error: a producer that has ended the stream or evicted us since the
@@ -3208,8 +3769,8 @@ void announce_to_producer(const zbq_consumer *cons, uint32_t slot_index) {
 
 int adopt(join_message *message, zbq_consumer *cons) {
     fd_list &fds = message->with.fds;
-    if (!channel_is_valid(fds.at(join_side)) || !is_pidfd(fds.at(join_pidfd)) ||
-        !channel_is_valid(fds.at(join_event))) {
+    if (!channels_are_valid(fds, message->payload.wakeup_mode == ZBQ_WAKEUP_PUSH) ||
+        !is_pidfd(fds.at(join_pidfd))) {
         return ZBQ_ERROR_PROTOCOL;
     }
     const int mapped = map_all(*message, cons);
@@ -3231,9 +3792,15 @@ int join(int socket, zbq_wakeup_mode mode, zbq_consumer *cons) {
     join_message message;
     const int received = receive_join(socket, &message);
     if (received != ZBQ_OK) {
+        message.with.fds.close_all_elsewhere();
         return received;
     }
-    return payload_is_valid(message.payload, mode) ? adopt(&message, cons) : ZBQ_ERROR_PROTOCOL;
+    const int result =
+        payload_is_valid(message.payload, mode) ? adopt(&message, cons) : ZBQ_ERROR_PROTOCOL;
+    if (result != ZBQ_OK) {
+        message.with.fds.close_all_elsewhere();
+    }
+    return result;
 }
 
 } // namespace
@@ -3249,12 +3816,14 @@ int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode
         !is_unix_socket(conn_fd, &type) || !is_owner(prod)) {
         return ZBQ_ERROR_INVALID;
     }
-    slot *free_slot = find_free_slot(prod);
+    const uid_t uid = peer_user(conn_fd);
+    slot *free_slot = may_join(prod, uid) ? find_free_slot(prod) : nullptr;
     if (free_slot == nullptr) {
         return ZBQ_ERROR_NOENT;
     }
     slot fresh;
     fresh.index = free_slot->index;
+    fresh.uid = uid;
     consumer_ends ends;
     int result = prepare_slot(prod, mode, &fresh, &ends);
     if (result == 0) {
@@ -3264,6 +3833,7 @@ int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode
         result = send_join(prod, conn_fd, fresh, ends);
     }
     if (result < 0) {
+        unwatch_consumer(prod, &fresh); // a forked child may keep the sockets open
         return error_from(result);
     }
     replace(free_slot, static_cast<slot &&>(fresh));
@@ -3286,8 +3856,8 @@ int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **ou
         return ZBQ_ERROR_NOMEM;
     }
     auto *cons = new (memory) zbq_consumer;
-    cons->owner = process_id();
-    const int result = join(rendezvous_fd, mode, cons);
+    const int born = cons->birth.make();
+    const int result = born < 0 ? error_from(born) : join(rendezvous_fd, mode, cons);
     if (result != ZBQ_OK) {
         zbq_consumer_destroy(cons);
         return result;
@@ -3302,6 +3872,7 @@ int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **ou
 // this. peek, next, valid and publish make no system call.
 
 #include <cstdlib>
+#include <sys/epoll.h>
 
 namespace zbq::core {
 
@@ -3353,48 +3924,64 @@ int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
     return ended ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
 }
 
+// The producer's process has ended when its pidfd says so; one that has executed another program
+// has closed its end of the event socket.
 void look_for_producer(zbq_consumer *cons) {
-    pollfd process = {cons->producer.get(), POLLIN, 0};
-    cons->producer_gone |= poll_now(&process, 1) > 0 && process.revents != 0;
+    pollfd ends[] = {{cons->producer.get(), POLLIN, 0}, {cons->event.get(), 0, 0}};
+    if (poll_now(ends, 2) > 0) {
+        cons->producer_gone |= ends[0].revents != 0;
+        cons->abandoned |= ends[1].revents != 0;
+    }
 }
 
 // ---- the event descriptor ----
 
-void set_nudge(zbq_consumer *cons, bool on) {
-    if (cons->nudged != on) {
-        cons->nudged = on;
-        timer_set(cons->nudge.get(), on ? 1 : 0); // a nanosecond after the clock's start: at once
+// Readable from then on, by CLOCK_MONOTONIC; 0: not. 1 is long past.
+void look_again_at(zbq_consumer *cons, uint64_t time) {
+    if (cons->looks_again_at != time) {
+        cons->looks_again_at = time;
+        timer_set(cons->timer.get(), time);
     }
+}
+
+// Asks to be rung, and has the timer end the nap that goes with it. Once the mark has stood
+// for a nap, there is nothing more to fear.
+void park_on_event(zbq_consumer *cons) {
+    const uint32_t before = park_announce(cons->parking.place, parked_on_event);
+    const uint64_t now = monotonic_ns();
+    if ((before & parked_on_event) == 0 || quiet_after_park(cons->page) > now) {
+        cons->nap_end = now + nap_length(cons->page);
+    }
+    look_again_at(cons, now < cons->nap_end ? cons->nap_end : 0);
 }
 
 // Clears it and asks to be rung: whoever finds nothing has to look again after this.
 void rearm(zbq_consumer *cons) {
-    set_nudge(cons, false);
     pollfd watched[] = {{cons->event.get(), POLLIN, 0}, {cons->producer.get(), POLLIN, 0}};
     if (poll_now(watched, 2) > 0) {
         cons->producer_gone |= watched[1].revents != 0;
         cons->abandoned |=
             watched[0].revents != 0 && event_take(cons->event.get()) == event_state::closed;
     }
-    park_announce(cons->parking.place, parked_on_event);
+    park_on_event(cons);
 }
 
 // The bell that a look for messages took off may have been that of a record which is awaited.
-void nudge_for_record(zbq_consumer *cons) {
+void tell_of_record(zbq_consumer *cons) {
     pollfd side = {cons->side.get(), POLLIN, 0};
     // Where the poll failed: one look too many.
     if (cons->awaited_record != 0 && poll_now(&side, 1) != 0) {
         cons->awaited_record = 0; // it is told of once
-        set_nudge(cons, true);
+        look_again_at(cons, 1);
     }
 }
 
 // And the other way round: that of messages which no look has seen.
-void nudge_for_messages(zbq_consumer *cons) {
+void tell_of_messages(zbq_consumer *cons) {
     const uint64_t head = head_acquire(cons->control);
-    if (head != cons->head && head != cons->nudged_head) {
-        cons->nudged_head = head;
-        set_nudge(cons, true);
+    if (head != cons->head && head != cons->told_head) {
+        cons->told_head = head;
+        look_again_at(cons, 1);
     }
 }
 
@@ -3403,7 +3990,7 @@ int look_and_rearm(zbq_consumer *cons, uint64_t offset) {
     if (result == ZBQ_ERROR_AGAIN && cons->watch) {
         rearm(cons);
         result = look_past_known_head(cons, offset);
-        nudge_for_record(cons);
+        tell_of_record(cons);
     }
     return result;
 }
@@ -3453,9 +4040,6 @@ int receive_next(zbq_consumer *cons) {
     }
     cons->newest_record = seq_id;
     cons->held.seq_id = seq_id;
-    if (awaited_fds_after_receive(cons->control)) {
-        event_ring(cons->event.get());
-    }
     return 0;
 }
 
@@ -3486,9 +4070,10 @@ int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
         if (expected_seq_id <= cons->newest_record) {
             return ZBQ_ERROR_NOENT; // gone by, or from before the join
         }
+        const bool ended = has_ended(cons) || is_evicted(cons); // before the look
         const int result = receive_next(cons);
         if (result < 0) {
-            return record_error(result);
+            return result == -EAGAIN && ended ? ZBQ_ERROR_NOENT : record_error(result);
         }
     }
     return ZBQ_ERROR_AGAIN;
@@ -3502,11 +4087,11 @@ bool is_at_end(const zbq_consumer *cons) {
 
 // What a waiter has to know, without sleeping. ZBQ_ERROR_AGAIN: nothing has happened.
 int event_since(const zbq_consumer *cons, uint32_t token) {
-    const bool rang = token_now(cons->control) != token;
+    const bool changed = token_now(cons->control) != token;
     if (is_evicted(cons) || is_at_end(cons)) {
         return ZBQ_ERROR_NOENT;
     }
-    return rang || cons->producer_gone ? ZBQ_OK : ZBQ_ERROR_AGAIN;
+    return changed || has_ended(cons) ? ZBQ_OK : ZBQ_ERROR_AGAIN;
 }
 
 int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
@@ -3522,23 +4107,21 @@ int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
 
 int make_watch(zbq_consumer *cons) {
     unique_fd watch;
-    unique_fd nudge;
-    int result = timer_make(&nudge);
-    const int fds[] = {cons->event.get(), cons->producer.get(), nudge.get()};
+    unique_fd timer;
+    int result = timer_make(&timer);
+    const int fds[] = {cons->event.get(), cons->producer.get(), timer.get()};
     if (result == 0) {
         result = epoll_make(&watch);
     }
     for (const int fd : fds) {
         if (result == 0) {
-            result = epoll_add(watch.get(), fd, 0);
+            result = epoll_add(watch.get(), fd, EPOLLIN, 0);
         }
     }
     if (result == 0) {
         cons->watch = static_cast<unique_fd &&>(watch);
-        cons->nudge = static_cast<unique_fd &&>(nudge);
-        cons->parking.polls = true;
-        park_announce(cons->parking.place, parked_on_event);
-        sleep_ns(nap_ns); // then no commit can miss the mark
+        cons->timer = static_cast<unique_fd &&>(timer);
+        look_again_at(cons, 1); // nobody has been asked to ring yet
     }
     return result;
 }
@@ -3553,7 +4136,7 @@ void zbq_consumer_destroy(zbq_consumer *cons) {
     if (cons == nullptr) {
         return;
     }
-    if (cons->owner != process_id()) { // a forked child: the addresses may be something else's
+    if (!cons->birth.is_own()) { // a forked child: the addresses may be something else's
         cons->control_memory.forget();
         cons->ring_memory.forget();
         cons->page_memory.forget();
@@ -3630,7 +4213,7 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
     const uint64_t now = monotonic_coarse_ns();
     progress_publish(cons->page, now > cons->baseline ? now - cons->baseline : 0);
     tail_publish(cons->page, tail);
-    const uint64_t awaited = awaited_tail_after_publish(cons->control, cons->fences);
+    const uint64_t awaited = awaited_tail_after_publish(cons->control);
     if (awaited > tail_before && awaited <= tail) {
         event_ring(cons->event.get());
     }
@@ -3641,8 +4224,7 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
     if (out_fd_count != nullptr) {
         *out_fd_count = 0;
     }
-    if (cons == nullptr || out_fds == nullptr || out_fd_count == nullptr ||
-        cons->owner != process_id()) {
+    if (cons == nullptr || out_fds == nullptr || out_fd_count == nullptr || !cons->birth.is_own()) {
         return ZBQ_ERROR_INVALID;
     }
     if (!cons->push) {
@@ -3653,7 +4235,7 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
         rearm(cons);
         result = advance_to_record(cons, expected_seq_id);
         cons->awaited_record = result == ZBQ_ERROR_AGAIN ? expected_seq_id : 0;
-        nudge_for_messages(cons);
+        tell_of_messages(cons);
     }
     if (result == ZBQ_OK) {
         *out_fd_count = static_cast<uint8_t>(cons->held.fds.size());
@@ -3672,7 +4254,7 @@ int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token) {
 }
 
 int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
-    if (cons == nullptr || !cons->push || cons->owner != process_id()) {
+    if (cons == nullptr || !cons->push || !cons->birth.is_own()) {
         return ZBQ_ERROR_INVALID;
     }
     const int now = event_since(cons, token);
@@ -3681,7 +4263,7 @@ int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
 }
 
 int zbq_consumer_event_fd(zbq_consumer *cons) {
-    if (cons == nullptr || !cons->push || cons->owner != process_id()) {
+    if (cons == nullptr || !cons->push || !cons->birth.is_own()) {
         return ZBQ_ERROR_INVALID;
     }
     if (!cons->watch) {
@@ -3736,11 +4318,221 @@ zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons) {
     return cons == nullptr ? nullptr : cons->page;
 }
 
+/* ---- src/stall.cpp ---- */
+
+// Who is in the producer's way, and for how long: the stall clocks, and patience. Only time counts
+// in which the producer waited, ran and looked: after a time in which it was stopped, a consumer
+// that was stopped with it is not to blame.
+
+namespace zbq::core {
+
+namespace {
+
+constexpr uint64_t second_ns = 1000000000;
+
+// The most that the clocks grow from one look to the next.
+uint64_t longest_step(const zbq_producer *prod) {
+    const uint64_t without_timeout = ZBQ_WAIT_SLICE_NS / 4;
+    return prod->stall_timeout != 0 ? (prod->stall_timeout + 3) / 4 : without_timeout;
+}
+
+bool holds_back(const zbq_producer *prod, uint64_t tail) {
+    return free_bytes(prod->window.head, tail, prod->capacity) < prod->wanted;
+}
+
+constexpr uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+// What is wanted of a consumer in one timeout at least.
+uint64_t least_release(const zbq_producer *prod) {
+    return least(prod->wanted, prod->capacity / 16);
+}
+
+uint64_t least_collection(const zbq_producer *prod) {
+    return least(prod->wanted_fds, ZBQ_MAX_FD_IN_FLIGHT / 16);
+}
+
+void advance(stall_clock *clock, bool runs, uint64_t position, uint64_t enough, uint64_t step) {
+    if (!runs || !clock->running || position - clock->position >= enough) {
+        *clock = {runs, 0, position};
+    } else {
+        clock->elapsed += step;
+    }
+}
+
+bool has_run_out(const zbq_producer *prod, const stall_clock &clock) {
+    return clock.running && prod->stall_timeout != 0 && clock.elapsed >= prod->stall_timeout;
+}
+
+// While the producer waits for room, the clocks of all that have something to read run,
+// not just the slowest's: else several hung consumers would be waited for in turn. Only
+// those that are in the way are evicted.
+void look_at_ring(const zbq_producer *prod, slot *consumer, bool waiting, uint64_t step) {
+    const bool behind = waiting && consumer->tail_seen != prod->window.head;
+    advance(&consumer->ring_stall, behind, consumer->tail_seen, least_release(prod), step);
+    consumer->holds_room = waiting && holds_back(prod, consumer->tail_seen);
+}
+
+void look_at_side(const zbq_producer *prod, slot *consumer, uint64_t step) {
+    if (consumer->side_blocked) {
+        consumer->in_flight.refresh(consumer->side.get()); // failed: nothing known to have moved
+    }
+    consumer->holds_record = consumer->side_blocked && consumer->in_flight.holds_back();
+    advance(&consumer->side_stall, consumer->holds_record, consumer->in_flight.collected_fds(),
+            least_collection(prod), step);
+}
+
+// ---- patience ----
+
+void leak(patience *of, uint64_t now) {
+    const uint64_t passed = now - of->at;
+    const uint64_t back = passed / second_ns * of->rate.per_second_ns +
+                          passed % second_ns * of->rate.per_second_ns / second_ns;
+    of->used -= least(back, of->used);
+    of->at = now;
+}
+
+// For the time since the last look, in which those that were in the way at it stayed so.
+void charge(slot *consumer, uint64_t step, uint64_t now) {
+    patience *of = &consumer->waited;
+    if (of->limited) {
+        leak(of, now);
+        of->used += consumer->is_in_the_way() ? step : 0;
+    }
+}
+
+bool is_used_up(const patience &of) {
+    return of.limited && of.used > of.rate.at_once_ns;
+}
+
+void evict_if_time_is_up(zbq_producer *prod, slot *consumer) {
+    if (consumer->holds_room && has_run_out(prod, consumer->ring_stall)) {
+        evict(prod, consumer, ZBQ_EVICTION_STALLED);
+    } else if (has_run_out(prod, consumer->side_stall)) {
+        evict(prod, consumer, ZBQ_EVICTION_SIDE_STALLED);
+    } else if (is_used_up(consumer->waited)) {
+        evict(prod, consumer, ZBQ_EVICTION_SLOW);
+    }
+}
+
+uint64_t step_to(zbq_producer *prod, uint64_t now) {
+    const uint64_t step = prod->looked_at != 0 ? now - prod->looked_at : 0;
+    prod->looked_at = now;
+    return least(step, longest_step(prod));
+}
+
+} // namespace
+
+void evict_stalled(zbq_producer *prod) {
+    const uint64_t now = monotonic_ns();
+    const uint64_t step = step_to(prod, now);
+    const bool waiting = holds_back(prod, prod->slowest_tail);
+    for (uint32_t i = prod->active_count; i-- > 0;) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        charge(consumer, step, now);
+        look_at_ring(prod, consumer, waiting, step);
+        look_at_side(prod, consumer, step);
+        evict_if_time_is_up(prod, consumer);
+    }
+}
+
+namespace {
+
+// The wait is over: what it took since the last look is charged, and the clocks stop.
+void end_wait(zbq_producer *prod, bool slot::*held, stall_clock slot::*clock) {
+    const uint64_t now = monotonic_ns();
+    const uint64_t step = step_to(prod, now);
+    for (uint32_t i = prod->active_count; i-- > 0;) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        charge(consumer, step, now);
+        consumer->*held = false;
+        consumer->*clock = {};
+        if (is_used_up(consumer->waited)) {
+            evict(prod, consumer, ZBQ_EVICTION_SLOW);
+        }
+    }
+}
+
+} // namespace
+
+void end_wait_for_room(zbq_producer *prod) {
+    if ((prod->window.unusual & waits_for_room) != 0) {
+        prod->window.unusual &= ~waits_for_room;
+        prod->failures = 0;
+        prod->wanted = ZBQ_MSG_ALIGN;
+        end_wait(prod, &slot::holds_room, &slot::ring_stall);
+    }
+}
+
+void end_wait_for_collection(zbq_producer *prod) {
+    if (prod->wanted_fds != 0) {
+        prod->wanted_fds = 0;
+        prod->side_failures = 0;
+        for (uint32_t i = 0; i < prod->active_count; ++i) {
+            prod->slots[prod->active[i]].side_blocked = false;
+        }
+        end_wait(prod, &slot::holds_record, &slot::side_stall);
+    }
+}
+
+uint64_t until_next_look(const zbq_producer *prod) {
+    uint64_t next = longest_step(prod);
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        const slot &consumer = prod->slots[prod->active[i]];
+        const stall_clock *clocks[] = {&consumer.ring_stall, &consumer.side_stall};
+        for (const stall_clock *clock : clocks) {
+            if (clock->running && prod->stall_timeout > clock->elapsed) {
+                next = least(next, prod->stall_timeout - clock->elapsed);
+            }
+        }
+        const patience &of = consumer.waited;
+        if (consumer.is_in_the_way() && of.limited && of.rate.at_once_ns > of.used) {
+            next = least(next, of.rate.at_once_ns - of.used + 1);
+        }
+    }
+    return next;
+}
+
+namespace {
+
+void limit(patience *of, const zbq_patience *rate) {
+    *of = {};
+    if (rate != nullptr) {
+        of->limited = true;
+        of->rate = {rate->at_once_ns, least(rate->per_second_ns, second_ns)};
+        of->at = monotonic_ns();
+    }
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_producer_set_patience(zbq_producer *prod, uint32_t slot, const zbq_patience *patience) {
+    if (prod == nullptr || (slot >= prod->max_consumers && slot != ZBQ_ALL_CONSUMERS)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (slot != ZBQ_ALL_CONSUMERS && !prod->slots[slot].taken) {
+        return ZBQ_ERROR_NOENT;
+    }
+    if (slot != ZBQ_ALL_CONSUMERS) {
+        limit(&prod->slots[slot].waited, patience);
+        return ZBQ_OK;
+    }
+    limit(&prod->patience, patience);
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        limit(&prod->slots[prod->active[i]].waited, patience);
+    }
+    return ZBQ_OK;
+}
+
 /* ---- src/evict.cpp ---- */
 
-// Losing consumers: who is dead, stalled or cheating, and the order in which a slot is
-// given up. A consumer's page and socket are its own to write: all that is read here is
-// checked.
+// Losing consumers: who is dead or cheating, and the order in which a slot is given up. A
+// consumer's page and sockets are its own to write: all that is read here is checked.
 
 #include <sys/socket.h>
 
@@ -3756,46 +4548,53 @@ void remove_from_list(zbq_producer *prod, uint32_t slot_index) {
     prod->active[i] = prod->active[--prod->active_count];
 }
 
-void remove_parking(zbq_producer *prod, uint32_t slot_index) {
-    uint32_t i = 0;
-    while (prod->parking_slots[i] != slot_index) {
-        ++i;
-    }
-    const uint32_t last = --prod->window.parking_count;
-    prod->parking[i] = prod->parking[last];
-    prod->parking_slots[i] = prod->parking_slots[last];
-}
-
 } // namespace
 
 void activate(zbq_producer *prod, slot *joined) {
     joined->taken = true;
     joined->join_number = ++prod->counters.joined;
     prod->active[prod->active_count++] = joined->index;
-    if (joined->mode == ZBQ_WAKEUP_PUSH) {
-        const uint32_t last = prod->window.parking_count++;
-        prod->parking[last] = joined->parking();
-        prod->parking_slots[last] = joined->index;
+    choose_marks(prod);
+}
+
+namespace {
+
+// Its join message lies where only the one who connected can take it from: counted until then.
+void keep_account_of_join(zbq_producer *prod, slot *gone) {
+    for (unanswered_join &kept : prod->unanswered) {
+        if (!kept.side) {
+            kept.side = static_cast<unique_fd &&>(gone->side);
+            kept.uid = gone->uid;
+            return;
+        }
     }
 }
+
+// Our ends have waiters that are the consumer's own doing: none of its cost is ours.
+void close_channels(slot *gone) {
+    int fds[] = {gone->side.release(), gone->event.release()};
+    close_elsewhere(fds, sizeof fds / sizeof fds[0]);
+}
+
+} // namespace
 
 void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     // First of all the mark: only after it may anything that this consumer reads be overwritten.
     eviction_mark(gone->page(), reason);
     remove_from_list(prod, gone->index);
-    if (gone->mode == ZBQ_WAKEUP_PUSH) {
-        remove_parking(prod, gone->index);
-    }
+    choose_marks(prod);
     gone->last = describe(prod, gone, reason);
-    // It may be parked. Unconditionally: its parked word is nothing to rely on.
-    wake_all(prod->control);
-    ++prod->counters.wakes;
     ++prod->counters.evicted[0];
     ++prod->counters.evicted[reason];
+    bell_ring(prod->control);
+    wake_for_good(gone); // on its event socket it is told by the hang-up
     unwatch_consumer(prod, gone);
-    event_ring(gone->event.get()); // a forked child may keep the socket from hanging up
-    gone->side.reset();
-    gone->event.reset();
+    side_take_back(gone->side_peer.get(), &gone->in_flight);
+    gone->side_peer.reset();
+    if (!gone->announced) {
+        keep_account_of_join(prod, gone);
+    }
+    close_channels(gone);
     gone->process.reset();
     gone->page_memory.reset();
     gone->taken = false;
@@ -3827,7 +4626,7 @@ void read_announcement(slot *consumer) {
     if (receive_record(consumer->side.get(), &record, sizeof record, MSG_DONTWAIT, &with) < 0) {
         return;
     }
-    consumer->announced = true; // also by an empty one, or an end: neither is looked at again
+    consumer->announced = true; // also by an empty one: it is not looked at again
     if (record.magic != announcement_magic) {
         return;
     }
@@ -3847,13 +4646,17 @@ bool has_exited(const slot *consumer) {
     return poll_now(&witness, 1) > 0 && witness.revents != 0;
 }
 
+constexpr short hung_up = POLLHUP | POLLERR | POLLNVAL;
+
+// Of the two sockets only the event socket tells: of the other one's far end there is a copy here.
 bool is_dead(slot *consumer) {
-    pollfd side = {consumer->side.get(), static_cast<short>(consumer->announced ? 0 : POLLIN), 0};
-    if (poll_now(&side, 1) > 0) {
-        if ((side.revents & POLLIN) != 0) {
+    pollfd ends[] = {{consumer->event.get(), 0, 0},
+                     {consumer->announced ? -1 : consumer->side.get(), POLLIN, 0}};
+    if (poll_now(ends, 2) > 0) {
+        if ((ends[1].revents & POLLIN) != 0) {
             read_announcement(consumer);
         }
-        if ((side.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
+        if ((ends[0].revents & hung_up) != 0) {
             return true;
         }
     }
@@ -3869,52 +4672,37 @@ void evict_dead(zbq_producer *prod) {
     }
 }
 
-bool has_stalled(stall_clock *clock, bool behind, uint64_t position, uint64_t now,
-                 uint64_t timeout) {
-    if (!behind) {
-        clock->since = 0;
-        return false;
-    }
-    if (clock->since == 0 || clock->position != position) {
-        *clock = {now, position};
-    }
-    return timeout != 0 && now - clock->since >= timeout;
-}
-
-bool holds_back(const zbq_producer *prod, uint64_t tail) {
-    return free_bytes(prod->window.head, tail, prod->capacity) < prod->wanted;
-}
-
-// While the producer waits for room, the clocks of all that have something to read run,
-// not just the slowest's: else several hung consumers would be waited for in turn. Only
-// those that are in the way are evicted.
-bool ring_stalled(const zbq_producer *prod, slot *consumer, bool waiting, uint64_t now) {
-    const bool behind = waiting && consumer->tail_seen != prod->window.head;
-    return has_stalled(&consumer->ring_stall, behind, consumer->tail_seen, now,
-                       prod->stall_timeout) &&
-           holds_back(prod, consumer->tail_seen);
-}
-
-bool side_stalled(const zbq_producer *prod, slot *consumer, uint64_t now) {
-    if (consumer->side_blocked) {
-        consumer->in_flight.refresh(consumer->side.get()); // failed: nothing known to have moved
-    }
-    const bool behind = consumer->side_blocked && consumer->in_flight.fds() != 0;
-    return has_stalled(&consumer->side_stall, behind, consumer->in_flight.collected(), now,
-                       prod->stall_timeout);
+// Whether the one who was sent the join has taken it, or is gone.
+bool is_settled(const unanswered_join &kept) {
+    pollfd side = {kept.side.get(), POLLIN, 0};
+    return poll_now(&side, 1) > 0;
 }
 
 } // namespace
 
-void evict_stalled(zbq_producer *prod) {
+uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
+    uint32_t count = 0;
+    evict_dead(prod); // and reads the announcements
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        const slot &consumer = prod->slots[prod->active[i]];
+        count += !consumer.announced && (uid == no_user || uid == consumer.uid) ? 1 : 0;
+    }
+    for (unanswered_join &kept : prod->unanswered) {
+        if (kept.side && is_settled(kept)) {
+            kept.side.reset();
+        }
+        count += kept.side && (uid == no_user || uid == kept.uid) ? 1 : 0;
+    }
+    return count;
+}
+
+void evict_unanswered(zbq_producer *prod) {
+    constexpr uint64_t time_to_answer_ns = 5000000000;
     const uint64_t now = monotonic_ns();
-    const bool waiting = holds_back(prod, prod->slowest_tail);
     for (uint32_t i = prod->active_count; i-- > 0;) {
         slot *consumer = &prod->slots[prod->active[i]];
-        if (ring_stalled(prod, consumer, waiting, now)) {
-            evict(prod, consumer, ZBQ_EVICTION_STALLED);
-        } else if (side_stalled(prod, consumer, now)) {
-            evict(prod, consumer, ZBQ_EVICTION_SIDE_STALLED);
+        if (!consumer->announced && now - consumer->joined_at > time_to_answer_ns) {
+            evict(prod, consumer, ZBQ_EVICTION_DEAD);
         }
     }
 }
@@ -3925,7 +4713,7 @@ void scan(zbq_producer *prod) {
     refresh_tails(prod);
     evict_stalled(prod);
     refresh_tails(prod);
-    tell_untold(prod);
+    mind_sleepers(prod);
 }
 
 } // namespace zbq::core
@@ -3944,46 +4732,47 @@ int zbq_producer_scan(zbq_producer *prod) {
 
 /* ---- src/await.cpp ---- */
 
-// Waiting for room: what the producer does when it has none and its application would rather
-// sleep than spin. It writes down the tail that it awaits; the consumer that moves past it
-// rings on its event socket, and an epoll instance gathers these with the hang-ups and a timer.
-//
-// No ring is lost, by a store and a load on each side as in wake.hpp:
+// Waiting: what the producer does when it has no room and its application would rather sleep than
+// spin. It writes down the tail that it awaits; the consumer that moves past it rings on its event
+// socket. For descriptors the kernel rings: a socket's send side becomes writable when the
+// receiver takes a record. An epoll instance gathers these with the hang-ups and a timer.
 //
 //   consumer                              producer
 //   tail = new                            awaited_tail = wanted
-//   full fence, see remote_barrier        barrier
-//   awaited_tail reached? ring            tails: room?
+//   awaited_tail reached? ring            tails: room? else the timer: a nap
 //
-// A consumer rings at most once for each awaited tail (its own tail crosses a value only once)
-// and once for each record that it collects. One that rings more is flooding, and evicted.
+// Neither makes a fence, so that both may miss each other while their stores are on the way: hence
+// the nap, as in wake.hpp. After that the timer runs for as long again as the wait has
+// lasted: a consumer that releases and does not ring makes it twice as long at worst.
+//
+// What awaits is the least that was refused, and still is: who tries it again, or more, when the
+// descriptor is readable, misses nothing, whatever smaller things went well in between.
+// A consumer can make the descriptor readable once for each time that something else is awaited.
+
+#include <sys/epoll.h>
 
 namespace zbq::core {
 
 namespace {
 
-bool rang_unasked(const zbq_producer *prod, slot *consumer) {
-    consumer->in_flight.refresh(consumer->side.get()); // failed: the last known number stands
-    const uint64_t asked = prod->waits - consumer->waits_before + consumer->in_flight.collected();
-    return ++consumer->rings > asked;
+constexpr uint32_t timer_tag = UINT32_MAX;
+constexpr uint32_t side_tag = uint32_t{1} << 31U; // beside the slot's index: its side socket
+
+void listen_to(const zbq_producer *prod, slot *consumer, bool on) {
+    consumer->rang = !on;
+    epoll_change(prod->watch.get(), consumer->event.get(), on ? EPOLLIN : 0U, consumer->index);
 }
 
 void answer_ring(zbq_producer *prod, slot *consumer) {
-    switch (event_take(consumer->event.get())) {
-    case event_state::quiet:
-        break;
-    case event_state::rung:
-        if (rang_unasked(prod, consumer)) {
-            evict(prod, consumer, ZBQ_EVICTION_PROTOCOL);
-        }
-        break;
-    case event_state::closed:
+    if (event_take(consumer->event.get()) == event_state::closed) {
         evict(prod, consumer, ZBQ_EVICTION_DEAD);
-        break;
+    } else if (!consumer->rang) {
+        listen_to(prod, consumer, false);
     }
 }
 
-// Whether there were any. The timer is not read: setting it again clears it.
+// Whether there were any. The timer is not read: setting it again clears it. Nor is a side socket:
+// it is told of once (EPOLLET).
 bool answer_some_rings(zbq_producer *prod) {
     uint32_t ready[events_at_once];
     const int count = epoll_ready(prod->watch.get(), ready);
@@ -3997,109 +4786,173 @@ bool answer_some_rings(zbq_producer *prod) {
     return any;
 }
 
-// When to look again though nobody rings: at the next consumer's eviction, and within a slice,
-// for consumers may be hostile and the kernel's limits are not only ours.
-void set_timer(zbq_producer *prod) {
-    const uint64_t now = monotonic_ns();
-    uint64_t due = now + ZBQ_WAIT_SLICE_NS;
-    for (uint32_t i = 0; prod->stall_timeout != 0 && i < prod->active_count; ++i) {
-        const slot &consumer = prod->slots[prod->active[i]];
-        const stall_clock clocks[] = {consumer.ring_stall, consumer.side_stall};
-        for (const stall_clock &clock : clocks) {
-            const uint64_t end = clock.since + prod->stall_timeout;
-            due = clock.since != 0 && end < due && end >= clock.since ? end : due;
+// To all, when something else is awaited. Bells that came too late for the last one are taken off,
+// as far as an honest consumer can have left any.
+void listen_again(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->rang) {
+            event_take(consumer->event.get());
+            listen_to(prod, consumer, true);
         }
     }
-    timer_set(prod->timer.get(), due > now ? due : now + 1);
 }
 
-void barrier(const zbq_producer *prod) {
-    if (prod->control->remote_barrier != 0) {
-        barrier_everywhere();
+bool awaits_anything(const zbq_producer *prod) {
+    return prod->awaited_room != 0 || prod->awaits_fds;
+}
+
+void begin_wait(zbq_producer *prod) {
+    if (!awaits_anything(prod)) {
+        prod->awaited_since = monotonic_ns();
     }
-    await_fence();
+}
+
+// When to look again though nobody rings.
+void set_timer(zbq_producer *prod, bool naps) {
+    const uint64_t now = monotonic_ns();
+    const uint64_t waited = now - prod->awaited_since;
+    uint64_t time = naps || waited < nap_ns ? nap_ns : waited;
+    time = time < ZBQ_WAIT_SLICE_NS ? time : ZBQ_WAIT_SLICE_NS;
+    const uint64_t look = until_next_look(prod);
+    timer_set(prod->timer.get(), now + (look < time ? look : time));
+}
+
+// Nothing is awaited any more: what rang for it shall not keep the descriptor readable.
+void quieten(zbq_producer *prod) {
+    if (!awaits_anything(prod)) {
+        timer_set(prod->timer.get(), 0);
+        answer_some_rings(prod);
+    }
+}
+
+void publish_awaited(zbq_producer *prod) {
+    awaited_tail_publish(prod->control, prod->window.head + prod->awaited_room - prod->capacity);
+}
+
+// The least of what was refused and is not there yet.
+uint64_t least_refused(const zbq_producer *prod, uint64_t bytes) {
+    const uint64_t before = prod->awaited_room;
+    return before > known_free(prod) && before < bytes ? before : bytes;
 }
 
 } // namespace
 
 int watch_consumer(const zbq_producer *prod, const slot *consumer) {
-    return prod->watch ? epoll_add(prod->watch.get(), consumer->event.get(), consumer->index) : 0;
+    if (!prod->watch) {
+        return 0;
+    }
+    const int result =
+        epoll_add(prod->watch.get(), consumer->event.get(), EPOLLIN, consumer->index);
+    return result < 0
+               ? result
+               : epoll_add(prod->watch.get(), consumer->side.get(), 0, consumer->index | side_tag);
 }
 
 void unwatch_consumer(const zbq_producer *prod, const slot *consumer) {
     if (prod->watch) {
         epoll_remove(prod->watch.get(), consumer->event.get());
+        epoll_remove(prod->watch.get(), consumer->side.get());
     }
 }
 
-bool await_room(zbq_producer *prod) {
+bool await_room(zbq_producer *prod, uint64_t bytes) {
     if (!prod->watch) {
         return false;
     }
     answer_some_rings(prod);
-    ++prod->waits;
-    prod->awaits_room = true;
-    awaited_tail_publish(prod->control, prod->window.head + prod->wanted - prod->capacity);
-    barrier(prod);
+    begin_wait(prod);
+    const uint64_t awaited = least_refused(prod, bytes);
+    const bool naps = awaited != prod->awaited_room;
+    if (naps) {
+        listen_again(prod);
+    }
+    prod->awaited_room = awaited;
+    prod->window.unusual |= awaits_room;
+    publish_awaited(prod);
     refresh_tails(prod);
     evict_stalled(prod);
     refresh_tails(prod);
-    set_timer(prod);
+    set_timer(prod, naps);
     return true;
 }
+
+void head_has_moved(zbq_producer *prod) {
+    end_wait_for_room(prod);
+    if (prod->awaited_room != 0) {
+        publish_awaited(prod);
+    }
+}
+
+void room_was_got(zbq_producer *prod, uint64_t bytes) {
+    if (prod->awaited_room != 0 && bytes >= prod->awaited_room) {
+        prod->awaited_room = 0;
+        prod->window.unusual &= ~awaits_room;
+        awaited_tail_publish(prod->control, 0);
+        quieten(prod);
+    }
+}
+
+namespace {
+
+// The kernel tells when a consumer takes a record (sock_wfree, unix_write_space), if less than a
+// quarter of the socket's buffer is full then; else the timer does.
+void watch_collection(zbq_producer *prod, slot *consumer, bool on) {
+    consumer->side_watched = on;
+    epoll_change(prod->watch.get(), consumer->side.get(), on ? EPOLLOUT | EPOLLET : 0U,
+                 consumer->index | side_tag);
+}
+
+} // namespace
 
 bool await_collection(zbq_producer *prod) {
     if (!prod->watch) {
         return false;
     }
-    answer_some_rings(prod);
+    begin_wait(prod);
+    const bool naps = !prod->awaits_fds;
     prod->awaits_fds = true;
-    awaited_fds_publish(prod->control, 1);
-    barrier(prod);
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->side_blocked && !consumer->side_watched) {
+            watch_collection(prod, consumer, true);
+        }
+    }
+    answer_some_rings(prod); // and what is writable now, which tells nothing
     evict_stalled(prod);
-    set_timer(prod);
+    set_timer(prod, naps);
     return true;
+}
+
+void end_await_collection(zbq_producer *prod) {
+    if (!prod->awaits_fds) {
+        return;
+    }
+    prod->awaits_fds = false;
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->side_watched) {
+            watch_collection(prod, consumer, false);
+        }
+    }
+    quieten(prod);
 }
 
 void answer_rings(zbq_producer *prod) {
     if (!prod->watch) {
         return;
     }
-    if (!prod->awaits_room && !prod->awaits_fds) {
+    if (!awaits_anything(prod)) {
         timer_set(prod->timer.get(), 0);
     }
-    // A consumer is evicted before it has rung so often, but for those with many waits behind
-    // them: a bound all the same.
-    for (uint32_t i = 0; i < prod->max_consumers + events_at_once && answer_some_rings(prod); ++i) {
+    // Each rings once; as many at a time as epoll_ready gives.
+    for (uint32_t i = 0; i <= prod->max_consumers / events_at_once && answer_some_rings(prod);
+         ++i) {
     }
-}
-
-namespace {
-
-// Nothing is awaited any more: what rang for it shall not keep the descriptor readable.
-void quieten(zbq_producer *prod) {
-    if (!prod->awaits_room && !prod->awaits_fds) {
-        timer_set(prod->timer.get(), 0);
-        answer_some_rings(prod);
-    }
-}
-
-} // namespace
-
-void end_await_room(zbq_producer *prod) {
-    prod->awaits_room = false;
-    awaited_tail_publish(prod->control, 0);
-    quieten(prod);
-}
-
-void end_await_collection(zbq_producer *prod) {
-    prod->awaits_fds = false;
-    awaited_fds_publish(prod->control, 0);
-    quieten(prod);
 }
 
 void remind_of_wait(zbq_producer *prod) {
-    if (prod->awaits_room || prod->awaits_fds) {
+    if (awaits_anything(prod)) {
         timer_set(prod->timer.get(), monotonic_ns());
     }
 }
@@ -4114,16 +4967,21 @@ int make_watch(zbq_producer *prod) {
         result = timer_make(&timer);
     }
     if (result == 0) {
-        result = epoll_add(watch.get(), timer.get(), UINT32_MAX);
+        result = epoll_add(watch.get(), timer.get(), EPOLLIN, timer_tag);
     }
+    if (result < 0) {
+        return result;
+    }
+    prod->watch = static_cast<unique_fd &&>(watch);
+    prod->timer = static_cast<unique_fd &&>(timer);
     for (uint32_t i = 0; result == 0 && i < prod->active_count; ++i) {
-        const slot &consumer = prod->slots[prod->active[i]];
-        result = epoll_add(watch.get(), consumer.event.get(), consumer.index);
+        result = watch_consumer(prod, &prod->slots[prod->active[i]]);
     }
     if (result == 0) {
-        timer_set(timer.get(), monotonic_ns()); // what was refused before asked nobody
-        prod->watch = static_cast<unique_fd &&>(watch);
-        prod->timer = static_cast<unique_fd &&>(timer);
+        timer_set(prod->timer.get(), monotonic_ns()); // what was refused before asked nobody
+    } else {
+        prod->watch.reset();
+        prod->timer.reset();
     }
     return result;
 }
@@ -4232,6 +5090,10 @@ const char *zbq_strevict(uint32_t eviction) {
         return "did not collect its descriptors";
     case ZBQ_EVICTION_PROTOCOL:
         return "broke the protocol";
+    case ZBQ_EVICTION_SLOW:
+        return "slow beyond the producer's patience";
+    case ZBQ_EVICTION_DEAR:
+        return "too dear to wake";
     default:
         return "unknown reason";
     }

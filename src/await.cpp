@@ -15,7 +15,7 @@
 //
 // What awaits is the least that was refused, and still is: who tries it again, or more, when the
 // descriptor is readable, misses nothing, whatever smaller things went well in between.
-// A consumer can make the descriptor readable once for each time that the producer begins to wait.
+// A consumer can make the descriptor readable once for each time that something else is awaited.
 #include "producer.hpp"
 
 #include <sys/epoll.h>
@@ -55,8 +55,8 @@ bool answer_some_rings(zbq_producer *prod) {
     return any;
 }
 
-// To all, at the beginning of a wait. Bells that came too late for the last one are taken off, as
-// far as an honest consumer can have left any.
+// To all, when something else is awaited. Bells that came too late for the last one are taken off,
+// as far as an honest consumer can have left any.
 void listen_again(zbq_producer *prod) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         slot *consumer = &prod->slots[prod->active[i]];
@@ -74,7 +74,6 @@ bool awaits_anything(const zbq_producer *prod) {
 void begin_wait(zbq_producer *prod) {
     if (!awaits_anything(prod)) {
         prod->awaited_since = monotonic_ns();
-        listen_again(prod);
     }
 }
 
@@ -134,6 +133,9 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     begin_wait(prod);
     const uint64_t awaited = least_refused(prod, bytes);
     const bool naps = awaited != prod->awaited_room;
+    if (naps) {
+        listen_again(prod);
+    }
     prod->awaited_room = awaited;
     prod->window.unusual |= awaits_room;
     publish_awaited(prod);

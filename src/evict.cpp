@@ -42,7 +42,7 @@ void keep_account_of_join(zbq_producer *prod, slot *gone) {
 
 // Our ends have waiters that are the consumer's own doing: none of its cost is ours.
 void close_channels(slot *gone) {
-    int fds[] = {gone->side.release(), gone->side_peer.release(), gone->event.release()};
+    int fds[] = {gone->side.release(), gone->event.release()};
     close_elsewhere(fds, sizeof fds / sizeof fds[0]);
 }
 
@@ -60,6 +60,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     wake_for_good(gone); // on its event socket it is told by the hang-up
     unwatch_consumer(prod, gone);
     side_take_back(gone->side_peer.get(), &gone->in_flight);
+    gone->side_peer.reset();
     if (!gone->announced) {
         keep_account_of_join(prod, gone);
     }

@@ -182,8 +182,7 @@ void say_goodbye(zbq_producer *prod) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         slot *consumer = &prod->slots[prod->active[i]];
         wake_for_good(consumer);
-        int fds[] = {consumer->event.release(), consumer->side.release(),
-                     consumer->side_peer.release()};
+        int fds[] = {consumer->event.release(), consumer->side.release()};
         close_elsewhere(fds, sizeof fds / sizeof fds[0]);
     }
 }

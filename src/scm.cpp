@@ -123,19 +123,25 @@ bool has_descriptors_waiting(int socket) {
 
 namespace {
 
-// Sends them, and the socket that they are sent to, to that socket.
-bool send_to_nobody(const int *fds, unsigned count) {
-    unique_fd from;
-    unique_fd nobody;
-    if (socket_pair_seqpacket(&from, &nobody) < 0) {
-        return false;
+// A socket in whose queue it lies itself, with what else is sent there: once it is closed, nobody
+// can receive that.
+class grave {
+public:
+    void take(const int *fds, unsigned count) {
+        if (socket_pair_seqpacket(&from_, &nobody_) < 0) {
+            return;
+        }
+        int sent[ZBQ_MAX_FD_PER_MSG];
+        memcpy(sent, fds, count * sizeof fds[0]);
+        sent[count] = nobody_.get();
+        const char byte = 0;
+        send_record(from_.get(), &byte, sizeof byte, sent, count + 1);
     }
-    int sent[ZBQ_MAX_FD_PER_MSG];
-    memcpy(sent, fds, count * sizeof fds[0]);
-    sent[count] = nobody.get();
-    const char byte = 0;
-    return send_record(from.get(), &byte, sizeof byte, sent, count + 1) > 0;
-}
+
+private:
+    unique_fd from_;
+    unique_fd nobody_;
+};
 
 } // namespace
 
@@ -147,10 +153,11 @@ void close_elsewhere(int *fds, unsigned count) {
             open[opened++] = fds[i];
         }
     }
+    grave where;
     if (opened != 0) {
-        send_to_nobody(open, opened); // false: whoever closes them waits
+        where.take(open, opened); // failed: who closes them below waits
     }
-    for (unsigned i = 0; i < count; ++i) {
+    for (unsigned i = 0; i < count; ++i) { // before the grave: what is in it is closed last
         unique_fd(fds[i]).reset();
         fds[i] = -1;
     }

@@ -4,25 +4,34 @@
 #pragma once
 
 #include "descriptors.hpp"
-#include "inline.h"
 #include "shared_state.hpp"
 #include "time.hpp"
 
+#include <algorithm>
 #include <concepts>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <poll.h>
 #include <span>
 #include <type_traits>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
+
+/// How much of a producer's time may be spent waiting for one consumer, however it moves: so much
+/// at once, which comes back at so much a second. Who uses it up is evicted (eviction::slow).
+struct patience {
+    std::chrono::nanoseconds at_once{};    ///< what there is at first, and at most
+    std::chrono::nanoseconds per_second{}; ///< what comes back in each second
+};
 
 /// What a ring is like.
 struct producer_options {
     /// Bytes of the ring: a multiple of 4096 and of the page size. A message takes its
     /// payload and 16 bytes, rounded up to 16.
     std::uint64_t capacity = 1U << 20U;
-    /// How long a consumer may hold the producer back without moving; 0: for ever.
+    /// How long a consumer may hold the producer back and move by less than what is wanted of it,
+    /// or a sixteenth of the ring; 0: for ever.
     std::chrono::nanoseconds stall_timeout = std::chrono::seconds(1);
     /// Consumers at one time.
     std::uint32_t max_consumers = 16;
@@ -438,6 +447,25 @@ public:
         return slot;
     }
 
+    /// Limits how long this producer waits for the consumer in a slot: see
+    /// zbq_producer_set_patience. No patience takes the limit away, as at the start.
+    /// @return ok, none (the slot is free), invalid
+    status set_patience(std::uint32_t slot, const std::optional<patience> &limit) noexcept {
+        const auto nanoseconds = [](std::chrono::nanoseconds time) {
+            return static_cast<std::uint64_t>(std::max(time.count(), std::int64_t{0}));
+        };
+        zbq_patience given = {};
+        if (limit) {
+            given = {nanoseconds(limit->at_once), nanoseconds(limit->per_second)};
+        }
+        return static_cast<status>(
+            zbq_producer_set_patience(get(), slot, limit ? &given : nullptr));
+    }
+    /// The same for every consumer, those that join later included.
+    status set_patience(const std::optional<patience> &limit) noexcept {
+        return set_patience(ZBQ_ALL_CONSUMERS, limit);
+    }
+
     /// Evicts consumers that are dead or hung: see zbq_producer_scan. Never waits.
     /// @return ok, or invalid (moved from)
     status scan() noexcept { return static_cast<status>(zbq_producer_scan(get())); }
@@ -494,4 +522,4 @@ private:
     detail::shared<detail::producer_state> state_;
 };
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

@@ -25,6 +25,8 @@ static int (*const info)(zbq_producer *, uint32_t,
                          zbq_consumer_info *) = zbq_producer_consumer_info;
 
 static int (*const set_type)(zbq_producer *, const zbq_type *) = zbq_producer_set_type;
+static int (*const set_patience)(zbq_producer *, uint32_t,
+                                 const zbq_patience *) = zbq_producer_set_patience;
 static int (*const producer_event_fd)(zbq_producer *) = zbq_producer_event_fd;
 
 static int (*const join)(int, zbq_wakeup_mode, zbq_consumer **) = zbq_consumer_join;
@@ -75,6 +77,7 @@ static void call_producer(void) {
     CHECK(stats(NULL, NULL) == ZBQ_ERROR_INVALID);
     CHECK(info(NULL, 0, NULL) == ZBQ_ERROR_INVALID);
     CHECK(set_type(NULL, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(set_patience(NULL, 0, NULL) == ZBQ_ERROR_INVALID);
     CHECK(producer_event_fd(NULL) == ZBQ_ERROR_INVALID);
     CHECK(window(NULL) == NULL);
     finish_commit(NULL);

@@ -19,16 +19,14 @@ int main(void) {
     FIELD(zbq_control_region, clog_threshold);
     FIELD(zbq_control_region, stall_timeout_ns);
     FIELD(zbq_control_region, closed);
-    FIELD(zbq_control_region, remote_barrier);
     FIELD(zbq_control_region, awaited_tail);
-    FIELD(zbq_control_region, awaited_fds);
     FIELD(zbq_control_region, reserved);
     TYPE(zbq_consumer_metadata);
     FIELD(zbq_consumer_metadata, tail_offset);
     FIELD(zbq_consumer_metadata, progress_timestamp);
     FIELD(zbq_consumer_metadata, join_baseline);
     FIELD(zbq_consumer_metadata, eviction);
-    FIELD(zbq_consumer_metadata, fenced);
+    FIELD(zbq_consumer_metadata, quiet_until);
     FIELD(zbq_consumer_metadata, parking);
     TYPE(zbq_parking);
     FIELD(zbq_parking, parked);
@@ -59,6 +57,9 @@ int main(void) {
     FIELD(zbq_producer_params, clog_threshold);
     FIELD(zbq_producer_params, stall_timeout_ns);
     FIELD(zbq_producer_params, max_consumers);
+    TYPE(zbq_patience);
+    FIELD(zbq_patience, at_once_ns);
+    FIELD(zbq_patience, per_second_ns);
     TYPE(zbq_contiguous_run);
     FIELD(zbq_contiguous_run, base);
     FIELD(zbq_contiguous_run, max_bytes);
@@ -70,8 +71,6 @@ int main(void) {
     FIELD(zbq_commit_window, parking);
     FIELD(zbq_commit_window, parking_count);
     FIELD(zbq_commit_window, unusual);
-    FIELD(zbq_commit_window, looked_at);
-    FIELD(zbq_commit_window, look_interval);
     FIELD(zbq_commit_window, producer);
     TYPE(zbq_readable_run);
     FIELD(zbq_readable_run, base);
@@ -124,6 +123,8 @@ int main(void) {
     CONSTANT(ZBQ_EVICTION_STALLED);
     CONSTANT(ZBQ_EVICTION_SIDE_STALLED);
     CONSTANT(ZBQ_EVICTION_PROTOCOL);
+    CONSTANT(ZBQ_EVICTION_SLOW);
+    CONSTANT(ZBQ_EVICTION_DEAR);
     CONSTANT(ZBQ_ENDING_NONE);
     CONSTANT(ZBQ_ENDING_CLOSED);
     CONSTANT(ZBQ_ENDING_PRODUCER_DIED);
@@ -131,5 +132,6 @@ int main(void) {
     CONSTANT(ZBQ_ENDING_MALFORMED);
     CONSTANT(ZBQ_PARKING_PLACES);
     CONSTANT(ZBQ_PROTOCOL_VERSION);
+    CONSTANT(ZBQ_ALL_CONSUMERS);
     return 0;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "producer.hpp"
 #include "support/descriptors.hpp"
 #include "support/leaks.hpp"
 #include "support/process.hpp"
@@ -121,6 +122,52 @@ TEST_F(Broadcast, FullSideSocketIsAgainAndNobodyGetsItBefore) {
     EXPECT_EQ(send_one(seq_id), ZBQ_OK);
     EXPECT_EQ(test::collect(cons_, seq_id).numbers, numbers{seq_id});
     EXPECT_EQ(test::collect(collector.consumer.get(), seq_id).numbers, numbers{seq_id});
+}
+
+// A record that stops half way, for what the kernel gives then.
+class GivenUp : public Broadcast {
+protected:
+    // One that the newest consumer has, and the oldest has not.
+    void leave_unfinished(uint64_t seq_id) {
+        ASSERT_EQ(send_one(seq_id), ZBQ_OK);
+        prod_->newest_whole = false; // as where the second send was refused
+    }
+    uint32_t in_flight() { return test::info(prod_.get(), joined_.slot).fds_in_flight; }
+};
+
+TEST_F(GivenUp, IsTakenBackFromWhoHasIt) {
+    leave_unfinished(1);
+    const auto fds = test::numbered_list(200);
+    ASSERT_EQ(send(2, test::plain(fds), 200), ZBQ_OK);
+    ASSERT_EQ(send(3, test::plain(fds), 200), ZBQ_OK);
+    EXPECT_EQ(in_flight(), 401U);
+    ASSERT_EQ(test::collect(cons_, 2).numbers.size(), 200U); // drops the first on the way
+    ASSERT_EQ(test::collect(cons_, 3).numbers.size(), 200U);
+
+    leave_unfinished(4);
+    EXPECT_EQ(in_flight(), 1U);
+    const auto many = test::numbered_list(ZBQ_MAX_FD_PER_MSG);
+    ASSERT_EQ(send(5, test::plain(many), ZBQ_MAX_FD_PER_MSG), ZBQ_OK);
+    ASSERT_EQ(send(6, test::plain(many), ZBQ_MAX_FD_PER_MSG), ZBQ_OK);
+    EXPECT_EQ(send(7, test::plain(many), ZBQ_MAX_FD_PER_MSG), ZBQ_ERROR_AGAIN);
+}
+
+TEST_F(GivenUp, CountsAgainstNobody) {
+    leave_unfinished(1);
+    const auto many = test::numbered_list(ZBQ_MAX_FD_PER_MSG);
+    const auto large = [&](uint64_t id) { return send(id, test::plain(many), ZBQ_MAX_FD_PER_MSG); };
+    ASSERT_EQ(large(2), ZBQ_OK);
+    ASSERT_EQ(large(3), ZBQ_OK);
+    ASSERT_EQ(large(4), ZBQ_ERROR_AGAIN); // by two records and an orphan
+    EXPECT_EQ(test::collect(cons_, 3).result, ZBQ_OK);
+    ASSERT_EQ(large(4), ZBQ_OK);
+
+    prod_->newest_whole = false; // given up as well: nothing but orphans
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(large(5 + static_cast<uint64_t>(i)), ZBQ_OK);
+        prod_->newest_whole = false;
+    }
+    EXPECT_TRUE(zbq_consumer_valid(cons_));
 }
 
 TEST_F(Broadcast, CapsWhatOneConsumerHasInFlight) {

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include "side.hpp"
+#include "producer.hpp"
 #include "support/leaks.hpp"
 #include "support/rig.hpp"
 
+#include <atomic>
 #include <fcntl.h>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <string>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -82,6 +87,56 @@ TEST_F(Handshake, FailsWhenThePeerIsGoneAndLeaksNothing) {
     EXPECT_EQ(test::stats(prod_.get()).joined, 0U);
 }
 
+// Entries of an epoll instance.
+std::size_t watched_by(int epoll) {
+    std::ifstream info("/proc/self/fdinfo/" + std::to_string(epoll));
+    std::size_t count = 0;
+    for (std::string line; std::getline(info, line);) {
+        count += line.rfind("tfd:", 0) == 0 ? 1 : 0;
+    }
+    return count;
+}
+
+// Somebody else, as a forked child would, gets copies of whatever is open at the moment.
+class copier {
+public:
+    explicit copier(int first) : thread_([this, first] { copy(first); }) {}
+    copier(const copier &) = delete;
+    copier &operator=(const copier &) = delete;
+    ~copier() {
+        stop_ = true;
+        thread_.join();
+    }
+
+private:
+    void copy(int first) {
+        constexpr int far_away = 300;
+        constexpr std::size_t most = 200;
+        std::vector<unique_fd> copies;
+        for (int fd = first; !stop_; fd = fd < first + 8 ? fd + 1 : first) {
+            copies.emplace_back(fcntl(fd, F_DUPFD_CLOEXEC, far_away));
+            if (copies.size() == most) {
+                copies.clear();
+            }
+        }
+    }
+
+    std::atomic<bool> stop_ = false;
+    std::thread thread_;
+};
+
+TEST_F(Handshake, FailedIsWatchedNoMoreWhoeverHasItsDescriptors) {
+    ASSERT_GE(zbq_producer_event_fd(prod_.get()), 0);
+    const std::size_t before = watched_by(prod_->watch.get());
+    test::socket_pair sockets = test::make_sockets();
+    sockets.consumer_end.reset();
+    const copier other(unique_fd(dup(0)).get());
+    for (int i = 0; i < 2000; ++i) {
+        ASSERT_EQ(handshake(sockets.producer_end.get()), ZBQ_ERROR_IO);
+        ASSERT_EQ(watched_by(prod_->watch.get()), before);
+    }
+}
+
 TEST_F(Handshake, FailsOnAnUnconnectedSocket) {
     const unique_fd lonely(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const test::leak_check leaks;
@@ -104,11 +159,11 @@ TEST_F(Handshake, CallerKeepsTheSocket) {
     EXPECT_GE(fcntl(sockets.producer_end.get(), F_GETFD), 0);
 }
 
-TEST_F(Handshake, HoldsTwoSocketsForAConsumerUntilItIsAnnounced) {
+TEST_F(Handshake, HoldsThreeSocketsForAConsumerUntilItIsAnnounced) {
     const std::size_t before = test::open_descriptors();
     const test::socket_pair sockets = test::make_sockets();
     ASSERT_EQ(handshake(sockets.producer_end.get()), ZBQ_OK);
-    EXPECT_EQ(test::open_descriptors(), before + 2 + 2);
+    EXPECT_EQ(test::open_descriptors(), before + 2 + 3);
 }
 
 TEST_F(Handshake, ConsumerStartsWithTheNextMessage) {

@@ -83,10 +83,10 @@ TEST(Words, EveryCodeHasItsOwn) {
     EXPECT_EQ(errors.size(), 9U);
     EXPECT_STREQ(zbq_strerror(1), zbq_strerror(-1000));
     std::set<std::string> reasons;
-    for (uint32_t reason = 0; reason <= 5; ++reason) {
+    for (uint32_t reason = 0; reason <= 6; ++reason) {
         reasons.insert(zbq_strevict(reason));
     }
-    EXPECT_EQ(reasons.size(), 6U);
+    EXPECT_EQ(reasons.size(), 7U);
     EXPECT_STREQ(zbq_strevict(7), zbq_strevict(UINT32_MAX));
 }
 

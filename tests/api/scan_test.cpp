@@ -157,6 +157,114 @@ TEST(Scan, ClocksOfAllThatAreBehindRunWhileTheProducerWaits) {
     EXPECT_EQ(test::info(prod.get(), second.slot).eviction, uint32_t{ZBQ_EVICTION_STALLED});
 }
 
+// One that moves has to move far enough: a sixteenth of the ring in each timeout, where more is
+// wanted.
+TEST(Scan, ATrickleDoesNotLastForEver) {
+    const auto prod = test::make_producer(scans_by_hand);
+    const test::joined trickler = test::join(prod.get());
+    test::fill(prod.get());
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod.get(), page, &run), ZBQ_ERROR_AGAIN);
+    std::string payload;
+    int looks = 0;
+    while (looks < 100 && zbq_consumer_valid(trickler.consumer.get())) {
+        ASSERT_EQ(test::read_one(trickler.consumer.get(), &payload), ZBQ_OK);
+        look(prod.get(), 1);
+        ++looks;
+    }
+    EXPECT_LE(looks, 5);
+    EXPECT_EQ(test::info(prod.get(), trickler.slot).eviction, uint32_t{ZBQ_EVICTION_STALLED});
+}
+
+TEST(Scan, WhoMovesFarEnoughStays) {
+    const auto prod = test::make_producer(scans_by_hand);
+    const test::joined slow = test::join(prod.get());
+    test::fill(prod.get());
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod.get(), page, &run), ZBQ_ERROR_AGAIN);
+    std::string payload;
+    for (int sixteenth = 0; sixteenth < 15; ++sixteenth) {
+        look(prod.get(), 3);
+        for (uint64_t i = 0; i < page / 16 / 16; ++i) {
+            ASSERT_EQ(test::read_one(slow.consumer.get(), &payload), ZBQ_OK);
+        }
+        look(prod.get(), 1);
+        ASSERT_TRUE(zbq_consumer_valid(slow.consumer.get())) << sixteenth;
+    }
+}
+
+// ---- patience ----
+
+class Patience : public testing::Test {
+protected:
+    static constexpr zbq_patience little = {.at_once_ns = 3 * ms, .per_second_ns = 0};
+
+    // As often as the producer waits: the consumer moves well within the stall timeout.
+    int wait_for_it(int times) {
+        std::string payload;
+        for (int i = 0; i < times; ++i) {
+            test::fill(prod_.get()); // which waits
+            usleep(2000);
+            if (test::read_one(slow_.consumer.get(), &payload) != ZBQ_OK) {
+                return i;
+            }
+        }
+        return times;
+    }
+    uint32_t eviction() { return test::info(prod_.get(), slow_.slot).eviction; }
+
+    test::producer_ptr prod_ =
+        test::make_producer({.capacity = page, .clog_threshold = 1'000'000, .stall_timeout_ns = 0});
+    test::joined slow_ = test::join(prod_.get());
+};
+
+TEST_F(Patience, RefusesBadArguments) {
+    EXPECT_EQ(zbq_producer_set_patience(nullptr, 0, &little), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_set_patience(prod_.get(), 8, &little), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_set_patience(prod_.get(), 7, &little), ZBQ_ERROR_NOENT);
+}
+
+TEST_F(Patience, IsWithoutEndAtFirst) {
+    EXPECT_EQ(wait_for_it(20), 20);
+}
+
+TEST_F(Patience, EndsForOneThatMovesAndIsSlow) {
+    ASSERT_GE(zbq_producer_event_fd(prod_.get()), 0); // looks at each failed attempt
+    ASSERT_EQ(zbq_producer_set_patience(prod_.get(), slow_.slot, &little), ZBQ_OK);
+    EXPECT_LT(wait_for_it(20), 20);
+    EXPECT_EQ(eviction(), uint32_t{ZBQ_EVICTION_SLOW});
+}
+
+TEST_F(Patience, IsForThoseThatComeLaterToo) {
+    ASSERT_GE(zbq_producer_event_fd(prod_.get()), 0);
+    ASSERT_EQ(zbq_producer_set_patience(prod_.get(), ZBQ_ALL_CONSUMERS, &little), ZBQ_OK);
+    EXPECT_LT(wait_for_it(20), 20);
+    slow_ = test::join(prod_.get());
+    EXPECT_LT(wait_for_it(20), 20);
+    EXPECT_EQ(test::stats(prod_.get()).evicted[ZBQ_EVICTION_SLOW], 2U);
+    ASSERT_EQ(zbq_producer_set_patience(prod_.get(), ZBQ_ALL_CONSUMERS, nullptr), ZBQ_OK);
+    slow_ = test::join(prod_.get());
+    EXPECT_EQ(wait_for_it(20), 20);
+}
+
+TEST_F(Patience, ComesBack) {
+    ASSERT_GE(zbq_producer_event_fd(prod_.get()), 0);
+    const zbq_patience all_of_it = {.at_once_ns = UINT64_MAX, .per_second_ns = UINT64_MAX};
+    ASSERT_EQ(zbq_producer_set_patience(prod_.get(), slow_.slot, &all_of_it), ZBQ_OK);
+    EXPECT_EQ(wait_for_it(20), 20);
+}
+
+// Nor is time charged in which nobody waited.
+TEST_F(Patience, IsNotUsedUpByWhoIsInNobodysWay) {
+    ASSERT_GE(zbq_producer_event_fd(prod_.get()), 0);
+    ASSERT_EQ(zbq_producer_set_patience(prod_.get(), slow_.slot, &little), ZBQ_OK);
+    for (int i = 0; i < 20; ++i) {
+        usleep(2000);
+        ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    }
+    EXPECT_EQ(eviction(), uint32_t{ZBQ_EVICTION_NONE});
+}
+
 TEST(Scan, EvictsWhoHoldsBackWhatTheProducerAskedFor) {
     const auto prod = test::make_producer(scans_by_hand);
     const test::joined hung = test::join(prod.get());

@@ -427,4 +427,15 @@ TEST_F(Producer, ConsumerInfo) {
     EXPECT_EQ(ring_.consumer_info(99, info), status::invalid);
 }
 
+TEST(Patience, ReachesTheLibrary) {
+    using namespace std::chrono_literals;
+    zbq::producer ring;
+    const zbq::patience little = {.at_once = 1ms, .per_second = 10us};
+    EXPECT_EQ(ring.set_patience(little), zbq::status::ok);
+    EXPECT_EQ(ring.set_patience(0, little), zbq::status::none);
+    EXPECT_EQ(ring.set_patience(1000, std::nullopt), zbq::status::invalid);
+    zbq::producer moved = std::move(ring);
+    EXPECT_EQ(ring.set_patience(little), zbq::status::invalid); // NOLINT(bugprone-use-after-move)
+}
+
 } // namespace

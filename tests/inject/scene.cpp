@@ -77,7 +77,7 @@ void scene::fill() {
     }
 }
 
-std::string scene::read_one(reader *who) const {
+std::string read_one(reader *who) {
     std::string payload;
     const int result = test::read_one(who->consumer.get(), &payload);
     if (result == ZBQ_OK) {

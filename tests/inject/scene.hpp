@@ -26,6 +26,8 @@ struct record {
     std::uint8_t fd_count = 1;
 };
 
+std::string read_one(reader *who); // a result's name
+
 struct scene {
     explicit scene(const test::ring_options &options);
 
@@ -55,7 +57,6 @@ struct scene {
     void adopt(test::consumer_ptr joined, zbq_wakeup_mode mode); // who was given the new slot
     bool publish();                                              // the next number; false: no room
     void fill();                                                 // without a failed attempt
-    std::string read_one(reader *who) const;                     // a result's name
     void read_all(reader *who) const;
     void queue_record(std::uint8_t fd_count); // as pending, unless there is one
     std::string send_pending();               // makes no call but the library's

@@ -132,7 +132,12 @@ INSTANTIATE_TEST_SUITE_P(
                      {SYS_mmap, 3, MAP_SHARED | MAP_FIXED, MAP_SHARED},
                      ENOMEM,
                      ZBQ_ERROR_NOMEM},
-        failing_call{"NoPidfd", {SYS_pidfd_open, 0, 0, 0}, EPERM, ZBQ_ERROR_IO}),
+        failing_call{"MappingsLocked", // of a process that has locked all it may
+                     {SYS_mmap, 3, MAP_SHARED | MAP_FIXED, MAP_SHARED},
+                     EAGAIN,
+                     ZBQ_ERROR_NOMEM},
+        failing_call{
+            "NoBirthmark", {SYS_madvise, 2, all_bits, MADV_WIPEONFORK}, EINVAL, ZBQ_ERROR_IO}),
     [](const auto &failing) { return failing.param.name; });
 
 class FailingHandshake : public testing::TestWithParam<failing_call> {};
@@ -162,6 +167,7 @@ INSTANTIATE_TEST_SUITE_P(
         failing_call{"NoMemfd", {SYS_memfd_create, 0, 0, 0}, EMFILE, ZBQ_ERROR_IO},
         failing_call{"NoMemory", {SYS_fallocate, 0, 0, 0}, ENOSPC, ZBQ_ERROR_NOMEM},
         failing_call{"NoSocketpair", {SYS_socketpair, 0, 0, 0}, EMFILE, ZBQ_ERROR_IO},
+        failing_call{"NoPidfd", {SYS_pidfd_open, 0, 0, 0}, EPERM, ZBQ_ERROR_IO},
         failing_call{
             "NoCredentials", {SYS_setsockopt, 2, all_bits, SO_PASSCRED}, EPERM, ZBQ_ERROR_IO},
         failing_call{"NoQueueLength", {SYS_ioctl, 1, all_bits, SIOCOUTQ}, EPERM, ZBQ_ERROR_IO},

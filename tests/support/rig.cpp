@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "support/rig.hpp"
 
+#include "producer.hpp"
+
 #include <cstring>
 #include <gtest/gtest.h>
 #include <stdexcept>
@@ -58,7 +60,7 @@ bool publish(zbq_producer *prod, std::string_view payload, std::uint8_t fd_count
 
 std::uint64_t fill(zbq_producer *prod) {
     std::uint64_t count = 0;
-    while (publish(prod, "")) {
+    while (count <= prod->capacity / 16 && publish(prod, "")) {
         ++count;
     }
     return count;

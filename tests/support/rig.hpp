@@ -56,7 +56,8 @@ joined join(zbq_producer *prod, zbq_wakeup_mode mode = ZBQ_WAKEUP_PUSH);
 bool publish(zbq_producer *prod, std::string_view payload, std::uint8_t fd_count = 0,
              std::uint64_t seq_id = 0);
 
-// Fills the ring with messages of 16 bytes (headers alone) until there is no room; how many.
+// Fills the ring with messages of 16 bytes (headers alone) until there is no room, or with nobody
+// in the way once round; how many. The attempt that fails waits for room.
 std::uint64_t fill(zbq_producer *prod);
 
 // Reads one message and releases it. The result of peek.

@@ -30,6 +30,12 @@ extern "C" {
     ) -> c_int;
     /// Says what the payloads are.
     pub fn zbq_producer_set_type(prod: *mut zbq_producer, type_: *const zbq_type) -> c_int;
+    /// Limits how long the producer waits for a consumer.
+    pub fn zbq_producer_set_patience(
+        prod: *mut zbq_producer,
+        slot: u32,
+        patience: *const zbq_patience,
+    ) -> c_int;
     /// The largest run of writable bytes up to the physical end of the ring.
     pub fn zbq_producer_query(prod: *mut zbq_producer) -> zbq_contiguous_run;
     /// A run of at least so many bytes, which may lie across the physical end.

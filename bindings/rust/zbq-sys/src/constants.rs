@@ -25,7 +25,10 @@ pub const ZBQ_WAIT_SLICE_NS: u64 = 100_000_000;
 /// How many places to park at a consumer's page has.
 pub const ZBQ_PARKING_PLACES: usize = 62;
 /// Of the memory and the messages on sockets.
-pub const ZBQ_PROTOCOL_VERSION: u32 = 1;
+pub const ZBQ_PROTOCOL_VERSION: u32 = 2;
+
+/// For `zbq_producer_set_patience`: every consumer, those that join later included.
+pub const ZBQ_ALL_CONSUMERS: u32 = u32::MAX;
 
 /// Names of what a call gives that returns `c_int`.
 #[repr(C)]
@@ -97,6 +100,10 @@ impl zbq_eviction {
     pub const ZBQ_EVICTION_SIDE_STALLED: Self = Self(3);
     /// It published a tail that cannot be.
     pub const ZBQ_EVICTION_PROTOCOL: Self = Self(4);
+    /// It used up the patience that the producer had for it.
+    pub const ZBQ_EVICTION_SLOW: Self = Self(5);
+    /// Waking it cost the producer too much, again and again.
+    pub const ZBQ_EVICTION_DEAR: Self = Self(6);
 }
 
 /// How a stream stands, for one consumer.

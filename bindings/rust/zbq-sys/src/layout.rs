@@ -80,17 +80,15 @@ layouts! {
         clog_threshold: u64 = 200,
         stall_timeout_ns: u64 = 208,
         closed: u32 = 216,
-        remote_barrier: u32 = 220,
         awaited_tail: u64 = 224,
-        awaited_fds: u32 = 232,
-        reserved: [u8; 20] = 236,
+        reserved: [u8; 24] = 232,
     }
     zbq_consumer_metadata size 4096 align 4096 {
         tail_offset: u64 = 0,
         progress_timestamp: u64 = 8,
         join_baseline: u64 = 16,
         eviction: u32 = 64,
-        fenced: u32 = 68,
+        quiet_until: u64 = 72,
         parking: [zbq_parking; ZBQ_PARKING_PLACES] = 128,
     }
     zbq_parking size 64 align 64 {
@@ -127,21 +125,23 @@ layouts! {
         stall_timeout_ns: u64 = 16,
         max_consumers: u32 = 24,
     }
+    zbq_patience size 16 align 8 {
+        at_once_ns: u64 = 0,
+        per_second_ns: u64 = 8,
+    }
     zbq_contiguous_run size 24 align 8 {
         base: *mut c_void = 0,
         max_bytes: u64 = 8,
         offset: u64 = 16,
     }
-    zbq_commit_window size 64 align 8 {
+    zbq_commit_window size 48 align 8 {
         head: u64 = 0,
         limit: u64 = 8,
         shared_head: *mut u64 = 16,
         parking: *const *mut zbq_parking = 24,
         parking_count: u32 = 32,
         unusual: u32 = 36,
-        looked_at: u64 = 40,
-        look_interval: u64 = 48,
-        producer: *mut zbq_producer = 56,
+        producer: *mut zbq_producer = 40,
     }
     zbq_readable_run size 24 align 8 {
         base: *const c_void = 0,
@@ -155,16 +155,16 @@ layouts! {
         logical_offset: u64 = 24,
         total_len: u64 = 32,
     }
-    zbq_producer_statistics size 96 align 8 {
+    zbq_producer_statistics size 112 align 8 {
         head: u64 = 0,
         slowest_tail: u64 = 8,
         joined: u64 = 16,
-        evicted: [u64; 5] = 24,
-        failures: u64 = 64,
-        scans: u64 = 72,
-        wakes: u64 = 80,
-        consumers: u32 = 88,
-        max_consumers: u32 = 92,
+        evicted: [u64; 7] = 24,
+        failures: u64 = 80,
+        scans: u64 = 88,
+        wakes: u64 = 96,
+        consumers: u32 = 104,
+        max_consumers: u32 = 108,
     }
     zbq_consumer_info size 40 align 8 {
         lag: u64 = 0,

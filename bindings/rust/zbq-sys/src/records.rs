@@ -48,6 +48,16 @@ pub struct zbq_type {
     pub align: u32,
 }
 
+/// How much of a producer's time may be spent waiting for one consumer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct zbq_patience {
+    /// What there is at first, and at most.
+    pub at_once_ns: u64,
+    /// What comes back in each second, up to `at_once_ns`.
+    pub per_second_ns: u64,
+}
+
 /// A span of the ring that the producer may write.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,16 +80,12 @@ pub struct zbq_commit_window {
     pub limit: u64,
     /// The control region's `producer_head`.
     pub shared_head: *mut u64,
-    /// Of the push-mode consumers.
+    /// To look at with each commit.
     pub parking: *const *mut zbq_parking,
     /// How many there are.
     pub parking_count: u32,
     /// Not 0: a commit has more to do.
     pub unusual: u32,
-    /// When that was last looked at, in ticks of the processor.
-    pub looked_at: u64,
-    /// The longest from look to look; 0: each commit looks.
-    pub look_interval: u64,
     /// Whose it is.
     pub producer: *mut zbq_producer,
 }
@@ -123,7 +129,7 @@ pub struct zbq_producer_statistics {
     /// Consumers that ever got a slot.
     pub joined: u64,
     /// By [`zbq_eviction`](crate::zbq_eviction); `[0]` is their sum.
-    pub evicted: [u64; 5],
+    pub evicted: [u64; 7],
     /// Failed attempts to get room or to send descriptors.
     pub failures: u64,
     /// Of all consumers.

@@ -13,7 +13,7 @@ pub struct zbq_control_region {
     /// All below it is readable.
     pub producer_head: u64,
     _pad0: [u8; 56],
-    /// Changes when sleepers are woken, and with records.
+    /// Counts wake-ups, records, evictions and the end.
     pub broadcast_futex: u32,
     _pad1: [u8; 60],
     /// As its own pid namespace numbers it; for people.
@@ -25,23 +25,20 @@ pub struct zbq_control_region {
     pub clog_threshold: u64,
     /// As given to `zbq_producer_create`.
     pub stall_timeout_ns: u64,
-    /// 1 once the producer was destroyed: the head is final.
+    /// Not 0 once the producer was destroyed: the head is final.
     pub closed: u32,
-    /// Constant: 1 where the producer has membarrier.
-    pub remote_barrier: u32,
+    _pad3: u32,
     /// A tail that reaches this is awaited; 0: none is.
     pub awaited_tail: u64,
-    /// 1 while collected descriptors are awaited.
-    pub awaited_fds: u32,
     /// Zero.
-    pub reserved: [u8; 20],
+    pub reserved: [u8; 24],
 }
 
-/// Where a consumer says that it sleeps.
+/// Where a consumer says that it sleeps, and the futex word that it sleeps on.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 pub struct zbq_parking {
-    /// Set when it goes to sleep; bit 0: on the futex, bit 1: it polls.
+    /// Set when it goes to sleep; bit 0: on this word, bit 1: it polls.
     pub parked: u32,
     _pad: [u8; 60],
 }
@@ -59,9 +56,10 @@ pub struct zbq_consumer_metadata {
     _pad0: [u8; 40],
     /// Producer: a [`zbq_eviction`](crate::zbq_eviction).
     pub eviction: u32,
-    /// Producer: 1 while it fences before it looks at `parked`.
-    pub fenced: u32,
-    _pad1: [u8; 56],
+    _pad1: u32,
+    /// Producer: it will not wake it before then, by CLOCK_MONOTONIC.
+    pub quiet_until: u64,
+    _pad2: [u8; 48],
     /// Slot `i` uses `i % ZBQ_PARKING_PLACES`.
     pub parking: [zbq_parking; ZBQ_PARKING_PLACES],
 }

@@ -55,6 +55,10 @@ pub enum Eviction {
     SideStalled,
     /// It published a tail that cannot be.
     Protocol,
+    /// It used up the patience that the producer had for it.
+    Slow,
+    /// Waking it cost the producer too much, again and again.
+    Dear,
     /// The producer gave a reason that is none.
     Unknown,
 }
@@ -68,6 +72,8 @@ impl Eviction {
             zbq_eviction::ZBQ_EVICTION_STALLED => Some(Self::Stalled),
             zbq_eviction::ZBQ_EVICTION_SIDE_STALLED => Some(Self::SideStalled),
             zbq_eviction::ZBQ_EVICTION_PROTOCOL => Some(Self::Protocol),
+            zbq_eviction::ZBQ_EVICTION_SLOW => Some(Self::Slow),
+            zbq_eviction::ZBQ_EVICTION_DEAR => Some(Self::Dear),
             _ => Some(Self::Unknown),
         }
     }
@@ -80,6 +86,8 @@ impl fmt::Display for Eviction {
             Self::Stalled => "it held the ring back for the stall time-out",
             Self::SideStalled => "it did not collect descriptors for the stall time-out",
             Self::Protocol => "it published a tail that cannot be",
+            Self::Slow => "it was slow beyond the producer's patience",
+            Self::Dear => "waking it cost the producer too much",
             Self::Unknown => "the producer gave no reason that is known",
         })
     }

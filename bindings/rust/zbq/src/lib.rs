@@ -100,7 +100,8 @@
 //! # Processes
 //!
 //! After a `fork` without `exec` the child has the handles and not the memory: reading or writing a
-//! message there ends it with a signal. `fork` is `unsafe` in Rust, and that is a reason.
+//! message there ends it with a signal; to drop what it has is fine, and changes nothing for its
+//! parent. `fork` is `unsafe` in Rust, and that is a reason.
 //! Everything is close-on-exec, so [`std::process::Command`] is fine.
 //!
 //! # Features
@@ -124,6 +125,7 @@ mod message;
 mod options;
 mod payload;
 mod poll;
+mod process;
 mod producer;
 mod rendezvous;
 mod reservation;
@@ -138,7 +140,7 @@ pub use consumer::Consumer;
 pub use error::{Error, Eviction, Result};
 pub use iter::{Iter, TryIter};
 pub use message::{Message, Reader};
-pub use options::{Options, PayloadType, Wakeup};
+pub use options::{Options, Patience, PayloadType, Wakeup};
 pub use payload::Payload;
 pub use producer::Producer;
 pub use rendezvous::{connect, ConnectOptions, Listener, ListenerOptions, Newcomer, Peer};

@@ -2,7 +2,7 @@
 //! What a ring is like, and how it is joined.
 
 use std::time::Duration;
-use zbq_sys::{zbq_producer_params, zbq_type, zbq_wakeup_mode};
+use zbq_sys::{zbq_patience, zbq_producer_params, zbq_type, zbq_wakeup_mode};
 
 /// What a ring is like.
 ///
@@ -75,6 +75,27 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// How much of a producer's time may be spent waiting for one consumer, however it moves: so much at
+/// once, which comes back at so much a second. Who uses it up is evicted
+/// ([`Eviction::Slow`](crate::Eviction::Slow)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// What there is at first, and at most.
+    pub at_once: Duration,
+    /// What comes back in each second.
+    pub per_second: Duration,
+}
+
+impl Patience {
+    pub(crate) fn to_raw(self) -> zbq_patience {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        zbq_patience {
+            at_once_ns: nanoseconds(self.at_once),
+            per_second_ns: nanoseconds(self.per_second),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::batch::Batch;
 use crate::error::{check, Error, Result};
 use crate::message_size;
-use crate::options::{Options, PayloadType, Wakeup};
+use crate::options::{Options, Patience, PayloadType, Wakeup};
 use crate::poll;
 use crate::reservation::Reservation;
 use crate::statistics::{ConsumerInfo, Statistics};
@@ -195,6 +195,23 @@ impl Producer {
         // SAFETY: a live handle; the argument outlives the call.
         check(unsafe { zbq_sys::zbq_producer_set_type(self.raw(), &payload_type.to_raw()) })?;
         Ok(())
+    }
+
+    /// Limits how long this producer waits for a consumer, by its slot, or with `None` for each of
+    /// them, those that join later included. No patience takes the limit away, as at the start.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`]: there is no such slot, or nobody in it.
+    pub fn set_patience(&mut self, slot: Option<u32>, patience: Option<Patience>) -> Result<()> {
+        let raw = patience.map(Patience::to_raw);
+        let given = raw.as_ref().map_or(ptr::null(), |given| given as *const _);
+        let whose = slot.unwrap_or(zbq_sys::ZBQ_ALL_CONSUMERS);
+        // SAFETY: a live handle; the argument outlives the call.
+        match unsafe { zbq_sys::zbq_producer_set_patience(self.raw(), whose, given) } {
+            0 => Ok(()),
+            _ => Err(Error::Invalid),
+        }
     }
 
     /// Evicts consumers that are dead or hung. Never waits.

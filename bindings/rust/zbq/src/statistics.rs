@@ -27,7 +27,7 @@ pub struct Statistics {
     pub consumers: u32,
     /// Slots.
     pub max_consumers: u32,
-    by_reason: [u64; 5],
+    by_reason: [u64; 7],
 }
 
 impl Statistics {

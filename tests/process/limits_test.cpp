@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+//
+// The kernel's limits and signals, as whoever must bear them: most are not root's. Nobody is
+// killed, waits, or goes without because of another.
+#include "consumer.hpp"
+#include "producer.hpp"
+#include "support/descriptors.hpp"
+#include "support/remote.hpp"
+
+#include <functional>
+#include <grp.h>
+#include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+// Runs the body as a user that is not root, with so many descriptors.
+int as_another(rlim_t descriptors, const std::function<int()> &body) {
+    return test::child([&] {
+               const rlimit limit = {descriptors, descriptors};
+               CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+               CHILD_CHECK(geteuid() != 0 ||
+                           (setgroups(0, nullptr) == 0 && setresgid(65533, 65533, 65533) == 0 &&
+                            setresuid(65533, 65533, 65533) == 0));
+               return body();
+           })
+        .wait();
+}
+
+// ---- files ----
+
+TEST(FileSizeLimit, IsAnErrorAndNoSignal) {
+    const int status = test::child([] {
+                           const rlimit limit = {65536, 65536};
+                           CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+                           zbq_producer *prod = nullptr;
+                           const zbq_producer_params params = {1U << 20U, 1, 0, 1};
+                           CHILD_CHECK(zbq_producer_create(&prod, &params) == ZBQ_ERROR_NOMEM);
+                           const zbq_producer_params small = {65536, 1, 0, 1};
+                           CHILD_CHECK(zbq_producer_create(&prod, &small) == ZBQ_OK);
+                           zbq_producer_destroy(prod);
+                           return 0;
+                       }).wait();
+    EXPECT_EQ(status, 0);
+}
+
+// ---- descriptors in flight ----
+
+constexpr rlim_t few_descriptors = 1024;
+
+struct many {
+    explicit many(zbq_producer *prod, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) {
+            all.push_back(test::join(prod));
+        }
+    }
+    std::vector<test::joined> all;
+};
+
+int send(zbq_producer *prod, std::uint64_t id, std::uint8_t count) {
+    const std::vector<int> fds(count, STDIN_FILENO);
+    return zbq_producer_broadcast_fds(prod, id, fds.data(), count);
+}
+
+bool collects(const test::joined &who, std::uint64_t id, std::uint8_t count) {
+    int fds[ZBQ_MAX_FD_PER_MSG];
+    std::uint8_t got = 0;
+    if (zbq_consumer_recv_fds(who.consumer.get(), id, fds, &got) != ZBQ_OK) {
+        return false;
+    }
+    for (int i = 0; i < got; ++i) {
+        close(fds[i]);
+    }
+    return got == count;
+}
+
+// More than the kernel lets be in flight at once goes out in turns.
+TEST(DescriptorLimit, SixteenReadersOfLargeRecordsTakeTurns) {
+    EXPECT_EQ(as_another(
+                  few_descriptors,
+                  [] {
+                      const auto prod = test::make_producer({.max_consumers = 16});
+                      const many readers(prod.get(), 16);
+                      for (std::uint64_t id = 1; id <= 10; ++id) {
+                          std::vector<bool> has(16);
+                          std::size_t collected = 0;
+                          bool sent = false;
+                          for (int turn = 0; turn < 100 && !(sent && collected == 16); ++turn) {
+                              sent = send(prod.get(), id, ZBQ_MAX_FD_PER_MSG) == ZBQ_OK;
+                              for (std::size_t i = 0; i < 16; ++i) {
+                                  if (!has[i] && collects(readers.all[i], id, ZBQ_MAX_FD_PER_MSG)) {
+                                      has[i] = true;
+                                      ++collected;
+                                  }
+                              }
+                          }
+                          CHILD_CHECK(sent && collected == 16);
+                      }
+                      return 0;
+                  }),
+              0);
+}
+
+// One that collects nothing keeps nobody from joining, also where it comes again and again and
+// keeps its sockets, and what it did not take is taken back.
+TEST(DescriptorLimit, WhoNeverCollectsCostsNobody) {
+    EXPECT_EQ(as_another(few_descriptors,
+                         [] {
+                             const auto prod =
+                                 test::make_producer({.stall_timeout_ns = 1, .max_consumers = 4});
+                             std::vector<test::joined> kept;
+                             std::uint64_t id = 0;
+                             for (int again = 0; again < 5; ++again) {
+                                 kept.push_back(test::join(prod.get()));
+                                 ++id;
+                                 for (int i = 0;
+                                      i < 100 && zbq_consumer_valid(kept.back().consumer.get());
+                                      ++i) {
+                                     id += send(prod.get(), id, 250) == ZBQ_OK ? 1 : 0;
+                                 }
+                                 CHILD_CHECK(!zbq_consumer_valid(kept.back().consumer.get()));
+                             }
+                             const test::joined honest = test::join(prod.get());
+                             CHILD_CHECK(send(prod.get(), ++id, 250) == ZBQ_OK);
+                             CHILD_CHECK(collects(honest, id, 250));
+                             return 0;
+                         }),
+              0);
+}
+
+// A stranger that asks for slots and never takes what it is sent: its own share, and no more.
+TEST(DescriptorLimit, JoinsThatNobodyAnswersAreFew) {
+    EXPECT_EQ(as_another(few_descriptors,
+                         [] {
+                             const auto prod = test::make_producer({.max_consumers = 256});
+                             std::vector<test::socket_pair> kept;
+                             int result = ZBQ_OK;
+                             for (int i = 0; i < 256 && result == ZBQ_OK; ++i) {
+                                 kept.push_back(test::make_sockets());
+                                 std::uint32_t slot = 0;
+                                 result = zbq_producer_handshake(prod.get(),
+                                                                 kept.back().producer_end.get(),
+                                                                 ZBQ_WAKEUP_PUSH, &slot);
+                             }
+                             CHILD_CHECK(result == ZBQ_ERROR_NOENT);
+                             CHILD_CHECK(kept.size() == zbq::core::most_unanswered_of_one + 1);
+                             kept.erase(kept.begin()); // it is gone
+                             const test::joined next = test::join(prod.get());
+                             CHILD_CHECK(next.consumer != nullptr);
+                             return 0;
+                         }),
+              0);
+}
+
+// ---- the poll of many ----
+
+// The kernel limits from how many epoll instances one file can be reached.
+TEST(EpollLimit, EachConsumerHasAPidfdOfItsOwn) {
+    const auto prod = test::make_producer({.max_consumers = 2});
+    const test::joined greedy = test::join(prod.get());
+    const test::unique_fd inner(epoll_create1(EPOLL_CLOEXEC));
+    epoll_event event = {};
+    event.events = EPOLLIN;
+    ASSERT_EQ(epoll_ctl(inner.get(), EPOLL_CTL_ADD, greedy.consumer->producer.get(), &event), 0);
+    std::vector<test::unique_fd> outer;
+    for (int i = 0; i < 600; ++i) {
+        outer.emplace_back(epoll_create1(EPOLL_CLOEXEC));
+        if (epoll_ctl(outer.back().get(), EPOLL_CTL_ADD, inner.get(), &event) != 0) {
+            break;
+        }
+    }
+    const test::joined honest = test::join(prod.get());
+    const test::unique_fd loop(epoll_create1(EPOLL_CLOEXEC));
+    const int fd = zbq_consumer_event_fd(honest.consumer.get());
+    ASSERT_GE(fd, 0);
+    EXPECT_EQ(epoll_ctl(loop.get(), EPOLL_CTL_ADD, fd, &event), 0);
+}
+
+} // namespace
