@@ -102,7 +102,7 @@ void await_room_and_want_more(scene &at) {
     }
     at.read_all(&at.subject());
     clog_and_await_room(at);
-    ASSERT_EQ(at.read_one(&at.subject()), "OK");
+    ASSERT_EQ(read_one(&at.subject()), "OK");
     ASSERT_EQ(reserve(at), "OK");
     ASSERT_TRUE(zbq_producer_commit(at.ring(), 0, ZBQ_COMMIT_NONE));
     at.fill();
