@@ -14,6 +14,7 @@ struct arena_options {
     std::uint64_t messages = 0;    // publish so many at least,
     std::uint64_t steps = 0;       // until each attacker has made so many,
     std::uint64_t nanoseconds = 0; // and for so long, after each has made one
+    std::uint64_t capacity = std::uint64_t{1} << 20U;
     std::uint64_t stall_timeout_ns = 1000 * test::ms;
     bool timed = false;           // each call; the throughput is the less for it
     bool ends_attacked = false;   // the attackers live on when the stream ends

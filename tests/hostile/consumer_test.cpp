@@ -19,7 +19,7 @@ void expect_no_harm(const hostile::attackers &who, const hostile::arena_options 
     const zbq_eviction reason = who.front()->evicted_for;
     EXPECT_TRUE(who.size() > 1 || reason == ZBQ_EVICTION_NONE ||
                 outcome.counters.evicted[reason] != 0)
-        << "not evicted as " << zbq_strevict(reason);
+        << "not evicted as " << zbq_strevict(static_cast<std::uint32_t>(reason));
 }
 
 class HostileConsumer : public testing::TestWithParam<attack> {
@@ -32,6 +32,7 @@ TEST_P(HostileConsumer, HarmsNobody) {
     hostile::arena_options options;
     options.messages = waits || test::sanitized ? 3'000 : 20'000;
     options.steps = GetParam().short_steps;
+    options.capacity = GetParam().capacity;
     options.stall_timeout_ns = (waits ? 2'000 : 30'000) * test::ms;
     expect_no_harm({&GetParam()}, options);
 }

@@ -24,6 +24,7 @@ class measurement {
 public:
     measurement(const trial &what, const effort &chosen) : trial_(what) {
         options_.nanoseconds = static_cast<std::uint64_t>(chosen.seconds * 1e9);
+        options_.capacity = what.who.front()->capacity;
         options_.refuses_evicted = what.refuses_evicted;
         options_.patient = what.patient;
         options_.ends_attacked = true;

@@ -16,10 +16,10 @@ namespace {
 constexpr std::uint64_t second = 1000 * test::ms;
 constexpr std::uint64_t honest = 2;
 
-zbq::producer_options ring_options(const play &what) {
+zbq::producer_options ring_options(const arena_options &options) {
     zbq::producer_options chosen;
-    chosen.capacity = what.who.empty() ? std::uint64_t{1} << 20U : what.who.front()->capacity;
-    chosen.stall_timeout = std::chrono::nanoseconds(what.options.stall_timeout_ns);
+    chosen.capacity = options.capacity;
+    chosen.stall_timeout = std::chrono::nanoseconds(options.stall_timeout_ns);
     chosen.max_consumers = most_attackers + honest;
     return chosen;
 }
@@ -32,7 +32,7 @@ void lose_attackers(board *shared) {
 class stage {
 public:
     explicit stage(const play &what)
-        : play_(what), options_(what.options), ring_(ring_options(what)),
+        : play_(what), options_(what.options), ring_(ring_options(what.options)),
           door_(what.name, door_options()), result_(what.shared->result) {
         watch_.on = options_.timed;
     }
