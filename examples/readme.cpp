@@ -10,6 +10,7 @@
 #include <exception>
 #include <iostream>
 #include <poll.h>
+#include <string>
 #include <sys/wait.h>
 #include <tuple>
 #include <unistd.h>
@@ -37,8 +38,10 @@ void produce() {
 void consume() {
     zbq::consumer reader = zbq::connect("greetings", zbq::never);
     while (reader.wait(zbq::never) == zbq::status::ok) {
-        for (const zbq::message_view &message : reader.take_batch()) {
-            std::cout << zbq::text_of(message.payload()) << std::endl; // where it lies
+        const zbq::message message = reader.try_next();
+        const std::string text(zbq::text_of(message.payload())); // from where it lies
+        if (message.intact()) {                                  // and that was whole
+            std::cout << text << std::endl;
         }
     }
 }

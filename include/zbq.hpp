@@ -7,6 +7,10 @@
 /// at a time. The parts:
 #pragma once
 
+#if __cplusplus < 202002L
+#error "zbq.hpp needs C++20: -std=c++20; CMake: target_compile_features(target PRIVATE cxx_std_20)"
+#else
+
 #include "zbq/channel.hpp"     // typed producer and consumer
 #include "zbq/connect.hpp"     // connect: joining by name
 #include "zbq/consumer.hpp"    // consumer, message, message_batch
@@ -16,3 +20,5 @@
 #include "zbq/producer.hpp"    // producer, reservation, batch
 #include "zbq/text.hpp"        // payloads that are text
 #include "zbq/time.hpp"        // deadlines
+
+#endif

@@ -99,31 +99,40 @@ void take_back_orphans(zbq_producer *prod) {
 
 // ---- beginning ----
 
-bool everyone_has_room(zbq_producer *prod, uint8_t fd_count) {
-    bool all = true;
+bool lacks_room(const slot &consumer, uint8_t fd_count) {
+    return consumer.is_push() && !consumer.in_flight.has_room(fd_count);
+}
+
+bool has_everyone_room(const zbq_producer *prod, uint8_t fd_count) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
-        slot *consumer = &prod->slots[prod->active[i]];
-        if (consumer->is_push() && !consumer->in_flight.has_room(fd_count)) {
-            consumer->side_blocked = true;
-            all = false;
+        if (lacks_room(prod->slots[prod->active[i]], fd_count)) {
+            return false;
         }
     }
-    return all;
+    return true;
+}
+
+void blame_who_lacks_room(zbq_producer *prod, uint8_t fd_count) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        consumer->side_blocked |= lacks_room(*consumer, fd_count);
+    }
 }
 
 bool can_begin(zbq_producer *prod, const record_to_send &record) {
     const uint64_t more = uint64_t{how_many_miss(prod, record.seq_id)} * record.fd_count;
-    if (is_within(record.limit / 2, all_in_flight(prod), more) &&
-        everyone_has_room(prod, record.fd_count)) {
+    const auto fits = [&] { return is_within(record.limit / 2, all_in_flight(prod), more); };
+    if (fits() && has_everyone_room(prod, record.fd_count)) {
         return true;
     }
     refresh_flights(prod);
     take_back_orphans(prod);
-    if (!is_within(record.limit / 2, all_in_flight(prod), more)) {
+    if (!fits()) {
         blame_all_in_flight(prod);
         return false;
     }
-    return everyone_has_room(prod, record.fd_count);
+    blame_who_lacks_room(prod, record.fd_count);
+    return has_everyone_room(prod, record.fd_count);
 }
 
 bool begin(zbq_producer *prod, const record_to_send &record) {

@@ -121,10 +121,12 @@ struct zbq_producer {
     uint32_t max_consumers = 0;
     uint32_t *active = nullptr; // indices of the slots taken, dense
     uint32_t active_count = 0;
-    zbq_parking **parking = nullptr; // those that a commit looks at, dense
-    uint64_t marks_seen_at = 0;      // all of them, in ticks
-    uint64_t look_interval = 0;      // from one such look to the next; 0: each commit looks
-    zbq::core::patience patience;    // for those that join
+    zbq_parking **parking = nullptr; // of the push-mode ones, dense, but for those left alone
+    uint32_t marks = 0;              // how many of them
+    bool leaves_some_alone = false;
+    uint64_t marks_seen_at = 0;   // all of them, in ticks
+    uint64_t look_interval = 0;   // from one such look to the next; 0: each commit looks
+    zbq::core::patience patience; // for those that join
     zbq::core::unanswered_join unanswered[zbq::core::most_unanswered];
 
     // The rest.

@@ -99,10 +99,12 @@ void choose_marks(zbq_producer *prod) {
             prod->parking[chosen++] = consumer->parking();
         }
     }
-    const bool all = chosen == pushes && pushes <= few;
+    prod->marks = chosen;
+    prod->leaves_some_alone = chosen != pushes;
+    const bool all_at_once = !prod->leaves_some_alone && pushes <= few;
     prod->window.parking_count = pushes <= few ? chosen : 0;
-    prod->window.unusual =
-        all ? prod->window.unusual & ~looks_by_clock : prod->window.unusual | looks_by_clock;
+    prod->window.unusual = all_at_once ? prod->window.unusual & ~looks_by_clock
+                                       : prod->window.unusual | looks_by_clock;
 }
 
 void mind_sleepers(zbq_producer *prod) {
@@ -125,14 +127,19 @@ void wake_for_good(slot *consumer) {
 
 namespace {
 
-bool must_mind_sleepers(const zbq_producer *prod) {
-    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
+// Those that a commit has looked at, or all of them where the time for that has come.
+bool must_mind_sleepers(zbq_producer *prod) {
+    const uint64_t now = ticks_now();
+    const bool all = (prod->window.unusual & looks_by_clock) != 0 &&
+                     now - prod->marks_seen_at >= prod->look_interval;
+    const uint32_t count = all ? prod->marks : prod->window.parking_count;
+    for (uint32_t i = 0; i < count; ++i) {
         if (parked_seen(prod->parking[i]) != 0) {
             return true;
         }
     }
-    return (prod->window.unusual & looks_by_clock) != 0 &&
-           ticks_now() - prod->marks_seen_at >= prod->look_interval;
+    prod->marks_seen_at = all ? now : prod->marks_seen_at;
+    return all && prod->leaves_some_alone;
 }
 
 } // namespace

@@ -4,13 +4,14 @@
 #pragma once
 
 #include "consumer.hpp"
+#include "hash.hpp"
 #include "producer.hpp"
 
 #include <string>
 #include <string_view>
 #include <type_traits>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// A name that can be a template's argument: a string literal.
 template <std::size_t Size>
@@ -25,19 +26,6 @@ struct type_name {
     [[nodiscard]] constexpr std::string_view view() const { return {text, Size - 1}; }
     char text[Size] = {}; ///< with its zero
 };
-
-namespace detail {
-
-// FNV-1a: to tell names apart, not to keep anyone from making two alike.
-constexpr std::uint64_t hash(std::string_view text) {
-    std::uint64_t value = 0xcbf29ce484222325;
-    for (const char letter : text) {
-        value = (value ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
-    }
-    return value;
-}
-
-} // namespace detail
 
 /// Both ends of a ring whose messages are all of type T, under a name that both sides agree on
 /// and should change with T's meaning ("quote/2"). Size, alignment and the name's hash travel in
@@ -107,23 +95,34 @@ class [[nodiscard]] channel<T, Name>::received {
 public:
     /// Whether there is one.
     explicit operator bool() const noexcept { return why() == status::ok; }
-    /// Why not: as message::why; protocol also when the message has another size.
+    /// Why not: as message::why; protocol also when the message has another size, and this
+    /// consumer was not evicted.
     [[nodiscard]] status why() const noexcept {
-        const bool fits = !message_ || message_.payload().size() == sizeof(T);
-        return fits ? message_.why() : status::protocol;
+        if (!message_ || is_there()) {
+            return message_.why();
+        }
+        return message_.intact() ? status::protocol : status::none; // bytes of an evicted reader's
     }
-    /// Where it lies. Only where there is one.
+    /// Where it lies. Where there is none, as when this consumer was evicted after wait gave ok:
+    /// a T of zero bytes, which is not intact.
     const T &operator*() const noexcept { return *get(); }
     const T *operator->() const noexcept { return get(); } ///< the same
-    /// Asked after reading, as message::intact.
-    [[nodiscard]] bool intact() const noexcept { return message_.intact(); }
+    /// Asked after reading, as message::intact: false also where there is none.
+    [[nodiscard]] bool intact() const noexcept { return is_there() && message_.intact(); }
 
 private:
     /// @cond
     friend class channel<T, Name>::consumer;
     /// @endcond
     explicit received(message &&from) noexcept : message_(std::move(from)) {}
-    const T *get() const noexcept { return reinterpret_cast<const T *>(message_.payload().data()); }
+
+    bool is_there() const noexcept { return message_ && message_.payload().size() == sizeof(T); }
+    const T *get() const noexcept {
+        return reinterpret_cast<const T *>(is_there() ? message_.payload().data() : nothing);
+    }
+
+    // Bytes that nobody writes. Not const, so that they take no room in the program's file.
+    alignas(T) inline static std::byte nothing[sizeof(T)] = {};
     message message_;
 };
 
@@ -170,4 +169,4 @@ private:
     zbq::consumer untyped_;
 };
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

@@ -5,6 +5,7 @@
 
 #include "consumer.hpp"
 #include "greeting.hpp"
+#include "identity.hpp"
 #include "place.hpp"
 
 #include <functional>
@@ -12,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// How to connect.
 struct connect_options {
@@ -21,10 +22,11 @@ struct connect_options {
     /// Whether to wait for a producer that is not there yet.
     bool wait_for_producer = true;
     /// Users that may be at the other end. Empty: for an abstract name this process's own
-    /// (its effective user) and root, for a path whoever could make it.
-    std::vector<uid_t> producers;
+    /// (its effective user) and root, for a path whoever could make it. 65534 is nobody's number,
+    /// as in listener_options.
+    std::vector<uid_t> producers = {};
     /// Asked a few times a second, when set, and after each signal: true gives up.
-    std::function<bool()> give_up;
+    std::function<bool()> give_up = {};
 };
 
 namespace detail {
@@ -86,10 +88,9 @@ private:
             return;
         }
         const uid_t uid = credentials_of_peer(socket_.get()).uid;
-        const bool own = options_.producers.empty() && (uid == ::geteuid() || uid == 0);
-        if (!own && std::find(options_.producers.begin(), options_.producers.end(), uid) ==
-                        options_.producers.end()) {
-            throw error(status::refused, where_.text + " belongs to user " + std::to_string(uid));
+        const bool own = options_.producers.empty() && (is_own_user(uid) || uid == 0);
+        if (!own && !lists_user(options_.producers, uid)) {
+            throw error(status::refused, where_.text + " belongs to " + user_text(uid));
         }
     }
 
@@ -130,14 +131,11 @@ private:
         if (!is_greeting(message, size)) {
             throw error(status::protocol, where_.text + ": not a zbq producer's answer");
         }
-        switch (static_cast<answer>(code_of(message))) {
-        case answer::welcome:
-            return true;
-        case answer::full:
-            throw error(status::full, where_.text);
-        default:
-            throw error(status::refused, where_.text);
+        const auto said = static_cast<answer>(code_of(message));
+        if (said != answer::welcome) {
+            throw error(said == answer::full ? status::full : status::refused, where_.text);
         }
+        return true;
     }
 
     consumer take_slot() const {
@@ -173,4 +171,4 @@ private:
     return detail::connection(name, end, options).join();
 }
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "descriptors.hpp"
-#include "inline.h"
+#include "process.hpp"
 #include "shared_state.hpp"
 #include "time.hpp"
 
@@ -13,7 +13,7 @@
 #include <iterator>
 #include <span>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 namespace detail {
 
@@ -26,6 +26,7 @@ struct consumer_state {
     ~consumer_state() { zbq_consumer_destroy(handle); }
 
     zbq_consumer *handle = nullptr;
+    birthmark birth;               // in a forked child nothing of the ring is mapped
     unsigned references = 0;       // the consumer, and all messages and batches that live
     std::uint64_t batch_bytes = 0; // a batch visits no message that starts further on
     unsigned held = 0;             // messages and batches that hold room of the ring
@@ -46,7 +47,7 @@ struct consumer_state {
     // Whether there is a message to take, as far as that shows without taking it.
     status look() noexcept {
         if (known.bytes != 0) {
-            return status::ok;
+            return zbq_consumer_valid(handle) ? status::ok : status::none;
         }
         no_record = false;
         const int result = zbq_consumer_readable(handle, known.offset, &known);
@@ -72,9 +73,14 @@ struct consumer_state {
         }
         if (!zbq_readable_next(&known, view)) { // changed since it was checked
             known.bytes = 0;
-            return status::protocol;
+            return malformed();
         }
         return status::ok;
+    }
+
+    // What it means that something read is none: of an evicted reader it may have been whole.
+    status malformed() const noexcept {
+        return zbq_consumer_valid(handle) ? status::protocol : status::none;
     }
 
     descriptors collect(std::uint64_t seq_id) noexcept {
@@ -239,8 +245,8 @@ public:
 
     /// Whether there is a message.
     explicit operator bool() const noexcept { return static_cast<bool>(state_); }
-    /// Why not: again (nothing now), none (the end; see consumer::ending), protocol (the
-    /// stream is malformed), invalid (moved from, released).
+    /// Why not: again (nothing now), none (the end, or this consumer was evicted; see
+    /// consumer::ending), protocol (the stream is malformed), invalid (moved from, released).
     [[nodiscard]] status why() const noexcept { return state_ ? status::ok : why_; }
 
     /// Asked after reading: true means that the bytes read were whole. False: the consumer was
@@ -256,10 +262,9 @@ public:
     /// Lets go of the room now. The bytes must not be read any more.
     void release() noexcept {
         if (state_) {
-            if (record_id() != 0 && !collected_ && is_oldest()) {
-                state_->discard(record_id()); // else the next to collect descriptors closes them
+            if (state_->birth.is_here()) {
+                give_back();
             }
-            state_->let_go(offset(), end_offset());
             state_ = {};
             why_ = status::invalid;
         }
@@ -271,6 +276,13 @@ private:
     message(const detail::shared<detail::consumer_state> &state, const zbq_msg_view &view) noexcept
         : message_view(view), state_(state), why_(status::ok) {
         state_->hold();
+    }
+
+    void give_back() noexcept {
+        if (record_id() != 0 && !collected_ && is_oldest()) {
+            state_->discard(record_id()); // else the next to collect descriptors closes them
+        }
+        state_->let_go(offset(), end_offset());
     }
 
     // Of those held: collecting a later record would close those of an earlier message.
@@ -321,7 +333,7 @@ public:
     message_batch(const message_batch &) = delete;
     message_batch &operator=(const message_batch &) = delete;
     ~message_batch() {
-        if (state_) {
+        if (state_ && state_->birth.is_here()) {
             state_->released_to = std::max(state_->released_to, visited_end_);
             state_->let_go(begin_, end_);
         }
@@ -450,8 +462,10 @@ public:
     /// most, then it sleeps. A consumer in push mode is woken; one in pull mode looks every
     /// millisecond. While it spins and messages come faster than it looks, it leaves two
     /// microseconds between looks, which lets both sides go faster.
-    /// @return ok (there is something), again (not before the deadline), none (the end),
-    ///         protocol (the stream is malformed), invalid (moved from), io (cannot sleep)
+    /// @return ok (there is something), again (not before the deadline), none (the end, or this
+    ///         consumer was evicted), protocol (the stream is malformed), invalid (moved from), io
+    ///         (cannot sleep). After ok a message may still be missing: this consumer may be
+    ///         evicted before it is taken
     status wait(deadline end, std::chrono::nanoseconds spin = {}) noexcept;
 
     /// A descriptor that becomes readable when there is something to read, or the end: see
@@ -590,4 +604,4 @@ inline status consumer::wait(deadline end, std::chrono::nanoseconds spin) noexce
     return result;
 }
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

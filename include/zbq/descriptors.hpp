@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <utility>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// A descriptor with one owner, who closes it. -1 is none.
 class unique_fd {
@@ -124,4 +124,4 @@ private:
     std::array<int, ZBQ_MAX_FD_PER_MSG> fds_; // NOLINT(cppcoreguidelines-pro-type-member-init)
 };
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

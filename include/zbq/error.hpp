@@ -3,7 +3,7 @@
 /// How zbq's C++ interface says what went wrong.
 #pragma once
 
-#include "../zbq.h"
+#include "c.hpp"
 
 #include <cerrno>
 #include <stdexcept>
@@ -11,7 +11,7 @@
 #include <system_error>
 #include <type_traits>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// What a call gives. The values up to 0 are the C interface's (zbq_error); the others come
 /// from set-up alone, inside of an error.
@@ -57,16 +57,16 @@ enum class wakeup : int {
 
 /// The words for a status, in English, in static memory.
 [[nodiscard]] inline const char *to_string(status what) noexcept {
-    switch (what) {
-    case status::full:
+    if (what == status::full) {
         return "the producer has no room for another consumer";
-    case status::refused:
-        return "refused";
-    case status::type_mismatch:
-        return "the payloads are of another type";
-    default:
-        return zbq_strerror(static_cast<int>(what));
     }
+    if (what == status::refused) {
+        return "refused";
+    }
+    if (what == status::type_mismatch) {
+        return "the payloads are of another type";
+    }
+    return zbq_strerror(static_cast<int>(what));
 }
 
 /// The words for an eviction's reason, in English, in static memory.
@@ -146,7 +146,7 @@ inline void require(int result, const std::string &tried) {
 
 } // namespace detail
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE
 
 /// @cond
 // A status converts to std::error_code by itself.

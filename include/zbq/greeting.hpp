@@ -9,7 +9,7 @@
 #include <array>
 #include <sys/socket.h>
 
-namespace zbq::detail {
+namespace ZBQ_NAMESPACE::detail {
 
 // Hello and welcome: 'z' 'b' 'q' version code 0 0 0, one packet each.
 using greeting = std::array<unsigned char, 8>;
@@ -43,12 +43,4 @@ inline ssize_t receive_greeting(int socket, greeting *message) noexcept {
     return ::recv(socket, message->data(), message->size(), MSG_DONTWAIT | MSG_TRUNC);
 }
 
-// Of whoever made the other end: for listen, or connect. Pid 0 when the kernel does not tell.
-inline ucred credentials_of_peer(int socket) noexcept {
-    ucred peer = {0, static_cast<uid_t>(-1), static_cast<gid_t>(-1)};
-    socklen_t size = sizeof peer;
-    ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-    return peer;
-}
-
-} // namespace zbq::detail
+} // namespace ZBQ_NAMESPACE::detail

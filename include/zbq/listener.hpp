@@ -3,26 +3,26 @@
 /// Where consumers find a producer: a named socket, and who may come in by it.
 #pragma once
 
-#include "greeting.hpp"
-#include "place.hpp"
+#include "name.hpp"
+#include "passed.hpp"
 #include "producer.hpp"
 
 #include <algorithm>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/timerfd.h>
 #include <vector>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// Who has connected, by the kernel's account of who called connect. What it hands on, it
 /// answers for: the one who reads may be another process.
 struct peer {
-    pid_t pid = 0;              ///< in this process's pid namespace; 0: in none that it sees
+    pid_t pid = 0;              ///< in this process's pid namespace; 0: nobody there
     uid_t uid = 0;              ///< its effective user
     gid_t gid = 0;              ///< its effective group
     wakeup mode = wakeup::push; ///< what it asks for
@@ -30,19 +30,23 @@ struct peer {
 
 /// What became of one who asked to be let in.
 struct newcomer {
-    peer who;                   ///< who it is
+    peer who = {};              ///< who it is
     status result = status::ok; ///< ok: it has a slot; full; refused; or why admitting failed
     std::uint32_t slot = 0;     ///< the slot, where ok
 };
 
 /// Who may join, and how much strangers may cost.
+///
+/// Only numbers count that the kernel has for somebody. 65534, or what overflowuid and overflowgid
+/// in /proc/sys/kernel say, stands for all whom this process's user namespace has no number for,
+/// so it admits nobody: not on a list, and not as this process's own.
 struct listener_options {
     /// Users that may join beside this process's own (its effective user).
-    std::vector<uid_t> users;
+    std::vector<uid_t> users = {};
     /// Groups whose members may join, by their effective or a supplementary group.
-    std::vector<gid_t> groups;
+    std::vector<gid_t> groups = {};
     /// Asked last, when set: false refuses. Runs inside of serve.
-    std::function<bool(const peer &)> accept;
+    std::function<bool(const peer &)> accept = {};
     /// Connections that have not said what they want: the oldest makes way for a newer one.
     std::size_t max_strangers = 16;
     /// How long one may take to say it.
@@ -50,7 +54,8 @@ struct listener_options {
 };
 
 /// Listens at a name and admits consumers to a producer. Nothing that a stranger does blocks
-/// it: all sockets are non-blocking, and each call of serve does a bounded amount.
+/// it: all sockets are non-blocking, and each call of serve does a bounded amount, after which
+/// strangers are left alone for four times as long as it took, but 100 ms at most.
 ///
 /// A name is a path if it has a slash, an abstract name if it begins with @, and else a file
 /// in a directory that only this user can enter. A socket in the file system can be connected to
@@ -61,15 +66,17 @@ public:
     /// Told of each decision: see serve.
     using observer = std::function<void(const newcomer &)>;
 
-    /// Takes the name. A socket that nobody listens at any more is replaced.
+    /// Takes the name, which appears when it can be joined. A socket that nobody listens at any
+    /// more is replaced. Waits while another process takes the same name, for two seconds at most.
     /// @throws error invalid (no name), too_large (its length), refused (the directory is not
-    ///               private), io (in use: os_error() is EADDRINUSE; or a system call failed)
+    ///               private, or what is there is no socket), again (the name is locked),
+    ///               no_memory, io (in use: os_error() is EADDRINUSE; or a system call failed)
     explicit listener(const std::string &name, listener_options options = {});
 
     /// Takes over a Unix socket of type SOCK_SEQPACKET that listens already.
     /// @throws error invalid (it is another kind of descriptor, which is closed), io
     explicit listener(unique_fd listening, listener_options options = {})
-        : listener(std::move(listening), std::move(options), file()) {}
+        : listener(detail::take_over(std::move(listening)), std::move(options), delegated()) {}
 
     /// Takes over the socket that systemd listens at (ListenSequentialPacket=), as
     /// sd_listen_fds(3) describes.
@@ -90,7 +97,8 @@ public:
     }
     listener(const listener &) = delete;
     listener &operator=(const listener &) = delete;
-    /// Removes the socket from the file system, if it is still this one.
+    /// Removes the socket from the file system, if it is still this one. In a forked child it
+    /// stays: there this only closes the child's copies.
     ~listener() = default;
 
     /// A descriptor that becomes readable when serve has something to do. It stays this
@@ -98,58 +106,31 @@ public:
     [[nodiscard]] int event_fd() const noexcept { return watch_.get(); }
 
     /// Does what there is to do: accepts, listens to strangers, admits, drops. Never blocks.
+    /// Nothing in a forked child, and nothing while strangers are left alone.
     /// @param ring who gets the consumers
     /// @param on_decision told of each that was let in or not, when it is decided
     void serve(producer &ring, const observer &on_decision = {});
 
 private:
-    // The socket's file, removed with its last owner.
-    class file {
-    public:
-        file() noexcept = default;
-        explicit file(std::string path) : path_(std::move(path)) {
-            struct stat status_of = {};
-            if (::lstat(path_.c_str(), &status_of) != 0) {
-                detail::throw_errno(path_);
-            }
-            device_ = status_of.st_dev;
-            inode_ = status_of.st_ino;
-        }
-        file(file &&other) noexcept
-            : path_(std::exchange(other.path_, {})), device_(other.device_), inode_(other.inode_) {}
-        file &operator=(file &&other) noexcept {
-            std::swap(path_, other.path_);
-            std::swap(device_, other.device_);
-            std::swap(inode_, other.inode_);
-            return *this;
-        }
-        file(const file &) = delete;
-        file &operator=(const file &) = delete;
-        ~file() {
-            struct stat status_of = {};
-            if (!path_.empty() && ::lstat(path_.c_str(), &status_of) == 0 &&
-                status_of.st_dev == device_ && status_of.st_ino == inode_) {
-                ::unlink(path_.c_str());
-            }
-        }
-
-    private:
-        std::string path_; // empty: none
-        dev_t device_ = 0;
-        ino_t inode_ = 0;
-    };
-
     struct stranger {
         unique_fd socket;
         deadline until;
     };
 
-    listener(unique_fd listening, listener_options options, file owned);
+    using strangers = std::deque<stranger>; // the oldest first
+    struct delegated {};
+    static constexpr std::chrono::milliseconds longest_rest{100};
+
+    listener(detail::named_socket &&named, listener_options &&options, delegated);
 
     void set_timer();
-    void pause(deadline until);
-    void watch(int fd, std::uint32_t events, int operation) const;
-    void accept_some(producer &ring, const observer &on_decision);
+    void rest(deadline until);
+    void rest_from(std::chrono::nanoseconds work);
+    void give_up();
+    bool hear_strangers(producer &ring, const observer &on_decision);
+    bool accept_some(producer &ring, const observer &on_decision);
+    strangers::iterator drop(strangers::iterator who);
+    void keep(stranger who);
     bool is_settled(const stranger &who, producer &ring, const observer &on_decision) const;
     void answer_hello(int socket, peer who, producer &ring, const observer &on_decision) const;
     status decide(const peer &who, int socket, const producer &ring) const;
@@ -157,85 +138,17 @@ private:
     [[nodiscard]] bool is_listed(const peer &who, int socket) const;
 
     listener_options options_;
-    unique_fd watch_; // epoll of all that follow
-    unique_fd timer_; // the next stranger's end, or the end of a pause
+    unique_fd watch_; // epoll of the next two
+    unique_fd door_;  // epoll of the socket and the strangers
+    unique_fd timer_; // the next stranger's end, or the end of a rest
     unique_fd listening_;
-    std::deque<stranger> strangers_; // the oldest first
-    deadline paused_until_ = now;    // after running out of descriptors
-    file file_;
+    strangers strangers_;
+    deadline resting_until_ = now;
+    detail::birthmark birth_;
+    std::optional<detail::socket_file> file_;
 };
 
 namespace detail {
-
-// ---- taking a name ----
-
-inline std::string directory_of(const std::string &path) {
-    const std::size_t slash = path.rfind('/');
-    return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
-// Two listeners that find the same stale socket shall not remove each other's new one.
-inline unique_fd lock_directory(const std::string &path) {
-    const std::string directory = directory_of(path);
-    unique_fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) {
-        throw_errno(directory);
-    }
-    const deadline end = in(std::chrono::seconds(2));
-    while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-        if (left_until(end) == 0) {
-            throw error(status::again, directory + " is locked by another process");
-        }
-        const timespec a_moment = {0, 20'000'000};
-        ::nanosleep(&a_moment, nullptr);
-    }
-    return fd;
-}
-
-inline unique_fd make_socket() {
-    unique_fd made(::socket(AF_UNIX, listener_type, 0));
-    if (!made) {
-        throw_errno("making a socket");
-    }
-    return made;
-}
-
-[[noreturn]] inline void throw_in_use(const place &where, pid_t pid) {
-    throw error(status::io,
-                where.text + " is in use" + (pid > 0 ? " by process " + std::to_string(pid) : ""),
-                EADDRINUSE);
-}
-
-// Throws unless nobody listens there.
-inline void check_stale(const place &where) {
-    const unique_fd probe = make_socket();
-    if (::connect(probe.get(), where.get(), where.size) == 0) {
-        throw_in_use(where, credentials_of_peer(probe.get()).pid);
-    }
-    if (errno == EAGAIN) { // its queue is full
-        throw_in_use(where, 0);
-    }
-    if (errno != ECONNREFUSED && errno != ENOENT) { // EPROTOTYPE: of another program
-        throw_errno(where.text);
-    }
-}
-
-inline void remove_stale(const place &where) {
-    struct stat status_of = {};
-    if (::lstat(where.text.c_str(), &status_of) != 0) {
-        if (errno == ENOENT) {
-            return;
-        }
-        throw_errno(where.text);
-    }
-    if (!S_ISSOCK(status_of.st_mode)) {
-        throw error(status::refused, where.text + " exists and is not a socket");
-    }
-    check_stale(where);
-    if (::unlink(where.text.c_str()) != 0 && errno != ENOENT) {
-        throw_errno(where.text);
-    }
-}
 
 // For users but the owner, connecting needs permission to write.
 inline mode_t mode_for(const listener_options &options) {
@@ -244,125 +157,34 @@ inline mode_t mode_for(const listener_options &options) {
     return options.users.empty() && options.groups.empty() ? owner : everyone;
 }
 
-// As in the library: a stranger's descriptors are not even received, where the kernel (6.16) can
-// refuse them. Connections inherit it.
-inline void refuse_descriptors(int socket) noexcept {
-    constexpr int passrights = 83; // SO_PASSRIGHTS, include/uapi/asm-generic/socket.h
-    const int off = 0;
-    ::setsockopt(socket, SOL_SOCKET, passrights, &off, sizeof off);
+// Adds a descriptor to an epoll, or changes what is waited for.
+inline bool watch(const unique_fd &epoll, int fd, std::uint32_t events, int operation) noexcept {
+    epoll_event event = {};
+    event.events = events;
+    event.data.fd = fd;
+    return ::epoll_ctl(epoll.get(), operation, fd, &event) == 0;
 }
-
-inline unique_fd bind_to(const place &where, mode_t mode) {
-    unique_fd listening = make_socket();
-    // The file gets the socket's mode less the umask (unix_bind_bsd in the kernel): set before,
-    // it is never open wider.
-    ::fchmod(listening.get(), mode);
-    if (::bind(listening.get(), where.get(), where.size) != 0) {
-        if (errno == EADDRINUSE && where.is_abstract()) {
-            check_stale(where);
-            errno = EADDRINUSE;
-        }
-        throw_errno(where.text);
-    }
-    return listening;
-}
-
-inline void start_listening(const unique_fd &bound, const place &where, mode_t mode) {
-    // What the umask took away from others is given back.
-    const bool widen = !where.is_abstract() && (mode & others) != 0;
-    if ((widen && ::chmod(where.text.c_str(), mode) != 0) ||
-        ::listen(bound.get(), SOMAXCONN) != 0) {
-        throw_errno(where.text);
-    }
-}
-
-inline int int_option(int fd, int option) noexcept {
-    int value = -1;
-    socklen_t size = sizeof value;
-    return ::getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
-}
-
-inline bool is_in_group(int socket, gid_t group) {
-    std::vector<gid_t> groups(64);
-    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
-    int got = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
-    if (got != 0 && errno == ERANGE) {
-        groups.resize(size / sizeof(gid_t));
-        got = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
-    }
-    groups.resize(got == 0 ? size / sizeof(gid_t) : 0);
-    return std::find(groups.begin(), groups.end(), group) != groups.end();
-}
-
-// ---- systemd ----
-
-inline std::string environment(const char *name) {
-    const char *value = std::getenv(name);
-    return value != nullptr ? value : "";
-}
-
-// The number of the socket passed under a name; -1: none.
-inline int passed_socket(const std::string &fd_name) {
-    constexpr int first = 3;
-    if (environment("LISTEN_PID") != std::to_string(::getpid())) {
-        return -1;
-    }
-    const int count = std::atoi(environment("LISTEN_FDS").c_str()); // NOLINT(cert-err34-c): 0
-    if (fd_name.empty()) {
-        return count > 0 ? first : -1;
-    }
-    const std::string names = environment("LISTEN_FDNAMES") + ":";
-    std::size_t begin = 0;
-    for (int i = 0; i < count; ++i) {
-        const std::size_t end = names.find(':', begin);
-        if (end == std::string::npos) {
-            break;
-        }
-        if (names.compare(begin, end - begin, fd_name) == 0) {
-            return first + i;
-        }
-        begin = end + 1;
-    }
-    return -1;
-}
-
-inline constexpr std::uint64_t timer_tag = UINT64_MAX;
 
 } // namespace detail
 
 inline listener::listener(const std::string &name, listener_options options)
-    : options_(std::move(options)) {
-    const detail::place where = detail::place_of(name, detail::directory_use::create);
-    unique_fd lock;
-    if (!where.is_abstract()) {
-        lock = detail::lock_directory(where.text);
-        detail::remove_stale(where);
-    }
-    const mode_t mode = detail::mode_for(options_);
-    unique_fd bound = detail::bind_to(where, mode);
-    file owned = where.is_abstract() ? file() : file(where.text);
-    detail::start_listening(bound, where, mode);
-    *this = listener(std::move(bound), std::move(options_), std::move(owned));
-}
+    : listener(detail::listen_at(detail::place_of(name, detail::directory_use::create),
+                                 detail::mode_for(options)),
+               std::move(options), delegated()) {}
 
-inline listener::listener(unique_fd listening, listener_options options, file owned)
+inline listener::listener(detail::named_socket &&named, listener_options &&options, delegated)
     : options_(std::move(options)), watch_(::epoll_create1(EPOLL_CLOEXEC)),
+      door_(::epoll_create1(EPOLL_CLOEXEC)),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
-      listening_(std::move(listening)), file_(std::move(owned)) {
-    const int fd = listening_.get();
-    if (detail::int_option(fd, SO_DOMAIN) != AF_UNIX ||
-        detail::int_option(fd, SO_TYPE) != SOCK_SEQPACKET ||
-        detail::int_option(fd, SO_ACCEPTCONN) != 1) {
-        throw error(status::invalid, "descriptor " + std::to_string(fd) +
-                                         " is not a listening Unix socket of packets");
-    }
-    detail::refuse_descriptors(fd);
-    if (!watch_ || !timer_ || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
-        ::fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+      listening_(std::move(named.socket)), file_(std::move(named.file)) {
+    const bool is_watched = watch_ && door_ && timer_ &&
+                            detail::watch(door_, listening_.get(), EPOLLIN, EPOLL_CTL_ADD) &&
+                            detail::watch(watch_, door_.get(), EPOLLIN, EPOLL_CTL_ADD) &&
+                            detail::watch(watch_, timer_.get(), EPOLLIN, EPOLL_CTL_ADD);
+    if (!is_watched) {
         detail::throw_errno("watching a socket");
     }
-    watch(fd, EPOLLIN, EPOLL_CTL_ADD);
-    watch(timer_.get(), EPOLLIN, EPOLL_CTL_ADD);
+    detail::read_overflow_ids();
 }
 
 inline listener listener::from_systemd(const std::string &fd_name, listener_options options) {
@@ -374,20 +196,13 @@ inline listener listener::from_systemd(const std::string &fd_name, listener_opti
     return listener(unique_fd(fd), std::move(options));
 }
 
-inline void listener::watch(int fd, std::uint32_t events, int operation) const {
-    epoll_event event = {};
-    event.events = events;
-    event.data.fd = fd;
-    if (::epoll_ctl(watch_.get(), operation, fd, &event) != 0) {
-        detail::throw_errno("watching a socket");
-    }
-}
-
-// The timer serves strangers who are late, and the end of a pause.
+// The timer serves strangers who are late, and the end of a rest.
 inline void listener::set_timer() {
-    deadline next = paused_until_ > now ? paused_until_ : never;
-    if (!strangers_.empty()) {
-        next = std::min(next, strangers_.front().until);
+    deadline next = never;
+    if (resting_until_ > now) {
+        next = resting_until_;
+    } else if (!strangers_.empty()) {
+        next = strangers_.front().until;
     }
     itimerspec when = {};
     if (next != never) {
@@ -397,23 +212,25 @@ inline void listener::set_timer() {
     ::timerfd_settime(timer_.get(), 0, &when, nullptr);
 }
 
-// Out of descriptors or memory: the queue would keep the descriptor readable all the while.
-inline void listener::pause(deadline until) {
-    const bool pausing = until > now;
-    if (pausing != (paused_until_ > now)) {
-        watch(listening_.get(), pausing ? 0U : std::uint32_t{EPOLLIN}, EPOLL_CTL_MOD);
+// Nothing of what strangers do makes the descriptor readable until then.
+inline void listener::rest(deadline until) {
+    const bool resting = until > now;
+    if (resting != (resting_until_ > now)) {
+        // Were it to fail: a wait that ends too early.
+        detail::watch(watch_, door_.get(), resting ? 0U : std::uint32_t{EPOLLIN}, EPOLL_CTL_MOD);
     }
-    paused_until_ = until;
+    resting_until_ = until;
 }
 
 inline bool listener::is_listed(const peer &who, int socket) const {
-    const auto lists = [](const auto &list, auto id) {
-        return std::find(list.begin(), list.end(), id) != list.end();
-    };
-    return who.uid == ::geteuid() || lists(options_.users, who.uid) ||
-           lists(options_.groups, who.gid) ||
-           std::any_of(options_.groups.begin(), options_.groups.end(),
-                       [socket](gid_t group) { return detail::is_in_group(socket, group); });
+    if (detail::is_own_user(who.uid) || detail::lists_user(options_.users, who.uid) ||
+        detail::lists_group(options_.groups, who.gid)) {
+        return true;
+    }
+    const std::vector<gid_t> more =
+        options_.groups.empty() ? std::vector<gid_t>() : detail::groups_of_peer(socket);
+    return std::any_of(more.begin(), more.end(),
+                       [this](gid_t group) { return detail::lists_group(options_.groups, group); });
 }
 
 inline status listener::decide(const peer &who, int socket, const producer &ring) const {
@@ -479,44 +296,79 @@ inline bool listener::is_settled(const stranger &who, producer &ring,
     return true;
 }
 
-inline void listener::accept_some(producer &ring, const observer &on_decision) {
-    for (std::size_t i = 0; i < std::max<std::size_t>(options_.max_strangers, 1); ++i) {
+// While it is watched: a forked child may have a copy, and the entry would outlive it here.
+inline listener::strangers::iterator listener::drop(strangers::iterator who) {
+    detail::watch(door_, who->socket.get(), 0, EPOLL_CTL_DEL);
+    return strangers_.erase(who);
+}
+
+inline void listener::keep(stranger who) {
+    if (!strangers_.empty() && strangers_.size() >= options_.max_strangers) {
+        drop(strangers_.begin());
+    }
+    if (detail::watch(door_, who.socket.get(), EPOLLIN, EPOLL_CTL_ADD)) { // else it is dropped
+        strangers_.push_back(std::move(who));
+    }
+}
+
+// Whether any of them has been answered.
+inline bool listener::hear_strangers(producer &ring, const observer &on_decision) {
+    const std::size_t before = strangers_.size();
+    for (auto who = strangers_.begin(); who != strangers_.end();) {
+        who = is_settled(*who, ring, on_decision) ? drop(who) : who + 1;
+    }
+    const bool answered = strangers_.size() != before;
+    while (!strangers_.empty() && detail::left_until(strangers_.front().until) == 0) {
+        drop(strangers_.begin());
+    }
+    return answered;
+}
+
+// Whether there was anybody.
+inline bool listener::accept_some(producer &ring, const observer &on_decision) {
+    const std::size_t most = std::max<std::size_t>(options_.max_strangers, 1);
+    for (std::size_t i = 0; i < most; ++i) {
         stranger who = {
             unique_fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)),
             in(options_.patience)};
         if (!who.socket) {
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-                pause(in(std::chrono::milliseconds(100)));
-                strangers_.clear();
+                give_up();
             }
-            return;
+            return i != 0;
         }
-        if (is_settled(who, ring, on_decision)) {
-            continue;
+        if (!is_settled(who, ring, on_decision)) {
+            keep(std::move(who));
         }
-        if (!strangers_.empty() && strangers_.size() >= options_.max_strangers) {
-            strangers_.pop_front();
-        }
-        watch(who.socket.get(), EPOLLIN, EPOLL_CTL_ADD);
-        strangers_.push_back(std::move(who));
+    }
+    return true;
+}
+
+// Out of descriptors or memory: the queue would keep the descriptor readable all the while.
+inline void listener::give_up() {
+    rest(in(longest_rest));
+    while (!strangers_.empty()) {
+        drop(strangers_.begin());
     }
 }
 
+// Whoever comes, the producer has four fifths of its time to itself.
+inline void listener::rest_from(std::chrono::nanoseconds work) {
+    rest(std::max(resting_until_, in(std::min<std::chrono::nanoseconds>(4 * work, longest_rest))));
+}
+
 inline void listener::serve(producer &ring, const observer &on_decision) {
-    if (!watch_) {
+    if (!birth_.is_here() || detail::left_until(resting_until_) != 0) {
         return;
     }
-    for (auto who = strangers_.begin(); who != strangers_.end();) {
-        who = is_settled(*who, ring, on_decision) ? strangers_.erase(who) : who + 1;
-    }
-    while (!strangers_.empty() && detail::left_until(strangers_.front().until) == 0) {
-        strangers_.pop_front();
-    }
-    if (detail::left_until(paused_until_) == 0) {
-        pause(now);
-        accept_some(ring, on_decision);
+    rest(now);
+    const deadline start = clock::now();
+    const bool answered = hear_strangers(ring, on_decision);
+    const bool accepted = accept_some(ring, on_decision);
+    if (answered || accepted) {
+        rest_from(clock::now() - start);
     }
     set_timer();
 }
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

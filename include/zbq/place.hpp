@@ -3,7 +3,7 @@
 /// Where a name's socket lies. Not part of the interface; docs/guide.md says what a name is.
 #pragma once
 
-#include "descriptors.hpp"
+#include "identity.hpp"
 
 #include <cstdlib>
 #include <cstring>
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-namespace zbq::detail {
+namespace ZBQ_NAMESPACE::detail {
 
 // An address to bind or connect to.
 struct place {
@@ -27,6 +27,9 @@ struct place {
     [[nodiscard]] bool is_abstract() const noexcept { return text.front() == '@'; }
 };
 
+// Of a path, in bytes.
+inline constexpr std::size_t longest_name = sizeof(sockaddr_un::sun_path) - 1;
+
 enum class directory_use {
     create, // a listener makes the private directory
     look,   // who connects does not
@@ -36,11 +39,7 @@ inline constexpr mode_t others = S_IRWXG | S_IRWXO;
 inline constexpr mode_t others_write = S_IWGRP | S_IWOTH;
 
 inline bool is_own_directory(const struct stat &status) noexcept {
-    return S_ISDIR(status.st_mode) && status.st_uid == ::geteuid();
-}
-
-inline std::string user_text() {
-    return std::to_string(::geteuid());
+    return S_ISDIR(status.st_mode) && is_own_user(status.st_uid);
 }
 
 // What XDG_RUNTIME_DIR says, checked.
@@ -53,8 +52,8 @@ inline std::string session_directory(const std::string &runtime) {
         throw_errno("XDG_RUNTIME_DIR, " + runtime);
     }
     if (!is_own_directory(status_of)) {
-        throw error(status::refused,
-                    "XDG_RUNTIME_DIR, " + runtime + ", is not a directory of user " + user_text());
+        throw error(status::refused, "XDG_RUNTIME_DIR, " + runtime + ", is not a directory of " +
+                                         user_text(::geteuid()));
     }
     if ((status_of.st_mode & others_write) != 0) {
         throw error(status::refused, "XDG_RUNTIME_DIR, " + runtime + ", can be written by others");
@@ -64,13 +63,14 @@ inline std::string session_directory(const std::string &runtime) {
 
 // Without a session: the user's runtime directory if there is one, else a place in /tmp.
 inline std::string default_directory() {
-    const std::string runtime = "/run/user/" + user_text();
+    const std::string user = std::to_string(::geteuid());
+    const std::string runtime = "/run/user/" + user;
     struct stat status_of = {};
     if (::stat(runtime.c_str(), &status_of) == 0 && is_own_directory(status_of) &&
         (status_of.st_mode & others_write) == 0) {
         return runtime + "/zbq";
     }
-    return "/tmp/zbq-" + user_text();
+    return "/tmp/zbq-" + user;
 }
 
 // A real directory of ours that nobody else can even look into: in /tmp anyone may have made
@@ -88,7 +88,7 @@ inline void check_private(const std::string &path) {
     }
     if (named.st_ino != opened.st_ino || named.st_dev != opened.st_dev ||
         !is_own_directory(opened)) {
-        throw error(status::refused, path + " is not a directory of user " + user_text());
+        throw error(status::refused, path + " is not a directory of " + user_text(::geteuid()));
     }
     if ((opened.st_mode & others) != 0) {
         throw error(status::refused, path + " is open to others; it must have mode 700");
@@ -122,7 +122,7 @@ inline void fill_address(place *where) {
     sockaddr_un &address = where->address;
     address.sun_family = AF_UNIX;
     // A path ends with a zero; an abstract name begins with one, in the place of the @.
-    const std::size_t most = sizeof address.sun_path - (where->is_abstract() ? 0 : 1);
+    const std::size_t most = longest_name + (where->is_abstract() ? 1 : 0);
     if (where->text.size() > most) {
         throw error(status::too_large, where->text + " is too long for a socket: " +
                                            std::to_string(where->text.size()) + " bytes, " +
@@ -137,13 +137,17 @@ inline void fill_address(place *where) {
                       : static_cast<socklen_t>(sizeof address);
 }
 
-inline place place_of(const std::string &name, directory_use use) {
-    check_name(name);
+inline place place_at(std::string text) {
     place where;
-    const bool is_address = name.front() == '@' || name.find('/') != std::string::npos;
-    where.text = is_address ? name : private_directory(use) + "/" + name;
+    where.text = std::move(text);
     fill_address(&where);
     return where;
 }
 
-} // namespace zbq::detail
+inline place place_of(const std::string &name, directory_use use) {
+    check_name(name);
+    const bool is_address = name.front() == '@' || name.find('/') != std::string::npos;
+    return place_at(is_address ? name : private_directory(use) + "/" + name);
+}
+
+} // namespace ZBQ_NAMESPACE::detail

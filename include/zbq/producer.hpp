@@ -4,7 +4,6 @@
 #pragma once
 
 #include "descriptors.hpp"
-#include "inline.h"
 #include "shared_state.hpp"
 #include "time.hpp"
 
@@ -17,7 +16,7 @@
 #include <span>
 #include <type_traits>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// How much of a producer's time may be spent waiting for one consumer, however it moves: so much
 /// at once, which comes back at so much a second. Who uses it up is evicted (eviction::slow).
@@ -523,4 +522,4 @@ private:
     detail::shared<detail::producer_state> state_;
 };
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

@@ -3,9 +3,11 @@
 /// Ownership of a handle by all that refers to it. Not part of the interface.
 #pragma once
 
+#include "c.hpp"
+
 #include <utility>
 
-namespace zbq::detail {
+namespace ZBQ_NAMESPACE::detail {
 
 // A counted reference. A handle and what comes from it belong to one thread at a time, so the
 // count is a plain number: std::shared_ptr's costs atomic operations for each message.
@@ -48,4 +50,4 @@ private:
     State *state_ = nullptr;
 };
 
-} // namespace zbq::detail
+} // namespace ZBQ_NAMESPACE::detail

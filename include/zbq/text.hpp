@@ -3,11 +3,13 @@
 /// Payloads that are text.
 #pragma once
 
+#include "c.hpp"
+
 #include <cstddef>
 #include <span>
 #include <string_view>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// The bytes of a text, to publish. They stay the text's.
 [[nodiscard]] inline std::span<const std::byte> bytes_of(std::string_view text) noexcept {
@@ -19,4 +21,4 @@ namespace zbq {
     return {reinterpret_cast<const char *>(payload.data()), payload.size()};
 }
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

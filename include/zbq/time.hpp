@@ -3,12 +3,14 @@
 /// Deadlines.
 #pragma once
 
+#include "c.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <sched.h>
 
-namespace zbq {
+namespace ZBQ_NAMESPACE {
 
 /// CLOCK_MONOTONIC, as in all of zbq.
 using clock = std::chrono::steady_clock;
@@ -68,4 +70,4 @@ inline void pause_or_yield(unsigned looks, deadline end) noexcept {
 
 } // namespace detail
 
-} // namespace zbq
+} // namespace ZBQ_NAMESPACE

@@ -32,4 +32,45 @@ done
 expect_status 2 "$zbq" pub "${options[@]}" x </dev/null 2>pub.err
 says pub.err '254 files, 253 at most'
 expect_status 1 "$zbq" pub --fd missing x </dev/null 2>pub.err
-says pub.err 'missing: No such file'
+says pub.err 'opening missing: No such file'
+
+# The lowest limit that leaves a process so many.
+limit_for() { # PID FREE
+    local number=0 left=$2
+    while [ "$left" -gt 0 ] || [ -e "/proc/$1/fd/$number" ]; do
+        [ -e "/proc/$1/fd/$number" ] || left=$((left - 1))
+        number=$((number + 1))
+    done
+    echo $number
+}
+
+# Out of them the publisher says so, once, whichever step of a join comes upon it; and goes on.
+for left in 0 3; do
+    "$zbq" pub x <&"$never" 2>pub.err &
+    pub=$!
+    "$zbq" sub --wait --quiet x &
+    first=$!
+    wait_until "one to join" joined $first
+    limit=$(limit_for $pub $left)
+    before=$(prlimit --pid $pub --nofile --noheadings --raw --output SOFT)
+    prlimit --pid $pub --nofile="$limit:"
+    for i in 1 2 3; do
+        timeout 0.3 "$zbq" sub --quiet x 2>/dev/null || true
+    done
+    wait_until "it to say so" told pub.err 'nobody else can join'
+    says pub.err "Too many open files \(the limit is $limit descriptors: ulimit -n\)\$"
+    prlimit --pid $pub --nofile="$before:"
+    "$zbq" sub --quiet x &
+    sub=$!
+    wait_until "another to join" joined $sub
+    kill -TERM $pub
+    ended $pub 143
+    ended $first 0
+    ended $sub 0
+    [ "$(grep -c 'Too many open files' pub.err)" -eq 1 ] || fail "said more than once"
+done
+(
+    ulimit -n 20
+    expect_status 1 "$zbq" pub "${options[@]:2:100}" x </dev/null 2>pub.err
+)
+says pub.err 'opening file: Too many open files \(the limit is 20 '

@@ -42,25 +42,19 @@ fi
 uid=61234
 chown $uid runtime
 refused "$here/runtime" "not a directory of user 0"
-cp "$zbq" zbq-copy
-cp "$(ldd "$zbq" | sed -n 's/.*libzbq\.so.* => \(.*\) (.*/\1/p')" libzbq.so.1
-chmod 711 "$here"
-as_user() {
-    env -u XDG_RUNTIME_DIR LD_LIBRARY_PATH="$here" setpriv --reuid $uid --regid $uid --clear-groups \
-        "$here/zbq-copy" "$@"
-}
+share_tool
 if [ -e /run/user/$uid ] || [ -e /tmp/zbq-$uid ]; then
     fail "user id $uid is in use here"
 fi
 trap 'rm -rf /tmp/zbq-$uid; clean_up' EXIT
-expect_status 5 as_user sub x 2>sub.err
+expect_status 5 as_user $uid '' sub x 2>sub.err
 [ ! -e /tmp/zbq-$uid ] || fail "a subscriber made the directory"
-expect_status 0 as_user pub --quiet x </dev/null
+expect_status 0 as_user $uid '' pub --quiet x </dev/null
 [ "$(stat -c '%a %u' /tmp/zbq-$uid)" = "700 $uid" ] || fail "/tmp/zbq-$uid is not private"
 chmod 755 /tmp/zbq-$uid
-expect_status 1 as_user pub x </dev/null 2>pub.err
+expect_status 1 as_user $uid '' pub x </dev/null 2>pub.err
 says pub.err 'open to others'
 rm -rf /tmp/zbq-$uid
 mkdir -m 700 /tmp/zbq-$uid
-expect_status 1 as_user pub x </dev/null 2>pub.err
+expect_status 1 as_user $uid '' pub x </dev/null 2>pub.err
 says pub.err "zbq-$uid"

@@ -14,7 +14,8 @@ refused() { # PATTERN ARGUMENTS
 
 refused 'subcommand'
 refused 'NAME' pub
-refused '' publish x
+refused "there is no command 'publish'" publish x
+refused "there is no command ''" ''
 refused '--colour' pub --colour x
 refused "'4X' is not a size" pub --capacity 4X x
 refused "'-1' is not a size" pub --capacity=-1 x
@@ -27,10 +28,23 @@ refused "'1m' is not a duration" pub --stall-timeout 1m x
 refused '0 is not from 1 to' pub --chunks 0 x
 refused '--max-consumers' pub --max-consumers 0 x
 refused '--max-consumers' pub --max-consumers -1 x
-refused '--wait-for is more' pub --max-consumers 2 --wait-for 3 x
-refused '--rate' pub --rate -1 x
+refused '--wait-for: 3 is more than --max-consumers, 2' pub --max-consumers 2 --wait-for 3 x
+refused '--rate: -1 is not .*from 0 to 1000000000' pub --rate -1 x
 refused '--rate' pub --rate nan x
 refused '--rate' pub --rate often x
+refused "--user: there is no user 'no such one'" pub --user 'no such one' @x
+refused "--user: there is no user '-1'" pub --user=-1 @x
+refused "--user: there is no user '4294967295'" pub --user 4294967295 @x
+refused "--group: there is no group '1x'" pub --group 1x @x
+refused "--publisher: there is no user ''" sub --publisher '' @x
+# The id of all those who have none here.
+read -r nobody </proc/sys/kernel/overflowuid
+read -r nogroup </proc/sys/kernel/overflowgid
+refused "--user: '$nobody' is user $nobody, which stands for everyone" pub --user "$nobody" @x
+refused "--publisher: '$nobody' is user $nobody" sub --publisher "$nobody" @x
+refused "--group: '$nogroup' is group $nogroup" pub --group "$nogroup" @x
+refused "others cannot reach 'x'.* @x" pub --user 1 x
+refused "others cannot reach 'x'" pub --group 1 x
 refused '--lines' pub --lines --chunks 4 x
 refused '--length-prefixed' pub --length-prefixed --chunks 4 x
 refused '--pull' sub --pull --push x
@@ -43,9 +57,13 @@ for what in --help 'pub --help' 'sub --help'; do
     says out 'Examples:'
     [ ! -s help.err ] || fail "help is for standard output"
 done
-for status in 0 1 2 3 4 5 130; do
-    says <("$zbq" sub --help) "^  $status  "
+for status in 0 1 2 3 4 5 6 129 130 143; do
+    for what in '' pub sub; do
+        says <("$zbq" ${what:+$what} --help) "^  $status  "
+    done
 done
+expect_status 6 "$zbq" --help >/dev/full 2>help.err
+says help.err 'writing standard output: No space left'
 expect_status 0 "$zbq" --version >out
 says out '^zbq [0-9]+\.[0-9]+\.[0-9]+$'
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# For the tests of the tool: source it with the tool's path as first argument. Leaves each
+# For the tests of the tool: source it with the paths of the tool and of its helpers. Leaves each
 # test in a private, empty directory, which is its XDG_RUNTIME_DIR too; ends what it started.
 set -euo pipefail
 
@@ -9,6 +9,10 @@ set -euo pipefail
 zbq=$(realpath "$1")
 # shellcheck disable=SC2034 # used by tests
 stranger=$(realpath "${2:-/dev/null}")
+# shellcheck disable=SC2034 # used by tests
+outlet=$(realpath "${3:-/dev/null}")
+# shellcheck disable=SC2034 # used by tests
+late_signal=$(realpath "${4:-/dev/null}")
 here=$(mktemp -d)
 export XDG_RUNTIME_DIR=$here
 cd "$here"
@@ -41,7 +45,7 @@ fail() {
 
 # wait_until WHAT COMMAND...: until the command succeeds, for as long as a slow machine needs.
 wait_until() {
-    local what=$1 deadline=$((SECONDS + 60))
+    local what=$1 deadline=$((SECONDS + 300))
     shift
     until "$@"; do
         [ $SECONDS -lt $deadline ] || fail "waited in vain for $what"
@@ -81,4 +85,19 @@ says() {
 
 same() {
     cmp "$1" "$2" || fail "$1 and $2 differ"
+}
+
+# Makes the tool usable by others, who may not be able to look into the tree. For as_user.
+share_tool() {
+    cp "$zbq" zbq-copy
+    cp "$(ldd "$zbq" | sed -n 's/.*libzbq\.so.* => \(.*\) (.*/\1/p')" libzbq.so.1
+    chmod 711 "$here"
+}
+
+# as_user UID GROUP ARGUMENTS: the tool, without a session. GROUP is a supplementary one, or empty.
+as_user() {
+    local groups=(--clear-groups)
+    [ -z "$2" ] || groups=(--groups "$2")
+    env -u XDG_RUNTIME_DIR LD_LIBRARY_PATH="$here" setpriv --reuid "$1" --regid "$1" "${groups[@]}" \
+        "$here/zbq-copy" "${@:3}"
 }

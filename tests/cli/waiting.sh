@@ -5,8 +5,9 @@
 source "$(dirname "$0")/support.sh" "$@"
 
 expect_status 5 "$zbq" sub x 2>sub.err
-says sub.err "nobody publishes 'x'.* zbq pub x"
+says sub.err "nobody publishes at $here/zbq/x: .* zbq pub x\$"
 expect_status 5 "$zbq" sub ./nowhere/x 2>sub.err
+says sub.err 'nobody publishes at ./nowhere/x: '
 
 # --wait-for: nothing is published to fewer.
 seq 1000 >input

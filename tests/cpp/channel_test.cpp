@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "atomics.hpp"
+
 #include <gtest/gtest.h>
 
 #include "both_ends.hpp"
@@ -89,6 +91,76 @@ TEST(Channel, AMessageOfAnotherSizeIsNoT) {
     const auto got = reader.try_next();
     EXPECT_FALSE(got);
     EXPECT_EQ(got.why(), status::protocol);
+}
+
+// ---- eviction ----
+
+// 48 bytes in the ring, which is no multiple of that: from lap to lap they lie elsewhere.
+struct ticket {
+    std::uint64_t number;
+    std::uint64_t more[3];
+};
+using tickets = zbq::channel<ticket, "ticket/1">;
+
+zbq::producer_options small_ring() {
+    zbq::producer_options options;
+    options.capacity = 4096;
+    return options;
+}
+
+// A reader that knows of several messages, and is evicted.
+class EvictedFromAChannel : public testing::Test {
+protected:
+    EvictedFromAChannel() {
+        for (int i = 0; i < 20; ++i) {
+            EXPECT_EQ(out_.try_send(filled_with(1)), status::ok);
+        }
+        EXPECT_TRUE(in_.try_next());
+    }
+
+    static ticket filled_with(std::uint64_t number) { return {number, {number, number, number}}; }
+
+    // And what it was reading is written over.
+    void evict(std::uint64_t number) {
+        zbq::core::tail_publish(zbq_consumer_meta(in_.ring().get()), 8);
+        ASSERT_EQ(out_.ring().scan(), status::ok);
+        for (int i = 0; i < 100; ++i) {
+            ASSERT_EQ(out_.try_send(filled_with(number)), status::ok);
+        }
+    }
+
+    tickets::producer out_{small_ring()};
+    tickets::consumer in_ = join_as<tickets>(out_.ring());
+};
+
+TEST_F(EvictedFromAChannel, IsToldSo) {
+    for (const std::uint64_t number : {std::uint64_t{0}, std::uint64_t{7}, UINT64_MAX}) {
+        evict(number);
+        for (int i = 0; i < 100; ++i) {
+            EXPECT_EQ(in_.wait(zbq::now), status::none);
+            const auto got = in_.try_next();
+            EXPECT_TRUE(got.why() == status::ok || got.why() == status::none)
+                << static_cast<int>(got.why());
+            EXPECT_FALSE(got.intact());
+        }
+        EXPECT_EQ(in_.ring().ending(), zbq::ending::evicted);
+        out_ = tickets::producer(small_ring());
+        in_ = join_as<tickets>(out_.ring());
+        ASSERT_EQ(out_.try_send(std::span<const ticket>(std::vector<ticket>(20))), status::ok);
+        EXPECT_TRUE(in_.try_next());
+    }
+}
+
+// Which looks right, and is, for one who asks whether it was intact.
+TEST_F(EvictedFromAChannel, AfterAWaitThatGaveOk) {
+    ASSERT_EQ(in_.wait(zbq::now), status::ok);
+    evict(UINT64_MAX);
+    const auto got = in_.try_next();
+    const ticket copy = *got;
+    EXPECT_FALSE(got.intact());
+    EXPECT_FALSE(got);
+    EXPECT_EQ(copy.number, 0U);
+    EXPECT_EQ(got->more[2], 0U);
 }
 
 TEST(Channel, NamesAreTold) {

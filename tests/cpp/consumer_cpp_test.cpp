@@ -490,6 +490,18 @@ TEST_F(Consumer, EvictedWhileReading) {
     EXPECT_EQ(reader_.take_batch().visited(), 0U);
 }
 
+// It knows of a second message, which it has not taken.
+TEST_F(Consumer, EvictedWhileMoreIsThere) {
+    publish("x");
+    publish("y");
+    reader_.try_next().release();
+    EXPECT_EQ(reader_.wait(zbq::now), status::ok);
+    evict();
+    EXPECT_EQ(reader_.wait(zbq::now), status::none);
+    EXPECT_EQ(reader_.wait(zbq::now, std::chrono::hours(1)), status::none);
+    EXPECT_FALSE(reader_.try_next().intact());
+}
+
 TEST_F(Consumer, EvictedWhileInABatch) {
     publish("x");
     zbq::message_batch batch = reader_.take_batch();
@@ -535,6 +547,40 @@ TEST_F(Consumer, AMessageMayOutliveItsConsumer) {
     message.release();
     EXPECT_EQ(ring_.scan(), status::ok);
     EXPECT_EQ(ring_.statistics().consumers, 1U);
+}
+
+// Nothing of the ring is mapped there.
+TEST_F(Consumer, AForkedChildOnlyLosesItsCopyOfAMessage) {
+    publish("x");
+    zbq::message message = reader_.try_next();
+    test::child forked([&] {
+        message.release();
+        const zbq::consumer dropped = std::move(reader_);
+        return 0;
+    });
+    EXPECT_EQ(forked.wait(), 0);
+    EXPECT_EQ(text_of(message.payload()), "x");
+    EXPECT_TRUE(message.intact());
+    publish("y");
+    EXPECT_EQ(text_of(reader_.try_next().payload()), "y");
+    message.release();
+    EXPECT_EQ(reader_.lag(), 0U);
+}
+
+TEST_F(Consumer, AForkedChildOnlyLosesItsCopyOfABatch) {
+    publish("x");
+    {
+        zbq::message_batch batch = reader_.take_batch();
+        EXPECT_NE(batch.begin(), batch.end());
+        test::child forked([&] {
+            batch.~message_batch();
+            return 0;
+        });
+        EXPECT_EQ(forked.wait(), 0);
+        EXPECT_TRUE(batch.intact());
+        EXPECT_NE(reader_.lag(), 0U);
+    }
+    EXPECT_EQ(reader_.lag(), 0U);
 }
 
 TEST_F(Consumer, ItMovesUnderItsMessages) {

@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Each header of the C++ interface compiles by itself. headers.sh COMPILER INCLUDE
+# A header compiles by itself, as C++20 without extensions and under every warning that users turn
+# on. headers.sh COMPILER INCLUDE HEADER
 set -euo pipefail
-for header in "$2"/zbq.hpp "$2"/zbq/*.hpp; do
-    "$1" -std=c++20 -pedantic-errors -Wall -Wextra -Wconversion -Wshadow -Werror -fsyntax-only \
-        -I"$2" -x c++ - <<<"#include \"$header\""
-done
+"$1" -std=c++20 -pedantic-errors -Wall -Wextra -Wpedantic -Wconversion -Wold-style-cast -Wshadow \
+    -Wswitch-enum -Werror -fsyntax-only -I"$2" -x c++ - <<<"#include <$3>"

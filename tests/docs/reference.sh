@@ -14,6 +14,13 @@ doxygen "$work/Doxyfile"
 for page in zbq_8h.html classzbq_1_1producer.html classzbq_1_1consumer.html; do
     [ -s "$work/html/$page" ] || { echo "no $page"; exit 1; }
 done
+# What a page says to include is there.
+named=$(sed -n 's/.*#include &lt;<a [^>]*>\([^<]*\)<.*/\1/p' "$work"/html/class*.html "$work"/html/struct*.html |
+    sort -u)
+[ -n "$named" ] || { echo "no page says what to include"; exit 1; }
+for header in $named; do
+    [ -f "include/$header" ] || { echo "no header <$header>, which a page names"; exit 1; }
+done
 
 # And it does complain, of a name without words.
 sed -i 's/^INPUT .*/INPUT = include\/zbq.h/; s/^USE_MDFILE.*//' "$work/Doxyfile"

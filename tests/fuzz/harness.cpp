@@ -94,6 +94,10 @@ balance::~balance() {
     MUST(mapped_bytes == mapped_);
 }
 
+bool balance::holds() const {
+    return open_descriptors() == descriptors_ && mapped_bytes == mapped_;
+}
+
 void touch(const void *bytes, std::uint64_t size) {
     constexpr std::uint64_t page = 4096;
     const volatile char *at = static_cast<const char *>(bytes);

@@ -22,6 +22,8 @@ public:
     balance &operator=(const balance &) = delete;
     ~balance();
 
+    [[nodiscard]] bool holds() const; // as at the start
+
 private:
     unsigned descriptors_;
     std::uint64_t mapped_;

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <poll.h>
 #include <string>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -75,13 +76,14 @@ struct connection {
 
 class visit {
 public:
-    explicit visit(FuzzedDataProvider &input) : input_(input), house_(the_house()) {}
+    visit(FuzzedDataProvider &input, const fuzz::balance &balance)
+        : input_(input), balance_(balance), house_(the_house()) {}
 
     void run() {
         for (int i = 0; i < 64 && input_.remaining_bytes() != 0; ++i) {
             step();
         }
-        serve_all();
+        serve_until([this] { return std::ranges::all_of(connections_, is_answered); });
         for (auto &one : connections_) {
             check(*one);
         }
@@ -164,12 +166,21 @@ private:
         MUST(now.consumers <= slots);
     }
 
-    // By its descriptor: it must come to rest.
-    void serve_all() {
-        for (int i = 0; test::readable(house_.door.event_fd()); ++i) {
-            MUST(i < 100);
+    // It rests after work, and its descriptor tells of the end of that.
+    template <typename Done>
+    void serve_until(const Done &done) {
+        for (int i = 0; !done(); ++i) {
+            MUST(i < 1000);
+            pollfd polled = {house_.door.event_fd(), POLLIN, 0};
+            poll(&polled, 1, 10);
             serve();
         }
+    }
+
+    // Or there is nothing to answer.
+    static bool is_answered(const std::unique_ptr<connection> &who) {
+        hear(who.get());
+        return !who->said || who->said->empty() || !who->heard.empty() || who->ended;
     }
 
     void listen() {
@@ -202,7 +213,7 @@ private:
     }
 
     // An answer is for who has said something, and the right one.
-    void check(connection &who) {
+    static void check(connection &who) {
         hear(&who);
         if (who.heard.empty()) {
             MUST(!who.joined);
@@ -228,12 +239,14 @@ private:
 
     void clear() {
         connections_.clear();
-        serve_all();
-        MUST(zbq_producer_scan(house_.ring.get()) == ZBQ_OK);
-        MUST(house_.ring.statistics().consumers == 0);
+        serve_until([this] {
+            MUST(zbq_producer_scan(house_.ring.get()) == ZBQ_OK);
+            return house_.ring.statistics().consumers == 0 && balance_.holds();
+        });
     }
 
     FuzzedDataProvider &input_;
+    const fuzz::balance &balance_;
     house &house_;
     std::vector<std::unique_ptr<connection>> connections_;
 };
@@ -244,6 +257,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     the_house();
     const fuzz::balance balance;
     FuzzedDataProvider input(data, size);
-    visit(input).run();
+    visit(input, balance).run();
     return 0;
 }

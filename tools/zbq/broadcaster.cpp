@@ -2,11 +2,13 @@
 #include "broadcaster.hpp"
 
 #include "errors.hpp"
+#include "io.hpp"
 #include "signals.hpp"
 #include "units.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <fcntl.h>
 #include <poll.h>
 
@@ -15,13 +17,14 @@ namespace zbq::tool {
 namespace {
 
 constexpr uint64_t longest_sleep = 250 * millisecond; // so that flags and clocks are seen
+constexpr uint64_t made_up_for = 100 * millisecond;   // the longest delay that --rate makes up for
 
 std::vector<unique_fd> open_files(const std::vector<std::string> &paths) {
     std::vector<unique_fd> files;
     for (const std::string &path : paths) {
         files.emplace_back(open(path.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC));
         if (!files.back()) {
-            throw system_failure(path);
+            throw system_failure("opening " + path);
         }
     }
     return files;
@@ -39,8 +42,8 @@ producer_options ring_options(const pub_options &options) {
 
 broadcaster::broadcaster(const pub_options &options)
     : options_(options), files_(open_files(options.files)),
-      door_(std::in_place, options.name, door_options()),
-      ring_(std::in_place, ring_options(options)), evictions_(options.max_consumers),
+      ring_(std::in_place, ring_options(options)),
+      door_(std::in_place, options.name, door_options()), evictions_(options.max_consumers),
       progress_(!options.quiet) {
     for (const unique_fd &file : files_) {
         file_numbers_.push_back(file.get());
@@ -48,14 +51,14 @@ broadcaster::broadcaster(const pub_options &options)
     start_clock();
 }
 
-// A slot must not be given away before its last consumer's end was told.
+// A slot must not be given away before its last consumer's end was told; whoever joins makes the
+// library look who is dead.
 listener_options broadcaster::door_options() {
     listener_options door;
+    door.users = options_.users;
+    door.groups = options_.groups;
     door.accept = [this](const peer & /*who*/) {
-        const zbq_producer_statistics stats = ring_->statistics();
-        if (stats.consumers == stats.max_consumers) {
-            scan(); // some may be gone
-        }
+        scan();
         report_evictions();
         return true;
     };
@@ -65,6 +68,7 @@ listener_options broadcaster::door_options() {
 void broadcaster::start_clock() {
     started_ = now_ns();
     last_scan_ = started_;
+    turn_ = 0;
 }
 
 // ---- waiting ----
@@ -92,13 +96,15 @@ bool broadcaster::wait_for_turn() {
     if (options_.rate <= 0) {
         return stop_signal() == 0;
     }
-    // By the clock, not from message to message: delays do not add up.
-    const double due_after =
-        static_cast<double>(published_.messages) / options_.rate * static_cast<double>(second);
-    const uint64_t due = started_ + static_cast<uint64_t>(due_after);
-    for (uint64_t now = now_ns(); now < due && stop_signal() == 0; now = now_ns()) {
+    const uint64_t due = started_ + static_cast<uint64_t>(turn_);
+    uint64_t now = now_ns();
+    for (; now < due && stop_signal() == 0; now = now_ns()) {
         idle(std::min(due - now, longest_sleep));
     }
+    // By the clock, not from message to message: small delays do not add up. After a longer one
+    // (stopped, no input, no room) the messages that it held up do not come all at once.
+    const double earliest = static_cast<double>(now - started_) - static_cast<double>(made_up_for);
+    turn_ = std::max(turn_, earliest) + static_cast<double>(second) / options_.rate;
     return stop_signal() == 0;
 }
 
@@ -121,7 +127,7 @@ void broadcaster::idle(uint64_t nanoseconds, int input, bool *readable) {
 // Something could not be had yet. False when a stop signal came.
 bool broadcaster::wait_for_room(status result, const char *what) {
     if (result != status::again) {
-        throw failure(fmt::format("could not {}: {}", what, to_string(result)));
+        throw error(result, what, errno);
     }
     idle(longest_sleep, ring_->event_fd());
     return stop_signal() == 0;
@@ -136,6 +142,7 @@ void broadcaster::serve_between_messages() {
 }
 
 void broadcaster::serve() {
+    check_descriptors();
     door_->serve(*ring_, [this](const newcomer &who) { report(who); });
     const uint64_t now = now_ns();
     if (now - last_scan_ >= second) {
@@ -149,25 +156,44 @@ void broadcaster::serve() {
 }
 
 void broadcaster::scan() {
-    if (ring_->scan() != status::ok) {
-        throw failure("could not look at the consumers");
+    if (const status result = ring_->scan(); result != status::ok) {
+        throw error(result, "looking at the consumers", errno);
     }
     last_scan_ = now_ns();
 }
 
 void broadcaster::report(const newcomer &who) {
+    const int error = errno;
     switch (who.result) {
     case status::ok:
         evictions_.joined(who.slot, who.who.pid);
         break;
     case status::full:
     case status::refused:
-    case status::io: // it changed its mind
+        break;
+    case status::io: // or it changed its mind
+        report_lack_of_descriptors(error);
         break;
     default:
         progress_.clear();
-        fmt::print(stderr, "zbq: could not admit process {}: {}\n", who.who.pid,
-                   to_string(who.result));
+        say(fmt::format("admitting process {}: {}", who.who.pid, to_string(who.result)));
+    }
+}
+
+// Without a free one, nobody is even seen to connect.
+void broadcaster::check_descriptors() {
+    const unique_fd spare(fcntl(door_->event_fd(), F_DUPFD_CLOEXEC, 0));
+    if (!spare) {
+        report_lack_of_descriptors(errno);
+    }
+}
+
+// Of what is this process's own lack each newcomer is not a case of its own.
+void broadcaster::report_lack_of_descriptors(int error) {
+    if (is_out_of_descriptors(error) && !told_lack_of_descriptors_) {
+        told_lack_of_descriptors_ = true;
+        progress_.clear();
+        say(fmt::format("nobody else can join: {}", error_text(error)));
     }
 }
 
@@ -178,15 +204,15 @@ void broadcaster::report_evictions() {
 void broadcaster::show_progress(uint64_t now) {
     const zbq_producer_statistics stats = ring_->statistics();
     const auto lag = static_cast<double>(stats.head - stats.slowest_tail);
-    progress_.show(now, published_,
-                   fmt::format("lag {}, {} consumers", format_bytes(lag), stats.consumers));
+    progress_.update(now, published_,
+                     fmt::format("lag {}, {} consumers", format_bytes(lag), stats.consumers));
 }
 
 // ---- messages ----
 
 reservation broadcaster::reserve(size_t payload_size) {
     reservation room = ring_->try_reserve(payload_size);
-    while (!room && wait_for_room(room.why(), "get room in the ring")) {
+    while (!room && wait_for_room(room.why(), "getting room in the ring")) {
         room = ring_->try_reserve(payload_size);
     }
     return room;
@@ -194,7 +220,7 @@ reservation broadcaster::reserve(size_t payload_size) {
 
 bool broadcaster::commit(reservation room, size_t payload_size) {
     status result = room.commit(payload_size, file_numbers_);
-    while (result != status::ok && wait_for_room(result, "send the descriptors")) {
+    while (result != status::ok && wait_for_room(result, "sending the descriptors")) {
         result = room.commit(payload_size, file_numbers_);
     }
     if (result != status::ok) {
@@ -218,16 +244,23 @@ void broadcaster::end_stream() {
     progress_.clear();
 }
 
+// A ring that is closed has come to its end. This one stays as it is until the process ends, which
+// is what its consumers notice.
+void broadcaster::abandon_stream() {
+    door_.reset();
+    progress_.clear();
+    [[maybe_unused]] static const producer *const left_open = new producer(std::move(*ring_));
+}
+
 void broadcaster::summarize() {
     const double time = as_seconds(ended_ - started_);
     const double per = time > 0 ? 1 / time : 0;
     const auto messages = static_cast<double>(published_.messages);
     const auto bytes = static_cast<double>(published_.bytes);
-    fmt::print(stderr,
-               "zbq: {} messages, {} bytes in {:.3f} s ({:.0f} messages/s, {}/s), {} "
-               "consumers evicted or gone\n",
-               published_.messages, published_.bytes, time, messages * per,
-               format_bytes(bytes * per), evictions_.evicted());
+    say_at_last(fmt::format("{} messages, {} bytes in {:.3f} s ({:.0f} messages/s, {}/s), {} "
+                            "consumers evicted or gone",
+                            published_.messages, published_.bytes, time, messages * per,
+                            format_bytes(bytes * per), evictions_.evicted()));
 }
 
 } // namespace zbq::tool

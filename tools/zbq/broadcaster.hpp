@@ -29,6 +29,8 @@ public:
     bool commit(reservation room, size_t payload_size); // publishes it
 
     void end_stream();
+    // After a failure: to the subscribers it shall not look like the end of the input.
+    void abandon_stream();
     void summarize();
 
 private:
@@ -40,18 +42,22 @@ private:
     void serve();
     void scan();
     void report(const newcomer &who);
+    void check_descriptors();
+    void report_lack_of_descriptors(int error);
     void report_evictions();
     void show_progress(uint64_t now);
 
     const pub_options &options_;
     std::vector<unique_fd> files_;
     std::vector<int> file_numbers_; // of the first message, while it is to come
-    std::optional<listener> door_;
     std::optional<producer> ring_;
+    std::optional<listener> door_; // after it: a name appears when it can be joined
     eviction_log evictions_;
     progress progress_;
     tally published_;
     uint64_t started_ = 0;
+    double turn_ = 0; // when the next message is due, by --rate: nanoseconds since then
+    bool told_lack_of_descriptors_ = false;
     uint64_t last_served_ = 0;
     uint64_t last_scan_ = 0;
     uint64_t ended_ = 0;

@@ -50,17 +50,13 @@ ordered_json describe(const CLI::App &app, const help_text &help) {
         }
     }
     ordered_json statuses = ordered_json::array();
-    for (const auto &[status, meaning] : help.statuses) {
+    for (const auto &[status, meaning] : exit_statuses) {
         statuses.push_back({{"status", status}, {"meaning", meaning}});
     }
-    return {{"name", app.get_name()},
-            {"description", app.get_description()},
-            {"positionals", positionals},
-            {"options", options},
-            {"remarks", help.remarks},
-            {"examples", help.examples},
-            {"about_statuses", help.about_statuses},
-            {"statuses", statuses}};
+    return {{"name", app.get_name()},           {"description", app.get_description()},
+            {"positionals", positionals},       {"options", options},
+            {"remarks", help.remarks},          {"examples", help.examples},
+            {"about_statuses", about_statuses}, {"statuses", statuses}};
 }
 
 void describe_all(const char *path) {

@@ -6,21 +6,20 @@
 
 #include <fmt/core.h>
 
-#include <cerrno>
 #include <stdexcept>
 #include <string>
-#include <system_error>
-#include <utility>
 
 namespace zbq::tool {
 
+// What each means to a user is said once, in help.cpp.
 enum exit_status : int {
     exit_ok = 0,
     exit_failure = 1,
     exit_usage = 2,
     exit_evicted = 3,
-    exit_producer_died = 4,
+    exit_publisher_failed = 4,
     exit_nobody = 5,
+    exit_output = 6,
 };
 
 class failure : public std::runtime_error {
@@ -37,14 +36,15 @@ inline failure usage_error(const std::string &text) {
     return failure(text, exit_usage);
 }
 
-inline std::string error_text(int error) {
-    return std::generic_category().message(error);
-}
+// What an errno says; where it says that a limit was met, also which, and how high it is.
+std::string error_text(int error);
+
+// That limit alone, in brackets after a blank; empty: it is not about a limit that is known.
+std::string limit_text(int error);
 
 // "what: why", with the errno of the call that just failed.
-inline failure system_failure(const std::string &what) {
-    const int error = errno;
-    return failure(fmt::format("{}: {}", what, error_text(error)));
-}
+failure system_failure(const std::string &what);
+
+bool is_out_of_descriptors(int error);
 
 } // namespace zbq::tool

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "evictions.hpp"
 
+#include "io.hpp"
 #include "units.hpp"
 
 #include <fmt/core.h>
 
-#include <cstdio>
 #include <string>
 
 namespace zbq::tool {
@@ -45,10 +45,9 @@ void eviction_log::report_slot(const producer &ring, uint32_t slot, const tally 
         return;
     }
     memory.reported = info.join_number;
-    fmt::print(stderr,
-               "zbq: consumer {} (pid {}) {}, at {:.3f} s, after message {}, {} bytes behind\n",
-               info.join_number, info.pid != 0 ? info.pid : memory.pid, verdict(info.eviction),
-               as_seconds(elapsed_ns), published.messages, info.lag);
+    say(fmt::format("consumer {} (pid {}) {}, at {:.3f} s, after message {}, {} bytes behind",
+                    info.join_number, info.pid != 0 ? info.pid : memory.pid, verdict(info.eviction),
+                    as_seconds(elapsed_ns), published.messages, info.lag));
 }
 
 } // namespace zbq::tool

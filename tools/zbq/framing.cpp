@@ -4,6 +4,7 @@
 #include "errors.hpp"
 #include "signals.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -36,7 +37,7 @@ input_stream::input_stream(const std::string &path, input_waiter *waiter)
         // Non-blocking: opening a FIFO shall not wait, and reading it is polled for anyway.
         opened_ = unique_fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
         if (!opened_) {
-            throw system_failure(path);
+            throw system_failure("opening " + path);
         }
         fd_ = opened_.get();
     }
@@ -53,7 +54,7 @@ size_t input_stream::read_some(char *to, size_t size) {
             return static_cast<size_t>(got);
         }
         if (errno != EINTR && errno != EAGAIN) {
-            throw system_failure(name_);
+            throw system_failure("reading " + name_);
         }
     }
     return 0;
@@ -106,9 +107,24 @@ void message_reader::check_size(uint64_t size, std::string_view qualifier) const
 
 bool message_reader::next(std::string_view *payload) {
     ++number_;
-    const bool found =
-        options_.framing == input_framing::lines ? next_line(payload) : next_prefixed(payload);
-    return found && stop_signal() == 0;
+    return find(payload) && stop_signal() == 0;
+}
+
+bool message_reader::find(std::string_view *payload) {
+    switch (options_.framing) {
+    case input_framing::lines:
+        return next_line(payload);
+    case input_framing::chunks:
+        return next_chunk(payload);
+    default:
+        return next_prefixed(payload);
+    }
+}
+
+bool message_reader::next_chunk(std::string_view *payload) {
+    fill_to(options_.chunk_size);
+    *payload = take(std::min(options_.chunk_size, unread().size())); // the last has what is left
+    return !payload->empty();
 }
 
 bool message_reader::next_line(std::string_view *payload) {

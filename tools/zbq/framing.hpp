@@ -46,7 +46,8 @@ private:
     input_waiter *waiter_;
 };
 
-// Lines or length-prefixed messages, through a buffer. (Chunks need none: pub.cpp.)
+// Each message as a whole, through a buffer: room in the ring is asked for when there is something
+// to put there. (A reader that leaves no room meanwhile is in nobody's way.)
 class message_reader {
 public:
     message_reader(input_stream *input, const pub_options &options);
@@ -60,7 +61,9 @@ private:
     bool fill(); // reads more; false at the end
     bool fill_to(size_t size);
     std::string_view take(size_t size);
+    bool find(std::string_view *payload);
     bool next_line(std::string_view *payload);
+    bool next_chunk(std::string_view *payload);
     bool next_prefixed(std::string_view *payload);
     void check_size(uint64_t size, std::string_view qualifier = "") const;
 

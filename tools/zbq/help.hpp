@@ -8,21 +8,23 @@
 
 namespace zbq::tool {
 
+struct help_text {
+    std::string remarks;
+    std::vector<std::string> examples;
+};
+
 struct status_meaning {
     std::string status;
     std::string meaning;
 };
 
-struct help_text {
-    std::string remarks;
-    std::vector<std::string> examples;
-    std::string about_statuses; // true of each of them; empty: nothing is
-    std::vector<status_meaning> statuses;
-};
-
 extern const help_text main_help;
 extern const help_text pub_help;
 extern const help_text sub_help;
+
+// One table for all commands.
+extern const std::string about_statuses;
+extern const std::vector<status_meaning> exit_statuses;
 
 // As it stands below the options.
 std::string footer(const help_text &help);

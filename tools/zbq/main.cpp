@@ -14,30 +14,37 @@ namespace {
 using namespace zbq::tool;
 
 int run(const command_line &line) {
-    if (line.status) {
-        return *line.status;
-    }
-    install_signal_handlers();
-    if (const auto *options = std::get_if<pub_options>(&line.command)) {
+    if (const auto *options = std::get_if<pub_options>(&line)) {
         return publish(*options);
     }
-    return subscribe(std::get<sub_options>(line.command));
+    if (const auto *options = std::get_if<sub_options>(&line)) {
+        return subscribe(*options);
+    }
+    return status_after(write_output(std::get<help_request>(line).text));
+}
+
+// Who was asked to stop does not also complain of what that interrupted.
+int complain(const std::string &text, int status) {
+    if (stop_signal() != 0) {
+        return status_when_stopped();
+    }
+    say_at_last(text);
+    return status;
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
     try {
+        install_signal_handlers();
         guard_standard_streams();
         return run(parse_command_line(argc, argv));
     } catch (const failure &error) {
-        fmt::print(stderr, "zbq: {}\n", error.what());
-        return error.status();
+        return complain(error.what(), error.status());
     } catch (const zbq::error &error) {
-        fmt::print(stderr, "zbq: {}\n", error.what());
-        return error.code() == zbq::status::invalid ? exit_usage : exit_failure;
+        return complain(error.what() + limit_text(error.os_error()),
+                        error.code() == zbq::status::invalid ? exit_usage : exit_failure);
     } catch (const std::exception &error) {
-        fmt::print(stderr, "zbq: {}\n", error.what());
-        return exit_failure;
+        return complain(error.what(), exit_failure);
     }
 }

@@ -2,16 +2,20 @@
 #include "declarations.hpp"
 #include "errors.hpp"
 #include "help.hpp"
+#include "identities.hpp"
 #include "units.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <sstream>
 #include <unistd.h>
 
 namespace zbq::tool {
 
 namespace {
+
+constexpr double highest_rate = 1e9;
 
 void add_pub_framing(CLI::App *pub, pub_options *options) {
     CLI::Option *lines = pub->add_flag_callback(
@@ -53,6 +57,32 @@ void add_pub_ring(CLI::App *pub, pub_options *options) {
         ->check(CLI::Range(1U, 65536U).description(""));
 }
 
+// An option that can be repeated, for what `parse` makes of each of its values.
+template <typename Id>
+void add_identities(CLI::App *command, const std::string &option, const std::string &type,
+                    std::vector<Id> *ids, Id (*parse)(std::string_view, const std::string &),
+                    const std::string &description) {
+    command
+        ->add_option_function<std::vector<std::string>>(
+            option,
+            [=](const std::vector<std::string> &texts) {
+                for (const std::string &text : texts) {
+                    ids->push_back(parse(option, text));
+                }
+            },
+            description)
+        ->type_name(type)
+        ->expected(1)
+        ->take_all();
+}
+
+void add_pub_access(CLI::App *pub, pub_options *options) {
+    add_identities(pub, "--user", "USER", &options->users, parse_user,
+                   "this user may join, too; a name or a number, repeatable");
+    add_identities(pub, "--group", "GROUP", &options->groups, parse_group,
+                   "and whoever is in this group; repeatable");
+}
+
 CLI::App *add_pub(CLI::App *app, pub_options *options) {
     CLI::App *pub = app->add_subcommand("pub", "publish standard input, or a file");
     pub->add_option("NAME", options->name, "what subscribers ask for")->required();
@@ -68,7 +98,10 @@ CLI::App *add_pub(CLI::App *app, pub_options *options) {
         ->type_name("FILE")
         ->expected(1)
         ->take_all();
-    pub->add_option("--rate", options->rate, "messages per second")->type_name("R");
+    pub->add_option("--rate", options->rate,
+                    "messages per second; what a pause has cost is not made up for")
+        ->type_name("R");
+    add_pub_access(pub, options);
     pub->add_flag("--quiet", options->quiet, "no summary at the end, no progress");
     pub->footer(footer(pub_help));
     return pub;
@@ -107,9 +140,24 @@ CLI::App *add_sub(CLI::App *app, sub_options *options) {
            "--pull", [options] { options->mode = wakeup::pull; },
            "look again every millisecond or less; gets no descriptors")
         ->excludes(push);
+    add_identities(sub, "--publisher", "USER", &options->publishers, parse_user,
+                   "accept a publisher of this user and of no other; repeatable. Without it an "
+                   "abstract NAME has to be this user's or root's, and a path anyone's");
     sub->add_flag("--wait", options->wait, "wait for a publisher that is not there yet");
     sub->footer(footer(sub_help));
     return sub;
+}
+
+// A bare name lies in a directory that is this user's alone.
+void check_access(const pub_options &options) {
+    const bool shared = !options.users.empty() || !options.groups.empty();
+    const bool is_bare =
+        !options.name.starts_with('@') && options.name.find('/') == std::string::npos;
+    if (shared && is_bare) {
+        throw usage_error(fmt::format("--user, --group: others cannot reach '{0}', whose directory "
+                                      "is private; give a path with a slash, or @{0}",
+                                      options.name));
+    }
 }
 
 void check_pub(const pub_options &options) {
@@ -126,15 +174,36 @@ void check_pub(const pub_options &options) {
                                       options.capacity));
     }
     if (options.wait_for > options.max_consumers) {
-        throw usage_error("--wait-for is more than --max-consumers");
+        throw usage_error(fmt::format("--wait-for: {} is more than --max-consumers, {}",
+                                      options.wait_for, options.max_consumers));
     }
     if (options.files.size() > ZBQ_MAX_FD_PER_MSG) {
         throw usage_error(
             fmt::format("--fd: {} files, {} at most", options.files.size(), ZBQ_MAX_FD_PER_MSG));
     }
-    if (!std::isfinite(options.rate) || options.rate < 0 || options.rate > 1e9) {
-        throw usage_error("--rate: not a number of messages per second");
+    if (!std::isfinite(options.rate) || options.rate < 0 || options.rate > highest_rate) {
+        throw usage_error(fmt::format("--rate: {} is not a number of messages per second, from 0 "
+                                      "to {}",
+                                      options.rate, highest_rate));
     }
+    check_access(options);
+}
+
+// What the parser would only call a missing command.
+void check_command(const CLI::App &app, std::string_view first) {
+    const auto named = app.get_subcommands(
+        [first](const CLI::App *command) { return command->get_name() == first; });
+    if (named.empty() && !first.starts_with('-')) {
+        throw usage_error(fmt::format("there is no command '{}'; there are pub and sub\n"
+                                      "Try 'zbq --help'.",
+                                      first));
+    }
+}
+
+std::string help_of(const CLI::App &app, const CLI::Success &request) {
+    std::ostringstream text;
+    app.exit(request, text, text);
+    return text.str();
 }
 
 } // namespace
@@ -155,18 +224,21 @@ declarations::declarations()
 
 command_line parse_command_line(int argc, char **argv) {
     declarations declared;
+    if (argc > 1) {
+        check_command(declared.app, argv[1]);
+    }
     try {
         declared.app.parse(argc, argv);
-    } catch (const CLI::Success &help) {
-        return {{}, declared.app.exit(help)};
+    } catch (const CLI::Success &request) {
+        return help_request{help_of(declared.app, request)};
     } catch (const CLI::ParseError &error) {
         throw usage_error(fmt::format("{}\nTry 'zbq --help'.", error.what()));
     }
     if (!declared.pub->parsed()) {
-        return {declared.subscribe, std::nullopt};
+        return declared.subscribe;
     }
     check_pub(declared.publish);
-    return {declared.publish, std::nullopt};
+    return declared.publish;
 }
 
 } // namespace zbq::tool

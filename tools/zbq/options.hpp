@@ -6,8 +6,8 @@
 #include <zbq.hpp>
 
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <sys/types.h>
 #include <variant>
 #include <vector>
 
@@ -27,6 +27,8 @@ struct pub_options {
     uint32_t wait_for = 0;
     double rate = 0; // messages per second; 0: as fast as it goes
     std::vector<std::string> files;
+    std::vector<uid_t> users; // that may join, beside the own one
+    std::vector<gid_t> groups;
     bool quiet = false;
 
     // The largest payload that a message can have.
@@ -36,6 +38,7 @@ struct pub_options {
 struct sub_options {
     std::string name;
     wakeup mode = wakeup::push;
+    std::vector<uid_t> publishers; // users whose publisher is accepted; empty: as connect says
     output_framing framing = output_framing::raw;
     bool wait = false;
     bool count = false;
@@ -43,12 +46,15 @@ struct sub_options {
     bool sha256 = false;
 
     [[nodiscard]] bool writes_messages() const { return !count && !quiet && !sha256; }
+    [[nodiscard]] bool writes() const { return writes_messages() || count || sha256; }
 };
 
-struct command_line {
-    std::variant<pub_options, sub_options> command;
-    std::optional<int> status; // set: nothing to run, help was asked for
+// There is nothing to run.
+struct help_request {
+    std::string text;
 };
+
+using command_line = std::variant<pub_options, sub_options, help_request>;
 
 // Throws a usage error for what makes no sense.
 command_line parse_command_line(int argc, char **argv);

@@ -25,7 +25,7 @@ public:
 
     // Whether it is time for a new line.
     [[nodiscard]] bool due(uint64_t now) const;
-    void show(uint64_t now, const tally &so_far, const std::string &more);
+    void update(uint64_t now, const tally &so_far, const std::string &more);
     void clear(); // before anything else is printed
 
 private:

@@ -62,7 +62,7 @@ write_result sink::write() {
     return result;
 }
 
-void sink::print_accounts() {
+write_result sink::write_accounts() {
     std::string text;
     if (options_.count) {
         text += fmt::format("messages {} bytes {} descriptors {}\n", total_.messages, total_.bytes,
@@ -71,7 +71,7 @@ void sink::print_accounts() {
     if (options_.sha256 && hash_intact_) {
         text += fmt::format("sha256 {}\n", hash_.hex());
     }
-    write_output(text);
+    return write_output(text);
 }
 
 } // namespace zbq::tool

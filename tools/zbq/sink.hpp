@@ -33,7 +33,7 @@ public:
     void count_descriptors(uint64_t number) { batch_.descriptors += number; }
 
     [[nodiscard]] const tally &total() const { return total_; }
-    void print_accounts();
+    write_result write_accounts();
 
 private:
     void copy(std::span<const std::byte> payload);

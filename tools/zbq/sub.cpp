@@ -9,6 +9,7 @@
 
 #include <zbq.hpp>
 
+#include <cerrno>
 #include <optional>
 #include <unistd.h>
 
@@ -18,9 +19,11 @@ namespace {
 
 constexpr std::chrono::seconds patience(10);             // for a publisher to answer
 constexpr std::chrono::milliseconds check_interval(100); // for what comes without a wake-up
+constexpr uint64_t look_interval = 100 * millisecond;
 
-int interrupted() {
-    return 128 + stop_signal();
+// Whether what it writes could be read by nobody.
+bool output_lost(const sub_options &options) {
+    return options.writes() && output_reader_gone();
 }
 
 // Throws when nobody publishes.
@@ -28,7 +31,8 @@ consumer find_publisher(const sub_options &options) {
     connect_options how;
     how.mode = options.mode;
     how.wait_for_producer = options.wait;
-    how.give_up = [] { return stop_signal() != 0; };
+    how.producers = options.publishers;
+    how.give_up = [&options] { return stop_signal() != 0 || output_lost(options); };
     return connect(options.name, options.wait ? never : in(patience), how);
 }
 
@@ -42,11 +46,11 @@ public:
     int run() {
         std::optional<int> status;
         while (!status) {
-            status = stop_signal() != 0 ? interrupted() : step();
+            status = stop_signal() != 0 ? status_when_stopped() : step();
         }
         progress_.clear();
-        sink_.print_accounts();
-        return *status;
+        const int accounted = status_after(sink_.write_accounts());
+        return *status != exit_ok ? *status : accounted;
     }
 
 private:
@@ -60,7 +64,7 @@ private:
         if (reader_.ending() == ending::evicted) {
             return evicted();
         }
-        return result == status::ok ? idle() : ended();
+        return result == status::ok ? look_around() : ended(result);
     }
 
     // Takes in what is there, within bounds. Whether it was whole is known, and the room given
@@ -90,7 +94,7 @@ private:
             got = announced != 0 ? batch->take_descriptors(in(check_interval)) : descriptors();
         } while (got.why() == status::again && stop_signal() == 0);
         if (got.why() == status::protocol || got.why() == status::io) {
-            throw failure(fmt::format("descriptors: {}", to_string(got.why())));
+            throw failure(fmt::format("receiving descriptors: {}", to_string(got.why())));
         }
         sink_.count_descriptors(got.size());
     }
@@ -99,52 +103,56 @@ private:
         sink_.confirm();
         const write_result written = sink_.write();
         if (written != write_result::done) {
-            return written == write_result::stopped ? interrupted() : exit_ok;
+            progress_.clear();
+            return status_after(written);
         }
-        show_progress();
-        return std::nullopt;
+        return look_around();
     }
 
-    // Nothing to read for a while.
-    outcome idle() {
-        show_progress();
-        if (options_.writes_messages() && output_reader_gone()) {
-            return exit_ok;
+    // Beside the stream: progress, and whether the output is still of use to anyone.
+    outcome look_around() {
+        const uint64_t now = now_coarse_ns();
+        show_progress(now);
+        if (now < last_look_ + look_interval) {
+            return std::nullopt;
         }
-        return std::nullopt;
+        last_look_ = now;
+        return output_lost(options_) ? outcome(exit_output) : std::nullopt;
     }
 
-    outcome ended() {
-        progress_.clear();
+    outcome ended(status result) {
         switch (reader_.ending()) {
         case ending::closed:
             return exit_ok;
         case ending::evicted:
             return evicted();
         case ending::malformed:
-            fmt::print(stderr, "zbq: the publisher broke the protocol\n");
-            return exit_failure;
+            return complain("the publisher broke the protocol", exit_failure);
         case ending::producer_died:
-            fmt::print(stderr, "zbq: the publisher died without ending the stream\n");
-            return exit_producer_died;
+            return complain("the publisher failed or died without ending the stream",
+                            exit_publisher_failed);
         default:
-            throw failure("could not wait for the publisher");
+            throw error(result, "waiting for the publisher", errno);
         }
     }
 
     outcome evicted() {
         sink_.discard();
-        progress_.clear();
-        fmt::print(stderr, "zbq: evicted by the publisher after message {}: {}\n",
-                   sink_.total().messages, to_string(reader_.eviction()));
-        return exit_evicted;
+        return complain(fmt::format("evicted by the publisher after message {}: {}",
+                                    sink_.total().messages, to_string(reader_.eviction())),
+                        exit_evicted);
     }
 
-    void show_progress() {
-        const uint64_t now = now_coarse_ns();
+    int complain(const std::string &text, int status) {
+        progress_.clear();
+        say_at_last(text);
+        return status;
+    }
+
+    void show_progress(uint64_t now) {
         if (progress_.due(now)) {
             const auto lag = static_cast<double>(reader_.lag());
-            progress_.show(now, sink_.total(), fmt::format("lag {}", format_bytes(lag)));
+            progress_.update(now, sink_.total(), fmt::format("lag {}", format_bytes(lag)));
         }
     }
 
@@ -152,6 +160,7 @@ private:
     consumer reader_;
     sink sink_;
     progress progress_;
+    uint64_t last_look_ = 0;
 };
 
 } // namespace
@@ -160,13 +169,12 @@ int subscribe(const sub_options &options) {
     try {
         return subscription(options, find_publisher(options)).run();
     } catch (const error &failed) {
-        if (stop_signal() != 0) {
-            return interrupted();
+        if (stop_signal() == 0 && output_lost(options)) {
+            return exit_output;
         }
         if (failed.code() == status::none) {
-            throw failure(
-                fmt::format("nobody publishes '{0}'; start with: zbq pub {0}", options.name),
-                exit_nobody);
+            throw failure(fmt::format("{}; start with: zbq pub {}", failed.what(), options.name),
+                          exit_nobody);
         }
         throw;
     }

@@ -20,7 +20,8 @@ fn produce(name: &str) -> Result<(), zbq::Error> {
 fn consume(name: &str) -> Result<(), zbq::Error> {
     let reader = connect(name, None, &ConnectOptions::new())?;
     for message in &reader {
-        message?.write_to(std::io::stdout())?; // from where it lies
+        let text = message?.to_vec()?; // a copy, which was whole
+        std::io::stdout().write_all(&text)?;
         std::io::stdout().write_all(b"\n")?;
     }
     Ok(())

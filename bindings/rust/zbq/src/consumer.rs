@@ -5,6 +5,7 @@ use crate::error::{check, from_code, Error, Eviction, Result};
 use crate::iter::{Iter, TryIter};
 use crate::message::Message;
 use crate::options::{PayloadType, Wakeup};
+use crate::process::Birthmark;
 use crate::tail::Tail;
 use crate::time::{Deadline, SLICE};
 use std::cell::Cell;
@@ -49,6 +50,7 @@ use zbq_sys::{
 /// ```
 pub struct Consumer {
     handle: NonNull<zbq_consumer>,
+    birth: Birthmark, // in a forked child nothing of the ring is mapped
     push: bool,
     known: Cell<zbq_readable_run>, // messages that are there, not taken yet
     tail: Tail,
@@ -76,6 +78,7 @@ impl Consumer {
     /// came first), [`Error::Protocol`] (malformed, or another mode), [`Error::NoMemory`],
     /// [`Error::Io`] (the peer is gone).
     pub fn join(socket: impl AsFd, wakeup: Wakeup) -> Result<Self> {
+        let birth = Birthmark::new()?;
         let mut handle = ptr::null_mut();
         // SAFETY: an open descriptor, and a place for the handle.
         check(unsafe {
@@ -87,6 +90,7 @@ impl Consumer {
         let tail = unsafe { zbq_sys::zbq_consumer_tail(handle.as_ptr()) };
         Ok(Self {
             handle,
+            birth,
             push: wakeup == Wakeup::Push,
             known: Cell::new(zbq_readable_run {
                 base: ptr::null(),
@@ -163,9 +167,6 @@ impl Consumer {
     ///
     /// [`Error::Again`]: not within the time. Else as [`next`](Self::next).
     pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
-        if self.known.get().bytes != 0 {
-            return Ok(());
-        }
         match self.look() {
             Err(Error::Again) => self.wait_until(Deadline::after(timeout)),
             found => found,
@@ -244,6 +245,12 @@ impl Consumer {
     }
 
     // ---- for messages ----
+
+    /// Whether this is the process that joined.
+    #[inline]
+    pub(crate) fn is_here(&self) -> bool {
+        self.birth.is_here()
+    }
 
     #[inline]
     pub(crate) fn is_valid(&self) -> bool {
@@ -347,7 +354,11 @@ impl Consumer {
     pub(crate) fn look(&self) -> Result<()> {
         let mut known = self.known.get();
         if known.bytes != 0 {
-            return Ok(());
+            return if self.is_valid() {
+                Ok(())
+            } else {
+                Err(self.end())
+            };
         }
         self.discard_what_was_put_off();
         // SAFETY: a live handle, and a place for the run.
@@ -370,14 +381,19 @@ impl Consumer {
         self.forget_known(); // what is left of it was no message
         self.look()?;
         self.take_known().ok_or_else(|| {
-            self.forget_known();
-            // Changed since it was checked: by the next, if this consumer was evicted.
-            if self.is_valid() {
-                Error::Protocol
-            } else {
-                self.end()
-            }
+            self.forget_known(); // changed since it was checked
+            self.malformed()
         })
+    }
+
+    /// What it means that something read is nonsense: of an evicted consumer's it may have been
+    /// whole.
+    pub(crate) fn malformed(&self) -> Error {
+        if self.is_valid() {
+            Error::Protocol
+        } else {
+            self.end()
+        }
     }
 
     #[inline]

@@ -100,7 +100,8 @@
 //! # Processes
 //!
 //! After a `fork` without `exec` the child has the handles and not the memory: reading or writing a
-//! message there ends it with a signal. `fork` is `unsafe` in Rust, and that is a reason.
+//! message there ends it with a signal; to drop what it has is fine, and changes nothing for its
+//! parent. `fork` is `unsafe` in Rust, and that is a reason.
 //! Everything is close-on-exec, so [`std::process::Command`] is fine.
 //!
 //! # Features
@@ -124,6 +125,7 @@ mod message;
 mod options;
 mod payload;
 mod poll;
+mod process;
 mod producer;
 mod rendezvous;
 mod reservation;

@@ -268,12 +268,12 @@ impl<'c> Message<'c> {
             return Ok(Vec::new());
         }
         if self.seq_id == 0 {
-            return Err(Error::Protocol); // some, but no record
+            return Err(self.consumer.malformed()); // some, but no record
         }
         let taken = self.consumer.take_fds(self.seq_id, timeout);
         self.collected.set(!matches!(taken, Err(Error::Again)));
         match taken {
-            Ok(fds) if fds.len() != usize::from(self.fd_count) => Err(Error::Protocol),
+            Ok(fds) if fds.len() != usize::from(self.fd_count) => Err(self.consumer.malformed()),
             other => other,
         }
     }
@@ -282,6 +282,9 @@ impl<'c> Message<'c> {
 impl Drop for Message<'_> {
     #[inline]
     fn drop(&mut self) {
+        if !self.consumer.is_here() {
+            return;
+        }
         // Collecting a later record would close those of an earlier message that is still held.
         let may_discard = self.consumer.is_oldest(self.offset);
         if self.seq_id != 0 && !self.collected.get() && may_discard {

@@ -75,6 +75,50 @@ fn the_stream_ends_with_it_once() {
     });
 }
 
+// It knows of a second message, which it has not taken.
+#[test]
+fn what_was_known_does_not_hide_it() {
+    let mut producer = impatient();
+    let consumer = join(&mut producer, Wakeup::Push);
+    producer.try_publish(b"x").unwrap();
+    producer.try_publish(b"y").unwrap();
+    drop(consumer.try_next().unwrap());
+    consumer.wait(LONG).unwrap();
+    for _ in 0..2 {
+        producer.publish(&pattern(2, 3000), LONG).unwrap();
+    }
+    assert!(is_stalled(consumer.wait(LONG)));
+    assert!(is_stalled(consumer.next(LONG)));
+}
+
+// Bytes of ones where its header was, and where its record's id was.
+#[test]
+fn nonsense_is_not_the_producers_fault() {
+    use std::os::unix::io::AsFd;
+    let file = std::fs::File::open("/dev/null").unwrap();
+    let mut producer = impatient();
+    let consumer = join(&mut producer, Wakeup::Push);
+    for _ in 0..20 {
+        let fds = [file.as_fd()];
+        producer.publish_with(&[0; 32], &fds, LONG).unwrap();
+    }
+    drop(consumer.try_next().unwrap());
+    while producer.statistics().evicted_for(Eviction::Stalled) == 0 {
+        producer.publish(&[255; 3000], LONG).unwrap();
+    }
+    producer.publish(&[255; 3000], LONG).unwrap();
+    for _ in 0..100 {
+        match consumer.try_next() {
+            Ok(message) => {
+                assert!(is_stalled(message.to_vec()));
+                let taken = message.take_fds(Some(Duration::ZERO));
+                assert!(!matches!(taken, Err(Error::Protocol)), "{taken:?}");
+            }
+            error => assert!(is_stalled(error)),
+        }
+    }
+}
+
 #[test]
 fn descriptors_end_too() {
     use std::os::unix::io::AsFd;

@@ -5,11 +5,13 @@ mod support;
 
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
+use std::mem::ManuallyDrop;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use support::{producer, LONG, PAGE};
@@ -26,6 +28,21 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn abstract_name(of: &str) -> String {
     format!("@zbq-rust-{}-{of}", std::process::id())
+}
+
+/// What must not be there yet when a socket begins to listen, and how often that was looked at; a
+/// hundred times as much where it was there.
+static NOT_YET: Mutex<Option<PathBuf>> = Mutex::new(None);
+static LOOKS: AtomicUsize = AtomicUsize::new(0);
+
+/// The dynamic linker takes this one for libc's.
+#[export_name = "listen"]
+extern "C" fn look_and_listen(fd: libc::c_int, backlog: libc::c_int) -> libc::c_int {
+    if let Some(path) = &*NOT_YET.lock().unwrap() {
+        LOOKS.fetch_add(1 + usize::from(path.exists()) * 100, Ordering::Relaxed);
+    }
+    // SAFETY: numbers.
+    unsafe { libc::syscall(libc::SYS_listen, fd, backlog) as libc::c_int }
 }
 
 fn listen(name: impl AsRef<std::ffi::OsStr>) -> Result<Listener, Error> {
@@ -179,6 +196,113 @@ fn a_name_that_was_taken_over_stays() {
     }
 }
 
+fn names_in(dir: &TempDir) -> Vec<std::ffi::OsString> {
+    let entries = fs::read_dir(&dir.0).unwrap();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
+#[test]
+fn a_name_appears_when_it_can_be_joined() {
+    let _alone = alone();
+    let dir = TempDir::new("appears");
+    let path = dir.join("socket");
+    *NOT_YET.lock().unwrap() = Some(path.clone());
+    LOOKS.store(0, Ordering::Relaxed);
+    let _listener = listen(&path).unwrap();
+    *NOT_YET.lock().unwrap() = None;
+    assert_eq!(LOOKS.load(Ordering::Relaxed), 1);
+    assert_eq!(names_in(&dir), ["socket"]);
+}
+
+#[test]
+fn what_a_crash_leaves_is_in_nobodys_way() {
+    let _alone = alone();
+    let dir = TempDir::new("crash");
+    for left in ["socket", ".socket.new"] {
+        drop(std::os::unix::net::UnixListener::bind(dir.join(left)).unwrap());
+    }
+    fs::write(dir.join(".socket.lock"), "").unwrap();
+    let _listener = listen(dir.join("socket")).unwrap();
+    assert_eq!(names_in(&dir), ["socket"]);
+}
+
+#[test]
+fn the_longest_name_can_be_listened_at() {
+    let _alone = alone();
+    let dir = TempDir::new("long");
+    let rest = 107 - dir.0.as_os_str().len() - 1;
+    let path = dir.join(&"n".repeat(rest));
+    let _listener = listen(&path).unwrap();
+    assert_eq!(names_in(&dir), ["n".repeat(rest).as_str()]);
+    assert!(matches!(connect_now(&path), Err(Error::Again))); // it is not served
+    assert!(matches!(
+        listen(dir.join(&"n".repeat(rest + 1))),
+        Err(Error::TooLarge)
+    ));
+}
+
+// Anyone who can read it could hold a lock on the directory.
+#[test]
+fn a_locked_directory_stops_nobody() {
+    let _alone = alone();
+    let dir = TempDir::new("lock");
+    let directory = fs::File::open(&dir.0).unwrap();
+    // SAFETY: numbers.
+    assert_eq!(
+        unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX) },
+        0
+    );
+    listen(dir.join("socket")).unwrap();
+
+    let lock = dir.join(".socket.lock");
+    let lock = fs::File::create(lock).unwrap();
+    // SAFETY: numbers.
+    assert_eq!(unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX) }, 0);
+    assert!(matches!(listen(dir.join("socket")), Err(Error::Again)));
+}
+
+/// What a forked child does, which must succeed.
+fn in_forked_child(body: impl FnOnce() -> bool) {
+    // SAFETY: the child ends without a return; glibc keeps its memory allocator usable there.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork"),
+        0 => {
+            let done = body();
+            // SAFETY: it cannot fail.
+            unsafe { libc::_exit(i32::from(!done)) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: a place for the status.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0);
+        }
+    }
+}
+
+#[test]
+fn a_forked_child_only_loses_its_copies() {
+    let _alone = alone();
+    let dir = TempDir::new("fork");
+    let path = dir.join("socket");
+    let listener = listen(&path).unwrap();
+    let (mut ring, reader) = support::both_ends(PAGE);
+    ring.try_publish(b"x").unwrap();
+    let message = reader.try_next().unwrap();
+    // SAFETY: these are dropped in the child alone, and what they are of in this process.
+    let copies = unsafe { (std::ptr::read(&listener), std::ptr::read(&message)) };
+    let copies = ManuallyDrop::new(copies);
+    in_forked_child(|| {
+        drop(ManuallyDrop::into_inner(copies));
+        path.exists()
+    });
+    assert_eq!(names_in(&dir), ["socket"]);
+    assert_eq!(message.to_vec().unwrap(), b"x");
+    assert_ne!(reader.lag(), 0);
+    drop(message);
+    assert_eq!(reader.lag(), 0);
+}
+
 #[test]
 fn another_kind_of_socket_is_refused() {
     let _alone = alone();
@@ -257,14 +381,46 @@ fn nonsense_is_refused_and_silence_costs_nobody() {
     for hello in hellos {
         let stranger = packet_socket_to(&name);
         say(&stranger, hello);
-        for _ in 0..3 {
-            assert!(listener.serve(&mut ring).is_empty());
+        while !hung_up(&stranger) {
+            assert!(listener.wait_and_serve(&mut ring, LONG).unwrap().is_empty());
         }
         assert_eq!(answer(&stranger), b"zbq\x01\x02\0\0\0");
         assert_eq!(answer(&stranger), b""); // hung up
     }
     assert_eq!(answer(&silent[0]), b""); // 16 may wait, so the first made way
     join_by_name(&name, &mut listener, &mut ring).unwrap();
+}
+
+// Whoever is busy elsewhere for long enough misses it: one time has to be seen, of many.
+#[test]
+fn strangers_are_left_alone_for_longer_than_they_took() {
+    let _alone = alone();
+    let name = abstract_name("rest");
+    let mut listener = listen(&name).unwrap();
+    let mut ring = producer(PAGE);
+    let mut rested = 0;
+    for _ in 0..200 {
+        let crowd: Vec<OwnedFd> = (0..15).map(|_| packet_socket_to(&name)).collect();
+        crowd.iter().for_each(|stranger| say(stranger, b"nonsense"));
+        listener.wait_and_serve(&mut ring, LONG).unwrap();
+        let next = packet_socket_to(&name);
+        say(&next, b"nonsense");
+        rested += usize::from(listener.wait_and_serve(&mut ring, NOW).is_err());
+        while !hung_up(&next) {
+            listener.wait_and_serve(&mut ring, LONG).unwrap();
+        }
+    }
+    assert_ne!(rested, 0);
+}
+
+fn hung_up(socket: &OwnedFd) -> bool {
+    let mut polled = libc::pollfd {
+        fd: socket.as_raw_fd(),
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: one of them.
+    unsafe { libc::poll(&mut polled, 1, 0) == 1 }
 }
 
 // ---- the private directory, in processes of their own for the environment's sake ----
@@ -331,16 +487,18 @@ fn fails() {
 
 // ---- other users ----
 
+const STRANGER: u32 = 61234;
+/// The number of all who have none.
 const NOBODY: u32 = 65534;
 
 /// The same program as another user; `None`, and why, where that cannot be.
-fn as_nobody(role: &str, name: &str) -> Option<std::process::Child> {
+fn as_user(uid: u32, role: &str, name: &str) -> Option<std::process::Child> {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", role])
         .env("ZBQ_TEST_NAME", name)
         .env("RUST_BACKTRACE", "0") // it would look for sources
         .current_dir("/")
-        .uid(NOBODY)
+        .uid(uid)
         .stdin(Stdio::piped())
         .spawn();
     match child {
@@ -352,11 +510,11 @@ fn as_nobody(role: &str, name: &str) -> Option<std::process::Child> {
     }
 }
 
-fn serve_until_asked(listener: &mut Listener) -> Result<u32, Error> {
+fn serve_until_asked(listener: &mut Listener, uid: u32) -> Result<u32, Error> {
     let mut ring = producer(PAGE);
     loop {
         if let Some(newcomer) = listener.wait_and_serve(&mut ring, LONG).unwrap().pop() {
-            assert_eq!(newcomer.peer.uid, NOBODY);
+            assert_eq!(newcomer.peer.uid, uid);
             return newcomer.result;
         }
     }
@@ -367,30 +525,89 @@ fn users_are_let_in_by_the_list() {
     let _alone = alone();
     let name = abstract_name("users");
     let mut strict = listen(&name).unwrap();
-    let child = match as_nobody("is_refused_by_the_listener", &name) {
+    let child = match as_user(STRANGER, "is_refused_by_the_listener", &name) {
         Some(child) => child,
         None => return,
     };
     assert!(matches!(
-        serve_until_asked(&mut strict),
+        serve_until_asked(&mut strict, STRANGER),
         Err(Error::Refused(_))
     ));
     support::assert_success(child);
     drop(strict);
 
     for lenient in [
-        ListenerOptions::new().users(&[NOBODY]),
-        ListenerOptions::new().groups(&[group_of_nobody()]),
+        ListenerOptions::new().users(&[STRANGER]),
+        ListenerOptions::new().groups(&[group_of_stranger()]),
     ] {
         let mut lenient = Listener::new(&name, lenient).unwrap();
-        let child = as_nobody("is_admitted", &name).unwrap();
-        serve_until_asked(&mut lenient).unwrap();
+        let child = as_user(STRANGER, "is_admitted", &name).unwrap();
+        serve_until_asked(&mut lenient, STRANGER).unwrap();
         support::assert_success(child);
     }
 }
 
+#[test]
+fn nobody_is_on_no_list() {
+    let _alone = alone();
+    let name = abstract_name("nobody");
+    let options = ListenerOptions::new().users(&[NOBODY]).groups(&[NOBODY]);
+    let mut listener = Listener::new(&name, options).unwrap();
+    let child = match as_user(NOBODY, "is_refused_by_the_listener", &name) {
+        Some(child) => child,
+        None => return,
+    };
+    let refused = serve_until_asked(&mut listener, NOBODY);
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    support::assert_success(child);
+}
+
+// In a user namespace without a map everyone has the same number, this process too.
+#[test]
+fn nobody_is_not_itself() {
+    let _alone = alone();
+    let dir = TempDir::new("unmapped");
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "--ignored", "--nocapture", "is_unmapped"])
+        .env("ZBQ_TEST_NAME", abstract_name("unmapped"))
+        .env("XDG_RUNTIME_DIR", &dir.0);
+    // SAFETY: one system call, between fork and exec.
+    unsafe {
+        command.pre_exec(|| match libc::unshare(libc::CLONE_NEWUSER) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+    match command.spawn() {
+        Ok(child) => support::assert_success(child),
+        Err(error) => support::skip(&format!("no user namespace: {error}")),
+    }
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn is_unmapped() {
+    let name = test_name();
+    let listener = listen(&name).unwrap();
+    // The name may be anyone's;
+    let options = ConnectOptions::new().wait_for_producer(false);
+    let refused = connect(&name, NOW, &options);
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    assert!(matches!(listen("plain"), Err(Error::Refused(_))));
+    assert!(matches!(connect_now("plain"), Err(Error::Refused(_))));
+    drop(listener);
+    // and so may who connects to it.
+    let path = Path::new(&std::env::var_os("XDG_RUNTIME_DIR").unwrap()).join("socket");
+    let mut listener = Listener::new(&path, ListenerOptions::new().users(&[NOBODY])).unwrap();
+    let joining = std::thread::spawn(move || connect(path, LONG, &ConnectOptions::new()));
+    let refused = serve_until_asked(&mut listener, NOBODY);
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    assert!(matches!(joining.join().unwrap(), Err(Error::Refused(_))));
+}
+
 /// Only the user is changed.
-fn group_of_nobody() -> u32 {
+fn group_of_stranger() -> u32 {
     // SAFETY: it cannot fail.
     unsafe { libc::getegid() }
 }
@@ -417,13 +634,13 @@ fn is_admitted() {
 fn somebody_elses_abstract_name_is_refused() {
     let _alone = alone();
     let name = abstract_name("theirs");
-    let mut child = match as_nobody("listens", &name) {
+    let mut child = match as_user(STRANGER, "listens", &name) {
         Some(child) => child,
         None => return,
     };
     let refused = connect(&name, LONG, &ConnectOptions::new());
     assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
-    let trusting = ConnectOptions::new().producers(&[NOBODY]);
+    let trusting = ConnectOptions::new().producers(&[STRANGER]);
     // It is not served there; what matters is that the owner is no reason any more.
     let short = Some(Duration::from_millis(20));
     assert!(matches!(

@@ -2,6 +2,7 @@
 //! Joining a producer by its name.
 
 use super::greeting::{self, Received};
+use super::identity::Nobody;
 use super::place::{Directory, Place};
 use super::socket;
 use crate::consumer::Consumer;
@@ -46,7 +47,8 @@ impl ConnectOptions {
     }
 
     /// Users that may be at the other end. Without any: for an abstract name this process's own
-    /// (its effective user) and root, for a path whoever could make it.
+    /// (its effective user) and root, for a path whoever could make it. 65534 is nobody's number, as
+    /// in [`ListenerOptions`](crate::ListenerOptions).
     pub fn producers(mut self, users: &[u32]) -> Self {
         self.producers = users.to_vec();
         self
@@ -131,8 +133,9 @@ impl Attempt<'_> {
             return Ok(());
         }
         let uid = socket::peer_of(socket).uid;
-        let own = listed.is_empty() && (uid == socket::user() || uid == 0);
-        if own || listed.contains(&uid) {
+        let nobody = Nobody::ask();
+        let own = listed.is_empty() && (nobody.is_own_user(uid) || uid == 0);
+        if own || nobody.lists_user(listed, uid) {
             Ok(())
         } else {
             Err(Error::Refused(format!(

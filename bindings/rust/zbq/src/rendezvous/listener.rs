@@ -2,30 +2,34 @@
 //! Where consumers find a producer, and who may come in.
 
 use super::greeting::{self, Received};
+use super::identity::Nobody;
+use super::name::{self, Named, SocketFile};
 use super::place::{Directory, Place};
 use super::socket;
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::options::Wakeup;
+use crate::process::Birthmark;
 use crate::producer::Producer;
 use crate::time::Deadline;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Connections that have not said what they want: the oldest makes way for a newer one.
 const MAX_STRANGERS: usize = 16;
 /// How long one may take to say it.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// After running out of descriptors or memory.
-const PAUSE: Duration = Duration::from_millis(100);
+/// For which strangers are left alone, at most.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// Who may join.
+///
+/// Only numbers count that the kernel has for somebody. 65534, or what `overflowuid` and
+/// `overflowgid` in `/proc/sys/kernel` say, stands for all whom this process's user namespace has no
+/// number for, so it admits nobody: not on a list, and not as this process's own.
 #[must_use = "each of its methods gives a changed one"]
 #[derive(Clone, Debug, Default)]
 pub struct ListenerOptions {
@@ -51,10 +55,10 @@ impl ListenerOptions {
         self
     }
 
-    fn admit(&self, who: &Peer, socket: &OwnedFd) -> bool {
-        let is_listed = |group: &u32| self.groups.contains(group);
-        who.uid == socket::user()
-            || self.users.contains(&who.uid)
+    fn admit(&self, nobody: Nobody, who: &Peer, socket: &OwnedFd) -> bool {
+        let is_listed = |group: &u32| nobody.lists_group(&self.groups, *group);
+        nobody.is_own_user(who.uid)
+            || nobody.lists_user(&self.users, who.uid)
             || is_listed(&who.gid)
             || (!self.groups.is_empty() && socket::peer_groups(socket).iter().any(is_listed))
     }
@@ -74,7 +78,7 @@ impl ListenerOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    /// In this process's pid namespace; 0: in none that it sees.
+    /// In this process's pid namespace; 0: nobody there.
     pub pid: i32,
     /// Its effective user.
     pub uid: u32,
@@ -95,7 +99,8 @@ pub struct Newcomer {
 }
 
 /// Listens at a name and admits consumers to a producer. Nothing that a stranger does blocks it:
-/// all sockets are non-blocking, and each call of [`serve`](Self::serve) does a bounded amount.
+/// all sockets are non-blocking, and each call of [`serve`](Self::serve) does a bounded amount, after
+/// which strangers are left alone for four times as long as it took, but 100 ms at most.
 ///
 /// A name is a path if it has a slash, an abstract name if it begins with `@`, and else a file in a
 /// directory that only this user can enter. A socket in the file system can be connected to by its
@@ -105,6 +110,8 @@ pub struct Newcomer {
 ///
 /// Its descriptor ([`AsFd`]) becomes readable when [`serve`](Self::serve) has something to do. It
 /// was made for `poll` and the like: never read from it.
+///
+/// It belongs to the process that made it: a forked child's copy serves nobody, and leaves the file.
 ///
 /// ```
 /// use zbq::{connect, ConnectOptions, Listener, ListenerOptions, Options, Producer};
@@ -128,11 +135,13 @@ pub struct Listener {
     // Goes first. Were the socket closed before, another listener might take the name over
     // meanwhile, and its new file, that can have the old one's number, would be removed.
     _file: Option<SocketFile>,
+    birth: Birthmark,
     options: ListenerOptions,
+    nobody: Nobody,
     watch: Watch,
     listening: OwnedFd,
     strangers: VecDeque<Stranger>, // the oldest first
-    paused_until: Option<Instant>,
+    resting_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -142,31 +151,17 @@ struct Stranger {
 }
 
 impl Listener {
-    /// Takes the name. A socket that nobody listens at any more is replaced. Waits while another
-    /// process does that in the same directory, for two seconds at most.
+    /// Takes the name, which appears when it can be joined. A socket that nobody listens at any more
+    /// is replaced. Waits while another process takes the same name, for two seconds at most.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] (no name), [`Error::TooLarge`] (its length), [`Error::Refused`] (the
-    /// directory is not private, or what is there is no socket), [`Error::Again`] (the directory
-    /// is locked), [`Error::Io`] (in use: [`ErrorKind::AddrInUse`]; or a system call failed).
+    /// directory is not private, or what is there is no socket), [`Error::Again`] (the name is
+    /// locked), [`Error::Io`] (in use: [`ErrorKind::AddrInUse`]; or a system call failed).
     pub fn new(name: impl AsRef<OsStr>, options: ListenerOptions) -> Result<Self> {
         let place = Place::of(name.as_ref(), Directory::Create)?;
-        if place.is_abstract() {
-            let bound = bind(&place, options.mode())?;
-            socket::listen(&bound)?;
-            return Self::over(bound, options, None);
-        }
-        let _lock = lock_directory(place.path())?;
-        remove_stale(&place)?;
-        let bound = bind(&place, options.mode())?;
-        let file = SocketFile::new(place.path())?;
-        if options.mode() != 0o600 {
-            // What the umask took away from others is given back.
-            fs::set_permissions(place.path(), Permissions::from_mode(options.mode()))?;
-        }
-        socket::listen(&bound)?;
-        Self::over(bound, options, Some(file))
+        Self::over(name::listen_at(&place, options.mode())?, options)
     }
 
     /// Takes over a Unix socket of packets (`SOCK_SEQPACKET`) that listens already, as a service
@@ -176,14 +171,6 @@ impl Listener {
     ///
     /// [`Error::Invalid`] (another kind of descriptor, which is closed), [`Error::Io`].
     pub fn from_socket(listening: OwnedFd, options: ListenerOptions) -> Result<Self> {
-        Self::over(listening, options, None)
-    }
-
-    fn over(
-        listening: OwnedFd,
-        options: ListenerOptions,
-        file: Option<SocketFile>,
-    ) -> Result<Self> {
         let is =
             |option, value| matches!(socket::int_option(&listening, option), Ok(is) if is == value);
         if !is(libc::SO_DOMAIN, libc::AF_UNIX)
@@ -194,36 +181,42 @@ impl Listener {
         }
         socket::refuse_descriptors(&listening);
         socket::set_nonblocking(&listening)?;
+        let (socket, file) = (listening, None);
+        Self::over(Named { socket, file }, options)
+    }
+
+    fn over(named: Named, options: ListenerOptions) -> Result<Self> {
         let watch = Watch::new()?;
-        watch.add(&listening)?;
+        watch.add(&named.socket)?;
         Ok(Self {
-            _file: file,
+            _file: named.file,
+            birth: Birthmark::new()?,
             options,
+            nobody: Nobody::ask(),
             watch,
-            listening,
+            listening: named.socket,
             strangers: VecDeque::new(),
-            paused_until: None,
+            resting_until: None,
         })
     }
 
     /// Does what there is to do: accepts, listens to strangers, admits, drops. Never blocks. Gives
-    /// what became of each who asked.
+    /// what became of each who asked. Nothing in a forked child, and nothing while strangers are
+    /// left alone.
     pub fn serve(&mut self, producer: &mut Producer) -> Vec<Newcomer> {
         let mut newcomers = Vec::new();
-        let options = &self.options;
-        self.strangers
-            .retain(|who| !is_settled(options, &who.socket, producer, &mut newcomers));
-        let now = Instant::now();
-        while self.strangers.front().map_or(false, |who| who.until <= now) {
-            self.strangers.pop_front();
+        let start = Instant::now();
+        if !self.birth.is_here() || self.resting_until.map_or(false, |until| until > start) {
+            return newcomers;
         }
-        if self.paused_until.map_or(true, |until| until <= now) {
-            self.pause(None);
-            self.accept_some(producer, &mut newcomers);
+        self.rest(None);
+        let answered = self.hear_strangers(producer, &mut newcomers);
+        let accepted = self.accept_some(producer, &mut newcomers);
+        if answered || accepted {
+            self.rest_from(start.elapsed());
         }
         let next_end = self.strangers.front().map(|who| who.until);
-        let next = [next_end, self.paused_until];
-        self.watch.ring_at(next.into_iter().flatten().min());
+        self.watch.ring_at(self.resting_until.or(next_end));
         newcomers
     }
 
@@ -245,43 +238,86 @@ impl Listener {
         Ok(self.serve(producer))
     }
 
-    fn accept_some(&mut self, producer: &mut Producer, newcomers: &mut Vec<Newcomer>) {
-        for _ in 0..MAX_STRANGERS {
+    // Whether any of them has been answered.
+    fn hear_strangers(&mut self, producer: &mut Producer, newcomers: &mut Vec<Newcomer>) -> bool {
+        let before = self.strangers.len();
+        let (door, watch) = (Door::of(&self.options, self.nobody), &self.watch);
+        self.strangers.retain(|who| {
+            let keep = !door.is_settled(&who.socket, producer, newcomers);
+            if !keep {
+                watch.remove(&who.socket);
+            }
+            keep
+        });
+        let answered = self.strangers.len() != before;
+        let now = Instant::now();
+        while self.strangers.front().map_or(false, |who| who.until <= now) {
+            self.drop_oldest();
+        }
+        answered
+    }
+
+    // Whether there was anybody.
+    fn accept_some(&mut self, producer: &mut Producer, newcomers: &mut Vec<Newcomer>) -> bool {
+        for i in 0..MAX_STRANGERS {
             let socket = match socket::accept(&self.listening) {
                 Ok(socket) => socket,
-                Err(error) => return self.stop_accepting(&error),
+                Err(error) => {
+                    self.stop_accepting(&error);
+                    return i != 0;
+                }
             };
-            if is_settled(&self.options, &socket, producer, newcomers) {
-                continue;
+            let door = Door::of(&self.options, self.nobody);
+            if !door.is_settled(&socket, producer, newcomers) {
+                self.keep(socket);
             }
-            if self.strangers.len() >= MAX_STRANGERS {
-                self.strangers.pop_front();
-            }
-            if self.watch.add(&socket).is_ok() {
-                let until = Instant::now() + PATIENCE;
-                self.strangers.push_back(Stranger { socket, until });
-            }
+        }
+        true
+    }
+
+    fn keep(&mut self, socket: OwnedFd) {
+        if self.strangers.len() >= MAX_STRANGERS {
+            self.drop_oldest();
+        }
+        if self.watch.add(&socket).is_ok() {
+            let until = Instant::now() + PATIENCE;
+            self.strangers.push_back(Stranger { socket, until });
         }
     }
 
+    fn drop_oldest(&mut self) {
+        if let Some(who) = self.strangers.pop_front() {
+            self.watch.remove(&who.socket);
+        }
+    }
+
+    // Out of descriptors or memory: the queue would keep the descriptor readable all the while.
     fn stop_accepting(&mut self, error: &io::Error) {
         let expected = matches!(
             error.kind(),
             ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
         );
         if !expected {
-            self.pause(Some(Instant::now() + PAUSE));
-            self.strangers.clear();
+            self.rest(Some(Instant::now() + LONGEST_REST));
+            while !self.strangers.is_empty() {
+                self.drop_oldest();
+            }
         }
     }
 
-    // Out of descriptors or memory: the queue would keep the descriptor readable all the while.
-    fn pause(&mut self, until: Option<Instant>) {
-        if until.is_some() != self.paused_until.is_some() {
+    // Whoever comes, the producer has four fifths of its time to itself.
+    fn rest_from(&mut self, work: Duration) {
+        let until = Instant::now() + LONGEST_REST.min(work * 4);
+        self.rest(self.resting_until.max(Some(until)));
+    }
+
+    // Nothing of what strangers do makes the descriptor readable until then.
+    fn rest(&mut self, until: Option<Instant>) {
+        if until.is_some() != self.resting_until.is_some() {
             // Were it to fail: a wait that ends too early.
-            let _ = self.watch.pause(&self.listening, until.is_some());
+            let _ = self.watch.leave_out(until.is_some());
         }
-        self.paused_until = until;
+        self.resting_until = until;
     }
 }
 
@@ -300,55 +336,63 @@ impl AsRawFd for Listener {
 
 // ---- one who connected ----
 
-// Whether there is nothing more to expect of this one. A greeting is one packet: whole, or not a
-// greeting.
-fn is_settled(
-    options: &ListenerOptions,
-    socket: &OwnedFd,
-    producer: &mut Producer,
-    newcomers: &mut Vec<Newcomer>,
-) -> bool {
-    let code = match greeting::receive(socket) {
-        Ok(Received::Code(code)) => code,
-        Ok(Received::End) => return true,
-        Ok(Received::Nonsense) => u8::MAX,
-        Err(error) => {
-            let not_yet = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
-            return !not_yet;
-        }
-    };
-    match Wakeup::from_raw(u32::from(code)) {
-        Some(wakeup) => newcomers.push(answer(options, socket, wakeup, producer)),
-        None => drop(greeting::send(socket, greeting::REFUSED)),
-    }
-    true
+/// Who decides.
+struct Door<'l> {
+    options: &'l ListenerOptions,
+    nobody: Nobody,
 }
 
-fn answer(
-    options: &ListenerOptions,
-    socket: &OwnedFd,
-    wakeup: Wakeup,
-    producer: &mut Producer,
-) -> Newcomer {
-    let credentials = socket::peer_of(socket);
-    let peer = Peer {
-        pid: credentials.pid,
-        uid: credentials.uid,
-        gid: credentials.gid,
-        wakeup,
-    };
-    let result = if !options.admit(&peer, socket) {
-        let _ = greeting::send(socket, greeting::REFUSED);
-        Err(Error::Refused(format!("user {} is not listed", peer.uid)))
-    } else if is_full_after_scan(producer) {
-        let _ = greeting::send(socket, greeting::FULL);
-        Err(Error::Full)
-    } else {
-        greeting::send(socket, greeting::WELCOME)
-            .map_err(Error::from)
-            .and_then(|()| producer.admit(socket, wakeup))
-    };
-    Newcomer { peer, result }
+impl<'l> Door<'l> {
+    fn of(options: &'l ListenerOptions, nobody: Nobody) -> Self {
+        Self { options, nobody }
+    }
+
+    // Whether there is nothing more to expect of this one. A greeting is one packet: whole, or not
+    // a greeting.
+    fn is_settled(
+        &self,
+        socket: &OwnedFd,
+        producer: &mut Producer,
+        newcomers: &mut Vec<Newcomer>,
+    ) -> bool {
+        let code = match greeting::receive(socket) {
+            Ok(Received::Code(code)) => code,
+            Ok(Received::End) => return true,
+            Ok(Received::Nonsense) => u8::MAX,
+            Err(error) => {
+                let not_yet =
+                    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
+                return !not_yet;
+            }
+        };
+        match Wakeup::from_raw(u32::from(code)) {
+            Some(wakeup) => newcomers.push(self.answer(socket, wakeup, producer)),
+            None => drop(greeting::send(socket, greeting::REFUSED)),
+        }
+        true
+    }
+
+    fn answer(&self, socket: &OwnedFd, wakeup: Wakeup, producer: &mut Producer) -> Newcomer {
+        let credentials = socket::peer_of(socket);
+        let peer = Peer {
+            pid: credentials.pid,
+            uid: credentials.uid,
+            gid: credentials.gid,
+            wakeup,
+        };
+        let result = if !self.options.admit(self.nobody, &peer, socket) {
+            let _ = greeting::send(socket, greeting::REFUSED);
+            Err(Error::Refused(format!("user {} is not listed", peer.uid)))
+        } else if is_full_after_scan(producer) {
+            let _ = greeting::send(socket, greeting::FULL);
+            Err(Error::Full)
+        } else {
+            greeting::send(socket, greeting::WELCOME)
+                .map_err(Error::from)
+                .and_then(|()| producer.admit(socket, wakeup))
+        };
+        Newcomer { peer, result }
+    }
 }
 
 fn is_full_after_scan(producer: &mut Producer) -> bool {
@@ -360,91 +404,4 @@ fn is_full_after_scan(producer: &mut Producer) -> bool {
         producer.scan(); // some may be gone
     }
     is_full(producer)
-}
-
-// ---- taking a name ----
-
-/// The socket's file, removed with its last owner if it is still this one.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl SocketFile {
-    fn new(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            identity: Self::identity_of(path)?,
-        })
-    }
-
-    fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
-        let metadata = fs::symlink_metadata(path)?;
-        Ok((metadata.dev(), metadata.ino()))
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if matches!(Self::identity_of(&self.path), Ok(now) if now == self.identity) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-// Two listeners that find the same stale socket shall not remove each other's new one.
-fn lock_directory(path: &Path) -> Result<File> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    // Not a FIFO, for one, where opening waits for somebody who writes.
-    let file = File::options()
-        .read(true)
-        .custom_flags(libc::O_DIRECTORY)
-        .open(directory)?;
-    let end = Deadline::after(Some(Duration::from_secs(2)));
-    while !socket::try_lock(&file)? {
-        let a_moment = end.left(Duration::from_millis(20)).ok_or(Error::Again)?;
-        std::thread::sleep(a_moment);
-    }
-    Ok(file)
-}
-
-fn bind(place: &Place, mode: u32) -> Result<OwnedFd> {
-    let listening = socket::new()?;
-    socket::set_mode(&listening, mode);
-    socket::bind(&listening, place)?;
-    Ok(listening)
-}
-
-fn remove_stale(place: &Place) -> Result<()> {
-    let found = match fs::symlink_metadata(place.path()) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        found => found?,
-    };
-    if !found.file_type().is_socket() {
-        let why = format!("{} exists and is not a socket", place.name());
-        return Err(Error::Refused(why));
-    }
-    check_stale(place)?;
-    match fs::remove_file(place.path()) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-// An error unless nobody listens there.
-fn check_stale(place: &Place) -> Result<()> {
-    let error = match socket::connect(&socket::new()?, place) {
-        Ok(()) => io::Error::from_raw_os_error(libc::EADDRINUSE),
-        Err(error) => error,
-    };
-    match error.raw_os_error() {
-        Some(libc::ECONNREFUSED | libc::ENOENT) => Ok(()),
-        // Its queue is full.
-        Some(libc::EAGAIN) => Err(io::Error::from_raw_os_error(libc::EADDRINUSE).into()),
-        _ => Err(error.into()), // EPROTOTYPE: of another program
-    }
 }

@@ -4,7 +4,9 @@
 
 mod connect;
 mod greeting;
+mod identity;
 mod listener;
+mod name;
 mod place;
 mod socket;
 mod watch;

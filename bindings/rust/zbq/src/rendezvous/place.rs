@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! Where a name's socket lies.
 
+use super::identity::Nobody;
 use super::socket::user;
 use crate::error::{Error, Result};
 use std::ffi::OsStr;
@@ -26,6 +27,8 @@ pub(super) enum Directory {
     Look,
 }
 
+/// Of a path, in bytes: an address ends it with a zero.
+pub(super) const LONGEST_NAME: usize = 107;
 const OTHERS: u32 = 0o077;
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -44,12 +47,12 @@ impl Place {
     }
 
     // A path ends with a zero; an abstract name begins with one, in the place of the @.
-    fn at(text: Vec<u8>) -> Result<Self> {
+    pub(super) fn at(text: Vec<u8>) -> Result<Self> {
         // SAFETY: an address may be all zero.
         let mut address: libc::sockaddr_un = unsafe { MaybeUninit::zeroed().assume_init() };
         address.sun_family = libc::AF_UNIX as libc::sa_family_t;
         let is_abstract = text[0] == b'@';
-        let most = address.sun_path.len() - usize::from(!is_abstract);
+        let most = LONGEST_NAME + usize::from(is_abstract);
         if text.len() > most {
             return Err(Error::TooLarge);
         }
@@ -168,5 +171,5 @@ fn check_private(path: &Path) -> Result<()> {
 }
 
 fn is_own_directory(metadata: &Metadata) -> bool {
-    metadata.is_dir() && metadata.uid() == user()
+    metadata.is_dir() && Nobody::ask().is_own_user(metadata.uid())
 }

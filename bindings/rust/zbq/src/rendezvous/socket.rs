@@ -2,9 +2,12 @@
 //! The system calls that the standard library has no name for: sockets of packets.
 
 use super::place::Place;
+use std::ffi::CString;
 use std::io;
 use std::mem::{size_of, size_of_val};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::io::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
 
 /// The number of a call that did not fail.
 pub(super) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -75,7 +78,8 @@ pub(super) fn receive(socket: impl AsFd, packet: &mut [u8]) -> io::Result<usize>
     usize::try_from(size).map_err(|_| io::Error::last_os_error())
 }
 
-/// Of whoever made the other end: for listen, or connect. Pid 0 when the kernel does not tell.
+/// Of whoever made the other end: for listen, or connect. Pid 0 when the kernel does not tell, or
+/// this process's pid namespace does not have it.
 pub(super) fn peer_of(socket: &OwnedFd) -> libc::ucred {
     let mut peer = libc::ucred {
         pid: 0,
@@ -155,10 +159,28 @@ pub(super) fn set_nonblocking(socket: &OwnedFd) -> io::Result<()> {
     }
 }
 
+/// Where nothing has that name yet.
+pub(super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    let from = CString::new(from.as_os_str().as_bytes())?;
+    let to = CString::new(to.as_os_str().as_bytes())?;
+    // SAFETY: two texts that end with a zero.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            from.as_ptr(),
+            libc::AT_FDCWD,
+            to.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    };
+    check(result as libc::c_int).map(drop)
+}
+
 /// Whether this process has the lock now.
-pub(super) fn try_lock(directory: &std::fs::File) -> io::Result<bool> {
+pub(super) fn try_lock(file: &std::fs::File) -> io::Result<bool> {
     // SAFETY: numbers.
-    match check(unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+    match check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
         Err(error) => Err(error),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-//! One descriptor for everything that a listener waits for: an epoll with a timer.
+//! One descriptor for everything that a listener waits for: an epoll of a timer, and of another one
+//! with the sockets, that can be left out.
 
 use super::socket::check;
 use std::io;
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub(super) struct Watch {
-    epoll: OwnedFd,
+    all: OwnedFd,
+    sockets: OwnedFd,
     timer: OwnedFd,
 }
 
@@ -18,25 +20,32 @@ impl Watch {
         let watch = unsafe {
             let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
             Self {
-                epoll: OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?),
+                all: OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?),
+                sockets: OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?),
                 timer: OwnedFd::from_raw_fd(check(libc::timerfd_create(
                     libc::CLOCK_MONOTONIC,
                     flags,
                 ))?),
             }
         };
-        watch.add(&watch.timer)?;
+        control(&watch.all, &watch.timer, libc::EPOLL_CTL_ADD, READABLE)?;
+        control(&watch.all, &watch.sockets, libc::EPOLL_CTL_ADD, READABLE)?;
         Ok(watch)
     }
 
-    /// Until that descriptor is closed.
-    pub(super) fn add(&self, fd: &OwnedFd) -> io::Result<()> {
-        self.control(fd, libc::EPOLL_CTL_ADD, libc::EPOLLIN as u32)
+    pub(super) fn add(&self, socket: &OwnedFd) -> io::Result<()> {
+        control(&self.sockets, socket, libc::EPOLL_CTL_ADD, READABLE)
     }
 
-    pub(super) fn pause(&self, fd: &OwnedFd, pause: bool) -> io::Result<()> {
-        let events = if pause { 0 } else { libc::EPOLLIN as u32 };
-        self.control(fd, libc::EPOLL_CTL_MOD, events)
+    /// Before it is closed: a forked child may have a copy, and the entry would outlive it here.
+    pub(super) fn remove(&self, socket: &OwnedFd) {
+        let _ = control(&self.sockets, socket, libc::EPOLL_CTL_DEL, 0);
+    }
+
+    /// Of the sockets.
+    pub(super) fn leave_out(&self, out: bool) -> io::Result<()> {
+        let events = if out { 0 } else { READABLE };
+        control(&self.all, &self.sockets, libc::EPOLL_CTL_MOD, events)
     }
 
     /// Becomes readable then, too; `None`: only with what it watches.
@@ -55,20 +64,19 @@ impl Watch {
             libc::timerfd_settime(fd, 0, &setting, std::ptr::null_mut());
         }
     }
+}
 
-    fn control(&self, fd: &OwnedFd, operation: libc::c_int, events: u32) -> io::Result<()> {
-        let mut event = libc::epoll_event { events, u64: 0 };
-        // SAFETY: an event that outlives the call.
-        check(unsafe {
-            let epoll = self.epoll.as_raw_fd();
-            libc::epoll_ctl(epoll, operation, fd.as_raw_fd(), &mut event)
-        })
+const READABLE: u32 = libc::EPOLLIN as u32;
+
+fn control(epoll: &OwnedFd, fd: &OwnedFd, operation: libc::c_int, events: u32) -> io::Result<()> {
+    let mut event = libc::epoll_event { events, u64: 0 };
+    // SAFETY: an event that outlives the call.
+    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), operation, fd.as_raw_fd(), &mut event) })
         .map(drop)
-    }
 }
 
 impl AsFd for Watch {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+        self.all.as_fd()
     }
 }
