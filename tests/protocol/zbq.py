@@ -304,7 +304,8 @@ def say_hello(name, mode, timeout):
 
 class Listener:
     """The producer's half. It serves one connection after the other: who says nothing makes the
-    others wait, for five seconds at most."""
+    others wait, for five seconds at most. And it takes a name that is free, without taking turns
+    with other publishers."""
 
     def __init__(self, name):
         self.address = address_of(name)
