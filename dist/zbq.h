@@ -2623,10 +2623,12 @@ struct zbq_producer {
     uint32_t max_consumers = 0;
     uint32_t *active = nullptr; // indices of the slots taken, dense
     uint32_t active_count = 0;
-    zbq_parking **parking = nullptr; // those that a commit looks at, dense
-    uint64_t marks_seen_at = 0;      // all of them, in ticks
-    uint64_t look_interval = 0;      // from one such look to the next; 0: each commit looks
-    zbq::core::patience patience;    // for those that join
+    zbq_parking **parking = nullptr; // of the push-mode ones, dense, but for those left alone
+    uint32_t marks = 0;              // how many of them
+    bool leaves_some_alone = false;
+    uint64_t marks_seen_at = 0;   // all of them, in ticks
+    uint64_t look_interval = 0;   // from one such look to the next; 0: each commit looks
+    zbq::core::patience patience; // for those that join
     zbq::core::unanswered_join unanswered[zbq::core::most_unanswered];
 
     // The rest.
@@ -3114,10 +3116,12 @@ void choose_marks(zbq_producer *prod) {
             prod->parking[chosen++] = consumer->parking();
         }
     }
-    const bool all = chosen == pushes && pushes <= few;
+    prod->marks = chosen;
+    prod->leaves_some_alone = chosen != pushes;
+    const bool all_at_once = !prod->leaves_some_alone && pushes <= few;
     prod->window.parking_count = pushes <= few ? chosen : 0;
-    prod->window.unusual =
-        all ? prod->window.unusual & ~looks_by_clock : prod->window.unusual | looks_by_clock;
+    prod->window.unusual = all_at_once ? prod->window.unusual & ~looks_by_clock
+                                       : prod->window.unusual | looks_by_clock;
 }
 
 void mind_sleepers(zbq_producer *prod) {
@@ -3140,14 +3144,19 @@ void wake_for_good(slot *consumer) {
 
 namespace {
 
-bool must_mind_sleepers(const zbq_producer *prod) {
-    for (uint32_t i = 0; i < prod->window.parking_count; ++i) {
+// Those that a commit has looked at, or all of them where the time for that has come.
+bool must_mind_sleepers(zbq_producer *prod) {
+    const uint64_t now = ticks_now();
+    const bool all = (prod->window.unusual & looks_by_clock) != 0 &&
+                     now - prod->marks_seen_at >= prod->look_interval;
+    const uint32_t count = all ? prod->marks : prod->window.parking_count;
+    for (uint32_t i = 0; i < count; ++i) {
         if (parked_seen(prod->parking[i]) != 0) {
             return true;
         }
     }
-    return (prod->window.unusual & looks_by_clock) != 0 &&
-           ticks_now() - prod->marks_seen_at >= prod->look_interval;
+    prod->marks_seen_at = all ? now : prod->marks_seen_at;
+    return all && prod->leaves_some_alone;
 }
 
 } // namespace
@@ -3268,31 +3277,40 @@ void take_back_orphans(zbq_producer *prod) {
 
 // ---- beginning ----
 
-bool everyone_has_room(zbq_producer *prod, uint8_t fd_count) {
-    bool all = true;
+bool lacks_room(const slot &consumer, uint8_t fd_count) {
+    return consumer.is_push() && !consumer.in_flight.has_room(fd_count);
+}
+
+bool has_everyone_room(const zbq_producer *prod, uint8_t fd_count) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
-        slot *consumer = &prod->slots[prod->active[i]];
-        if (consumer->is_push() && !consumer->in_flight.has_room(fd_count)) {
-            consumer->side_blocked = true;
-            all = false;
+        if (lacks_room(prod->slots[prod->active[i]], fd_count)) {
+            return false;
         }
     }
-    return all;
+    return true;
+}
+
+void blame_who_lacks_room(zbq_producer *prod, uint8_t fd_count) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        consumer->side_blocked |= lacks_room(*consumer, fd_count);
+    }
 }
 
 bool can_begin(zbq_producer *prod, const record_to_send &record) {
     const uint64_t more = uint64_t{how_many_miss(prod, record.seq_id)} * record.fd_count;
-    if (is_within(record.limit / 2, all_in_flight(prod), more) &&
-        everyone_has_room(prod, record.fd_count)) {
+    const auto fits = [&] { return is_within(record.limit / 2, all_in_flight(prod), more); };
+    if (fits() && has_everyone_room(prod, record.fd_count)) {
         return true;
     }
     refresh_flights(prod);
     take_back_orphans(prod);
-    if (!is_within(record.limit / 2, all_in_flight(prod), more)) {
+    if (!fits()) {
         blame_all_in_flight(prod);
         return false;
     }
-    return everyone_has_room(prod, record.fd_count);
+    blame_who_lacks_room(prod, record.fd_count);
+    return has_everyone_room(prod, record.fd_count);
 }
 
 bool begin(zbq_producer *prod, const record_to_send &record) {

@@ -74,7 +74,7 @@ all_joined() {
 }
 
 strike() {
-    local deadline=$((SECONDS + 30))
+    local deadline=$((SECONDS + 300))
     until all_joined; do
         [ $SECONDS -lt $deadline ] || { echo "the readers did not join" >&2; exit 1; }
         sleep 0.02

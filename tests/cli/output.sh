@@ -30,7 +30,7 @@ lost --wait nobody
 
 # What it took has arrived.
 status=0
-"$zbq" sub busy 2>sub.err | head -c 100 >out || status=$?
+"$zbq" sub busy 2>sub.err | head -c 100 >out || status=$? # breaks on purpose
 [ $status -eq 6 ] || fail "status $status for a closed pipe"
 [ "$(stat -c %s out)" -eq 100 ] || fail "100 bytes wanted"
 wait_until "the publisher to notice" grep -Eq 'consumer 1 \(pid [0-9]+\) gone \(left or died\)' busy.err

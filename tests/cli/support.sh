@@ -45,7 +45,7 @@ fail() {
 
 # wait_until WHAT COMMAND...: until the command succeeds, for as long as a slow machine needs.
 wait_until() {
-    local what=$1 deadline=$((SECONDS + 60))
+    local what=$1 deadline=$((SECONDS + 300))
     shift
     until "$@"; do
         [ $SECONDS -lt $deadline ] || fail "waited in vain for $what"

@@ -1,19 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Which lines and branches of the library the tests reach. Fails when one is not reached that
-# unreached.txt does not explain, or the other way round.
+# unreached.txt does not explain, or one that it explains is not there any more.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=build/coverage
 raw=$build/raw
 
-# Tests that run no code of the library themselves, or only for its instructions to be counted.
-others='^(abi|lint|docs|package|bench|fuzz|cli|model)\.|compile|headers_stand_alone'
-
 rebuild() {
     cmake --preset coverage >/dev/null
     cmake --build --preset coverage
-    cmake --build --preset coverage --target zbq-fuzzers
 }
 
 # %c: counters live in a shared mapping of the file, so that what a process has run is kept when it is
@@ -24,7 +20,7 @@ run_all() {
     rm -rf "$raw"
     mkdir -p "$raw"
     export LLVM_PROFILE_FILE=$PWD/$raw/%m%c.profraw
-    ctest --preset coverage -j 2 -E "$others" -Q -O $build/tests.log ||
+    ctest --preset coverage -j 2 -E '^abi\.' -Q -O $build/tests.log ||
         echo "some tests failed when they were instrumented; see $build/tests.log"
     local name
     for name in join record ring hello api; do

@@ -70,6 +70,11 @@ esac
 expect 'zbq pub --capacity ' ''
 expect 'zbq pub --rate s' ''
 
+# A socket has its name before it listens.
+listens() { # NAME
+    awk -v name="$1" '$4 == "00010000" && $8 == name { found = 1 } END { exit !found }' /proc/net/unix
+}
+
 # Names: of those who publish now.
 "$zbq" pub stale <&"$never" 2>stale.err &
 stale=$!
@@ -83,10 +88,9 @@ bound = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 bound.bind(sys.argv[1])
 sys.stdin.read()' "$here/zbq/mute" <&"$never" &
 wait_until "the socket that does not listen" test -S zbq/mute
-wait_until "the socket of stale" test -S zbq/stale
-wait_until "the socket of live" test -S zbq/live
-wait_until "the socket of co:lon" test -S zbq/co:lon
-wait_until "the abstract socket" grep -q "@zbq-completions-$$" /proc/net/unix
+for name in "$here"/zbq/{stale,live,co:lon} "@zbq-completions-$$"; do
+    wait_until "$name" listens "$name"
+done
 kill -KILL "$stale"
 wait "$stale" 2>/dev/null || true
 [ -S zbq/stale ] || fail "the socket of who was killed is gone"

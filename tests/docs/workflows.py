@@ -38,7 +38,7 @@ def mistakes(text, known):
         if '--cap-add SYS_PTRACE' not in job['container']['options']:
             yield f'{name} cannot trace'
         for step, run in runs(job):
-            call = re.fullmatch(r'\./dev ([a-z0-9]+)', run)
+            call = re.fullmatch(r'\./dev ([a-z0-9]+)( --[a-z]+)*', run)
             if step != 'git' and (call is None or call[1] not in known):
                 yield f'{name} runs {run}, which ./dev help does not list'
             called |= {call[1]} if call else set()

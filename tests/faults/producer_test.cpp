@@ -23,7 +23,7 @@ using namespace faults;
 
 constexpr std::uint64_t short_form_kills = test::sanitized ? 8 : 40;
 constexpr std::uint64_t short_form_stops = test::sanitized ? 2 : 5;
-constexpr std::uint64_t hung_ns = 60'000 * test::ms; // only a hang takes this long
+constexpr std::uint64_t hung_ns = 300'000 * test::ms; // only a hang takes this long
 constexpr useconds_t look_us = 50;
 constexpr std::uint32_t witness_account = most_consumers - 1;
 

@@ -169,10 +169,10 @@ bool reader::take(const zbq_msg_view &view) {
 
 // ---- descriptors ----
 
-void reader::accept_record(std::uint64_t number, std::uint8_t expected, const int *fds,
-                           std::uint8_t count) {
-    CHILD_CHECK(count == expected);
-    for (unsigned i = 0; i < count; ++i) {
+void reader::accept_record(std::uint64_t number, std::uint8_t count, const int *fds,
+                           std::uint8_t received) {
+    CHILD_CHECK(received == count);
+    for (unsigned i = 0; i < received; ++i) {
         CHILD_CHECK((fcntl(fds[i], F_GETFD) & FD_CLOEXEC) != 0);
         CHILD_CHECK(descriptor_pool::is_descriptor(number, i, fds[i]));
         close(fds[i]);

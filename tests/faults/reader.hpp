@@ -39,8 +39,8 @@ private:
     bool take(const zbq_msg_view &view);
     [[nodiscard]] bool is_whole(const zbq_msg_view &view) const;
     bool collect(const zbq_msg_view &view, std::uint8_t count);
-    void accept_record(std::uint64_t number, std::uint8_t expected, const int *fds,
-                       std::uint8_t count);
+    void accept_record(std::uint64_t number, std::uint8_t count, const int *fds,
+                       std::uint8_t received);
     bool may_miss_record(const zbq_msg_view &view);
     void release(std::uint64_t end);
     void note_in_time(std::uint64_t *at, std::uint64_t since);

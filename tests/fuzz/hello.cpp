@@ -213,7 +213,7 @@ private:
     }
 
     // An answer is for who has said something, and the right one.
-    void check(connection &who) {
+    static void check(connection &who) {
         hear(&who);
         if (who.heard.empty()) {
             MUST(!who.joined);

@@ -8,7 +8,6 @@
 #include "zbq/greeting.hpp"
 #include "zbq/place.hpp"
 
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,6 +28,10 @@ void take_all(int socket) {
     }
 }
 
+zbq_parking *own_place(zbq_consumer_metadata *page, std::uint32_t slot) {
+    return &page->parking[slot % ZBQ_PARKING_PLACES];
+}
+
 } // namespace
 
 unique_fd intruder::dial() const {
@@ -38,19 +41,20 @@ unique_fd intruder::dial() const {
     CHILD_CHECK(socket);
     set_patience(socket.get());
     while (connect(socket.get(), there.get(), there.size) != 0) {
-        if (errno == ECONNREFUSED) { // the stream has ended, and the one who kills this is gone
-            _exit(0);
+        if (errno == ECONNREFUSED) { // the stream has ended: whoever started this will kill it
+            pause();
         }
         usleep(100);
     }
     return socket;
 }
 
-bool intruder::try_join(zbq_wakeup_mode mode) {
+bool intruder::try_join() {
     const unique_fd socket = dial();
     zbq::detail::greeting answer = {};
-    if (!zbq::detail::send_greeting(socket.get(), static_cast<unsigned char>(mode)) ||
-        recv(socket.get(), answer.data(), answer.size(), 0) != 8 || answer[4] != 0) {
+    if (!zbq::detail::send_greeting(socket.get(), ZBQ_WAKEUP_PUSH) ||
+        recv(socket.get(), answer.data(), answer.size(), 0) != 8 ||
+        zbq::detail::code_of(answer) != 0) {
         return false;
     }
     zbq::core::ancillary with;
@@ -72,10 +76,12 @@ void intruder::map() {
         mmap(nullptr, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, page_fd(), 0));
     ring_ = mmap(nullptr, payload.ring_capacity, PROT_READ, MAP_SHARED, ring_fd(), 0);
     CHILD_CHECK(control != MAP_FAILED && page != MAP_FAILED && ring_ != MAP_FAILED);
+    word_ = &own_place(page, payload.slot_index)->parked;
+    bell_ = &control->broadcast_futex;
 }
 
 void intruder::unmap() {
-    if (page != nullptr) {
+    if (page != nullptr && !keeps_mappings) {
         munmap(const_cast<zbq_control_region *>(control), sizeof *control);
         munmap(page, sizeof *page);
         munmap(ring_, payload.ring_capacity);
@@ -83,13 +89,22 @@ void intruder::unmap() {
     page = nullptr;
 }
 
-void intruder::join(zbq_wakeup_mode mode) {
+void intruder::join(bool announces) {
     leave();
-    while (!try_join(mode)) {
+    while (!try_join()) {
         usleep(100);
     }
     map();
+    if (announces) {
+        announce();
+    }
     tail_ = payload.initial_head;
+}
+
+void intruder::stay() {
+    if (page == nullptr || is_evicted()) {
+        join();
+    }
 }
 
 void intruder::leave() {
@@ -99,18 +114,9 @@ void intruder::leave() {
     }
 }
 
-void intruder::leave_with_mappings() {
-    for (unique_fd &fd : fds) {
-        fd.reset();
-    }
-    munmap(const_cast<zbq_control_region *>(control), sizeof *control); // one is as good as many
-    munmap(ring_, payload.ring_capacity);
-    page = nullptr;
-}
-
 bool intruder::is_evicted() const {
-    pollfd side = {fds[3].get(), 0, 0};
-    return poll(&side, 1, 0) > 0 && (side.revents & POLLHUP) != 0;
+    pollfd channel = {event(), 0, 0};
+    return poll(&channel, 1, 0) > 0 && (channel.revents & POLLHUP) != 0;
 }
 
 void intruder::keep_up() {
@@ -123,6 +129,11 @@ void intruder::collect() const {
     take_all(event());
 }
 
+void intruder::collect_one() const {
+    char bytes[64];
+    (void)recv(side(), bytes, sizeof bytes, MSG_DONTWAIT);
+}
+
 void intruder::announce() const {
     const zbq::core::announcement record = {zbq::core::announcement_magic, payload.slot_index, 0};
     (void)send(side(), &record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -133,17 +144,32 @@ std::uint64_t intruder::head() const {
 }
 
 void intruder::set_tail(std::uint64_t tail) {
-    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_SEQ_CST);
+    const std::uint64_t before = tail_;
+    set_tail_silently(tail);
     const std::uint64_t awaited = __atomic_load_n(&control->awaited_tail, __ATOMIC_SEQ_CST);
-    if (awaited > tail_ && awaited <= tail) {
-        zbq::core::event_ring(event());
+    if (awaited > before && awaited <= tail) {
+        ring();
     }
+}
+
+void intruder::set_tail_silently(std::uint64_t tail) {
+    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_SEQ_CST);
     tail_ = tail;
 }
 
-void intruder::park(std::uint32_t how) const {
-    zbq_parking *place = &page->parking[payload.slot_index % ZBQ_PARKING_PLACES];
-    __atomic_store_n(&place->parked, how, __ATOMIC_RELAXED);
+void intruder::ring() const {
+    zbq::core::event_ring(event());
+}
+
+useconds_t intruder::part_of_timeout(double part) const {
+    return static_cast<useconds_t>(static_cast<double>(control->stall_timeout_ns) / 1000 * part);
+}
+
+const std::uint32_t *intruder::word_of_place(std::size_t place) const {
+    const auto page_of_word = reinterpret_cast<std::uintptr_t>(word()) & ~std::uintptr_t{4095};
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the page that the word is in
+    const auto *there = reinterpret_cast<const zbq_consumer_metadata *>(page_of_word);
+    return &there->parking[place % ZBQ_PARKING_PLACES].parked;
 }
 
 } // namespace hostile

@@ -154,11 +154,11 @@ TEST_F(HostileJoin, EachOfTheSixInEveryPlace) {
 TEST_F(HostileJoin, TheRendezvousItself) {
     for (unsigned where = control; where <= event; ++where) {
         SCOPED_TRACE("in place " + std::to_string(where));
-        const test::leak_check leaks;
-        const test::socket_pair sockets = test::make_sockets();
-        for (const int end : {sockets.consumer_end.get(), sockets.producer_end.get()}) {
+        for (const bool own : {true, false}) {
+            const test::leak_check leaks;
+            const test::socket_pair sockets = test::make_sockets();
             std::vector<int> fds = good_;
-            fds[where] = end;
+            fds[where] = (own ? sockets.consumer_end : sockets.producer_end).get();
             ASSERT_EQ(zbq::core::send_record(sockets.producer_end.get(), &pretender_.payload,
                                              sizeof pretender_.payload, fds.data(), 6),
                       64);

@@ -13,7 +13,7 @@ inline constexpr std::uint8_t last_message = 1; // in the header's flags
 inline constexpr std::uint64_t messages_per_record = 128;
 
 inline std::uint64_t words_of(std::uint64_t number) {
-    return 1 + number * 2654435761U % 64; // 8 to 512 bytes
+    return 1 + number * 2654435761U % 16; // 8 to 128 bytes
 }
 
 inline std::uint64_t word_of(std::uint64_t number, std::uint64_t place) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "attacks.hpp"
+#include "attack.hpp"
 
 #include "scm.hpp"
 #include "support/process.hpp"
+#include "zbq/greeting.hpp"
 
 #include <csignal>
 #include <sys/mman.h>
@@ -25,13 +26,12 @@ void send_some(int socket, const unique_fd &extra) {
     }
 }
 
-void flood(intruder &in, std::size_t which) {
+} // namespace
+
+void floods(intruder &in, unsigned which) {
     const unique_fd extra(memfd_create("extra", MFD_CLOEXEC));
     for (int turn = 0;; ++turn) {
-        in.join();
-        if (turn % 2 == 0) {
-            in.announce();
-        }
+        in.join(turn % 2 == 0);
         for (int i = 0; i < 500 && !in.is_evicted(); ++i) {
             send_some(in.fds[which].get(), extra);
             in.set_tail(in.head());
@@ -45,17 +45,7 @@ void flood(intruder &in, std::size_t which) {
     }
 }
 
-} // namespace
-
-void floods_side(intruder &in) {
-    flood(in, 3);
-}
-
-void floods_event(intruder &in) {
-    flood(in, 5);
-}
-
-void comes_and_goes(intruder &in) {
+void comes_and_goes(intruder &in, unsigned /*amount*/) {
     for (;;) {
         in.join();
         in.leave();
@@ -63,62 +53,69 @@ void comes_and_goes(intruder &in) {
     }
 }
 
+// ---- connections ----
+
 namespace {
 
-// Until the answer has come, and behind it what a join receives; neither if it is refused.
-void wait_for_slot(int socket) {
-    char byte = 0;
-    if (recv(socket, &byte, 1, 0) > 0) {
-        (void)recv(socket, &byte, 1, MSG_PEEK);
+// Of a process that may have a thousand descriptors.
+constexpr std::size_t connections = 900;
+
+bool is_answered(int socket) {
+    char bytes[8];
+    return recv(socket, bytes, sizeof bytes, 0) > 0;
+}
+
+void greet(int socket, unsigned how, int extra) {
+    const zbq::detail::greeting hello = zbq::detail::make_greeting(ZBQ_WAKEUP_PUSH);
+    const int fds[] = {extra, extra};
+    switch (how) {
+    case half_a_hello:
+        (void)send(socket, hello.data(), hello.size() / 2, MSG_NOSIGNAL | MSG_DONTWAIT);
+        break;
+    case hello_with_descriptors:
+        zbq::core::send_record(socket, hello.data(), hello.size(), fds, 2);
+        break;
+    case hello_alone:
+        zbq::detail::send_greeting(socket, ZBQ_WAKEUP_PUSH);
+        break;
+    case another_protocol:
+        (void)send(socket, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL | MSG_DONTWAIT);
+        break;
+    case hang_up:
+        shutdown(socket, SHUT_WR);
+        break;
+    default: // silence
+        break;
     }
 }
 
 } // namespace
 
-void strangers(intruder &in) {
-    const unique_fd extra(memfd_create("extra", MFD_CLOEXEC));
-    const int fds[] = {extra.get(), extra.get()};
+// What follows the welcome is never received.
+void never_takes_its_join(intruder &in, unsigned /*amount*/) {
+    std::vector<unique_fd> kept;
     for (;;) {
-        std::vector<unique_fd> silent;
-        for (int i = 0; i < 100; ++i) {
-            silent.push_back(in.dial());
-            const int socket = silent.back().get();
-            switch (i % 6) {
-            case 0: // half a hello
-                (void)send(socket, "zbq\1", 4, MSG_NOSIGNAL | MSG_DONTWAIT);
-                break;
-            case 1: // a hello with descriptors; what follows is not received
-                zbq::core::send_record(socket, "zbq\1\0\0\0\0", 8, fds, 2);
-                break;
-            case 2: // a hello, and what follows is not received
-                (void)send(socket, "zbq\1\0\0\0\0", 8, MSG_NOSIGNAL | MSG_DONTWAIT);
-                if (i == 98) { // some get a slot before they go
-                    wait_for_slot(socket);
-                }
-                break;
-            case 3:
-                (void)send(socket, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL | MSG_DONTWAIT);
-                break;
-            case 4:
-                shutdown(socket, SHUT_WR);
-                break;
-            default: // silence
-                break;
-            }
-            in.count_step();
+        kept.push_back(in.dial());
+        greet(kept.back().get(), hello_alone, -1);
+        (void)is_answered(kept.back().get());
+        in.count_step();
+        if (kept.size() == connections) {
+            kept.clear();
         }
     }
 }
 
-// Reads every message and collects no descriptor.
-void hoards_descriptors(intruder &in) {
-    for (;;) {
-        in.join();
-        while (!in.is_evicted()) {
-            in.set_tail(in.head());
-            usleep(1000);
-        }
+void connects(intruder &in, unsigned which) {
+    const unique_fd extra(memfd_create("extra", MFD_CLOEXEC));
+    std::vector<unique_fd> kept;
+    for (unsigned turn = 0;; ++turn) {
+        kept.push_back(in.dial());
+        const unsigned how = which == all_hellos ? turn % all_hellos : which;
+        greet(kept.back().get(), how, extra.get());
         in.count_step();
+        if (kept.size() == connections) {
+            kept.clear();
+        }
     }
 }
 
@@ -153,10 +150,7 @@ void die_with(pid_t parent) {
 }
 
 [[noreturn]] void join_and_hand_over(intruder &in, int accomplice, bool announced) {
-    in.join();
-    if (announced) {
-        in.announce();
-    }
+    in.join(announced);
     const int fds[] = {in.page_fd(), in.side(), in.event()};
     const char byte = 0;
     zbq::core::send_record(accomplice, &byte, 1, fds, 3);
@@ -166,7 +160,7 @@ void die_with(pid_t parent) {
 
 } // namespace
 
-void passes_on(intruder &in) {
+void passes_on(intruder &in, unsigned /*amount*/) {
     const test::socket_pair sockets = test::make_sockets(SOCK_SEQPACKET);
     const pid_t self = getpid();
     if (fork() == 0) {

@@ -23,9 +23,10 @@ namespace {
 // ---- one run ----
 
 std::string evictions(const zbq_producer_statistics &before, const zbq_producer_statistics &after) {
-    static const char *const names[] = {"", "+DEAD", "+STALLED", "+SIDE_STALLED", "+PROTOCOL"};
+    static const char *const names[] = {"",          "+DEAD", "+STALLED", "+SIDE_STALLED",
+                                        "+PROTOCOL", "+SLOW", "+DEAR"};
     std::string all;
-    for (unsigned reason = ZBQ_EVICTION_DEAD; reason <= ZBQ_EVICTION_PROTOCOL; ++reason) {
+    for (unsigned reason = ZBQ_EVICTION_DEAD; reason <= ZBQ_EVICTION_DEAR; ++reason) {
         all += after.evicted[reason] != before.evicted[reason] ? names[reason] : "";
     }
     return all;
@@ -78,7 +79,10 @@ standing_answer kernel_of(const operation &what) {
 void check_errno(const outcome &seen, int failure) {
     const bool is_errno = failure < cut_control;
     const bool told = seen.call == "IO" || seen.call == "NOMEM";
-    const bool translated = failure == EINVAL && seen.error == EFBIG; // a size
+    const bool translated =
+        (failure == EINVAL && seen.error == EFBIG) || // a size
+                                                      // Locked memory, and memory of a socket.
+        ((failure == EAGAIN || failure == ENOBUFS) && seen.error == ENOMEM);
     if (is_errno && told && !translated) {
         EXPECT_EQ(seen.error, failure) << "errno is another call's";
     }

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <linux/membarrier.h>
 #include <linux/sockios.h>
 #include <map>
 #include <poll.h>
@@ -20,6 +19,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 #include <utility>
 
 namespace inject {
@@ -152,6 +152,12 @@ std::string option_name(const char *function, int option) {
         return with(function, "SO_TYPE");
     case SO_PASSCRED:
         return with(function, "SO_PASSCRED");
+    case SO_PEERCRED:
+        return with(function, "SO_PEERCRED");
+    case SO_SNDBUF:
+        return with(function, "SO_SNDBUF");
+    case SO_LOCK_FILTER:
+        return with(function, "SO_LOCK_FILTER");
     case passpidfd:
         return with(function, "SO_PASSPIDFD");
     case passrights:
@@ -165,6 +171,8 @@ std::string epoll_name(int operation) {
     switch (operation) {
     case EPOLL_CTL_ADD:
         return "epoll_ctl/ADD";
+    case EPOLL_CTL_MOD:
+        return "epoll_ctl/MOD";
     case EPOLL_CTL_DEL:
         return "epoll_ctl/DEL";
     default:
@@ -172,7 +180,9 @@ std::string epoll_name(int operation) {
     }
 }
 
-// By their sizes: join message, record on a side socket, bell.
+// By their sizes, and whether descriptors may come with them: join message, record on a side
+// socket, bell. A byte with descriptors is a goodbye to them, and one received without room for any
+// a look at a record, or an end of it.
 std::string packet_name(const char *function, const msghdr *message) {
     switch (message->msg_iov[0].iov_len) {
     case 64:
@@ -186,16 +196,26 @@ std::string packet_name(const char *function, const msghdr *message) {
     }
 }
 
-std::string membarrier_name(long command) {
-    switch (command) {
-    case MEMBARRIER_CMD_QUERY:
-        return "membarrier/query";
-    case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
-        return "membarrier/register";
-    case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
-        return "membarrier/barrier";
+std::string sent_name(const msghdr *message) {
+    const bool goodbye = message->msg_iov[0].iov_len == 1 && message->msg_control != nullptr;
+    return goodbye ? "sendmsg/goodbye" : packet_name("sendmsg", message);
+}
+
+std::string received_name(const msghdr *message, int flags) {
+    if (message->msg_iov[0].iov_len == 1 && message->msg_control == nullptr) {
+        return (flags & MSG_PEEK) != 0 ? "recvmsg/look" : "recvmsg/discard";
+    }
+    return packet_name("recvmsg", message);
+}
+
+std::string madvise_name(int advice) {
+    switch (advice) {
+    case MADV_DONTFORK:
+        return "madvise/DONTFORK";
+    case MADV_WIPEONFORK:
+        return "madvise/WIPEONFORK";
     default:
-        return with("membarrier", command);
+        return with("madvise", advice);
     }
 }
 
@@ -210,7 +230,7 @@ std::string futex_name(long operation) {
     }
 }
 
-std::string syscall_name(long number, long first, long second) {
+std::string syscall_name(long number, long second) {
     switch (number) {
     case SYS_pidfd_open:
         return "pidfd_open";
@@ -218,8 +238,6 @@ std::string syscall_name(long number, long first, long second) {
         return "pidfd_send_signal";
     case SYS_futex:
         return futex_name(second);
-    case SYS_membarrier:
-        return membarrier_name(first);
     default:
         return with("syscall", number);
     }
@@ -258,7 +276,7 @@ int __real_timerfd_settime(int fd, int flags, const itimerspec *when, itimerspec
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
 int __real_poll(pollfd *fds, nfds_t count, int timeout);
 int __real_close(int fd);
-int __real_clock_nanosleep(clockid_t clock, int flags, const timespec *wanted, timespec *left);
+off_t __real_lseek(int fd, off_t offset, int whence);
 
 using inject::account;
 using inject::failed;
@@ -299,8 +317,10 @@ void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_
     const char *what = "read";
     if (protection == PROT_NONE) {
         what = "reserve";
+    } else if (fd < 0) {
+        what = "page";
     } else if ((protection & PROT_WRITE) != 0) {
-        what = sealed && fd >= 0 ? "sealed" : "write";
+        what = sealed ? "sealed" : "write";
     }
     const int error = failure_of(inject::with("mmap", what));
     if (error != 0 && error != inject::not_populated) {
@@ -325,7 +345,8 @@ int __wrap_munmap(void *base, size_t size) {
 }
 
 int __wrap_madvise(void *base, size_t size, int advice) {
-    return made_or_failed("madvise", -1, [&] { return __real_madvise(base, size, advice); });
+    return made_or_failed(inject::madvise_name(advice), -1,
+                          [&] { return __real_madvise(base, size, advice); });
 }
 
 int __wrap_fcntl(int fd, int command, long argument) {
@@ -364,7 +385,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument) {
 }
 
 ssize_t __wrap_sendmsg(int fd, const msghdr *message, int flags) {
-    const std::string name = inject::packet_name("sendmsg", message);
+    const std::string name = inject::sent_name(message);
     const int error = failure_of(name);
     if (error == inject::short_write) {
         iovec half = {message->msg_iov[0].iov_base, message->msg_iov[0].iov_len / 2};
@@ -380,7 +401,7 @@ ssize_t __wrap_sendmsg(int fd, const msghdr *message, int flags) {
 }
 
 ssize_t __wrap_recvmsg(int fd, msghdr *message, int flags) {
-    const int error = failure_of(inject::packet_name("recvmsg", message));
+    const int error = failure_of(inject::received_name(message, flags));
     if (error >= inject::cut_control && error < inject::short_write) {
         const auto count = static_cast<size_t>(error - inject::cut_control);
         message->msg_controllen = count != 0 ? CMSG_LEN(count * sizeof(int)) : 0;
@@ -416,7 +437,7 @@ int __wrap_timerfd_settime(int fd, int flags, const itimerspec *when, itimerspec
 
 // All six whatever the call takes: the rest is not looked at.
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
-    return made_or_failed(inject::syscall_name(number, a, b), -1L,
+    return made_or_failed(inject::syscall_name(number, b), -1L,
                           [&] { return __real_syscall(number, a, b, c, d, e, f); });
 }
 
@@ -434,10 +455,10 @@ int __wrap_close(int fd) {
     return error != 0 ? failed(error, -1) : result;
 }
 
-// Gives its error, and leaves errno alone.
-int __wrap_clock_nanosleep(clockid_t clock, int flags, const timespec *wanted, timespec *left) {
-    const int error = failure_of("clock_nanosleep");
-    return error != 0 ? error : __real_clock_nanosleep(clock, flags, wanted, left);
+off_t __wrap_lseek(int fd, off_t offset, int whence) {
+    const std::string name =
+        whence == SEEK_HOLE ? std::string("lseek/SEEK_HOLE") : inject::with("lseek", whence);
+    return made_or_failed(name, off_t{-1}, [&] { return __real_lseek(fd, offset, whence); });
 }
 
 } // extern "C"
@@ -465,6 +486,8 @@ session::~session() {
     now.standing = std::move(standing);
 }
 
+// There is one session at a time.
+// NOLINTBEGIN(readability-convert-member-functions-to-static)
 const std::vector<std::string> &session::calls() const {
     return now.calls;
 }
@@ -472,6 +495,7 @@ const std::vector<std::string> &session::calls() const {
 bool session::has_failed() const {
     return now.failed;
 }
+// NOLINTEND(readability-convert-member-functions-to-static)
 
 standing_answer::standing_answer(const std::string &call, int error) {
     if (!call.empty()) {

@@ -18,12 +18,15 @@ struct reader {
     std::uint32_t slot = 0;
     std::uint64_t next_message = 0;
     std::size_t next_record = 0; // of the scene's
+    zbq_wakeup_mode mode = ZBQ_WAKEUP_PUSH;
 };
 
 struct record {
     std::uint64_t seq_id = 0;
     std::uint8_t fd_count = 1;
 };
+
+std::string read_one(reader *who); // a result's name
 
 struct scene {
     explicit scene(const test::ring_options &options);
@@ -51,10 +54,9 @@ struct scene {
     [[nodiscard]] zbq_consumer *cons() { return subject().consumer.get(); }
 
     void add_reader();
-    void adopt(test::consumer_ptr joined);   // who was given the new slot
-    bool publish();                          // the next number; false: no room
-    void fill();                             // without a failed attempt
-    std::string read_one(reader *who) const; // a result's name
+    void adopt(test::consumer_ptr joined, zbq_wakeup_mode mode); // who was given the new slot
+    bool publish();                                              // the next number; false: no room
+    void fill();                                                 // without a failed attempt
     void read_all(reader *who) const;
     void queue_record(std::uint8_t fd_count); // as pending, unless there is one
     std::string send_pending();               // makes no call but the library's

@@ -39,7 +39,7 @@ calls+='socketpair|sendmsg|recvmsg|getsockopt|setsockopt|syscall|clock_gettime|g
 calls+='epoll_create1|epoll_ctl|epoll_wait|timerfd_create|timerfd_settime'
 
 mapfile -t plain < <(in_source 'atomics\.hpp|layout\.hpp')
-refuse "atomics outside of src/atomics.hpp" < <(code '__atomic_|std::atomic|\bvolatile\b' "${plain[@]}")
+refuse "atomics outside of src/atomics.hpp" < <(code '__atomic_|std::atomic|(^|[^ ])volatile|(^|[^m]) volatile' "${plain[@]}")
 mapfile -t plain < <(in_source '/(os|scm)\.cpp')
 refuse "a system call outside of src/os.cpp and src/scm.cpp" < <(code "(^|[^_.>a-z:])($calls)\(" "${plain[@]}")
 mapfile -t plain < <(in_source '$^')
@@ -48,10 +48,11 @@ refuse "C++ run time in the library" < <(code '\b(throw|try|dynamic_cast|typeid)
 mapfile -t plain < <(find tools/zbq -name '*.cpp' | grep -vE '/(io|describe)\.cpp')
 refuse "the tool prints outside of tools/zbq/io.cpp" < <(code '\b(print|printf|fprintf|fputs|fwrite|perror)\(|std::(cout|cerr)' "${plain[@]}")
 
-unlicensed() {
-    while read -r file; do
-        head -3 "$file" | grep -q 'SPDX-License-Identifier' || echo "$file"
-    done
+unlicensed() { # paths on standard input: those without it in their first three lines
+    local all licensed
+    all=$(sort)
+    licensed=$(xargs grep -nHFm 1 SPDX-License-Identifier <<<"$all" | sed -n 's/:[123]:.*//p' | sort)
+    comm -23 <(echo "$all") <(echo "$licensed")
 }
 refuse "no SPDX line" < <(files \( "${kinds[@]}" \) | unlicensed)
 
@@ -59,6 +60,16 @@ mapfile -t text < <(files \( "${kinds[@]}" -o -name '*.md' -o -name '*.txt' \))
 refuse "a tab or trailing space" < <(grep -nP '\t| +$' /dev/null "${text[@]}" || true)
 refuse "a path of one machine" < <(grep -nE '(^|[^a-z])/(work|root|home)/[a-z]' /dev/null "${text[@]}" |
     grep -v 'lint/rules' || true)
+
+# Under pipefail the writer's broken pipe is the pipeline's failure, now and then.
+pipelines() { # files: each pipeline in one line
+    awk 'FNR == 1 { line = "" } { line = line $0 } !/^ *#/ && /\|$/ { next }
+        { print FILENAME ":" FNR ":" line; line = "" }' "$@"
+}
+mapfile -t scripts < <(files \( -name '*.sh' -o -name '*.bash' -o -name dev -o -path ./.ci/run \))
+ends_early='(head|grep( +-[A-Za-z]+)* +-[A-Za-z]*[qlm]|sed +[^|]*[0-9/$}]q)\b'
+refuse "a reader that ends before its writer" < <(pipelines "${scripts[@]}" |
+    grep -E "[^|]\\|&? *$ends_early" | grep -v 'breaks on purpose' || true)
 
 names() { # file: the zbq_ functions that it lists
     grep -oE '\bzbq_[a-z_]+' "$1" | sort -u

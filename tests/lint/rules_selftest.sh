@@ -32,6 +32,7 @@ expect_refused() { # what the rule says, file, line to add
 fresh
 bash "$here/rules.sh" "$work/tree"
 expect_refused "atomics outside" src/ring.hpp 'int x = __atomic_load_n(&y, 0);'
+expect_refused "atomics outside" src/ring.hpp 'const volatile int *x;'
 expect_refused "system call outside" src/join.cpp '    close(fd);'
 expect_refused "C++ run time" src/join.cpp '    throw 1;'
 expect_refused "tool prints" tools/zbq/sub.cpp '    fmt::print(stderr, "what an error of stderr throws for");'
@@ -41,6 +42,9 @@ for file in new.py new.lintian-overrides new.rs new.toml new.yml new.cmake new.m
 done
 expect_refused "trailing space" src/join.cpp 'int x; '
 expect_refused "path of one machine" src/join.cpp '// see /home/me'
+for early in 'grep -q x' 'grep -v -m 1 x' 'head -1' 'sed -n 2q' '& head' $'\n    head'; do
+    expect_refused "ends before its writer" dev "a |$early"
+done
 expect_refused "zbq.map is not" zbq.map 'zbq_new_call;'
 expect_refused "symbols.txt is not" tests/abi/symbols.txt 'zbq_new_call'
 expect_refused "not of version" include/zbq.h '#define ZBQ_VERSION_PATCH 9'

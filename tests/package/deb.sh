@@ -10,9 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 source "$here/user.sh"
 [ -z "$sanitize" ] || skip "no packages of what has sanitizers"
 grep -q '^CMAKE_INSTALL_PREFIX:PATH=/usr$' "$build/CMakeCache.txt" || skip "not configured for /usr"
-for tool in lintian dpkg-deb dpkg-shlibdeps file; do
-    command -v $tool >/dev/null || skip "$tool is not installed"
-done
+needs lintian dpkg-deb dpkg-shlibdeps file
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -64,7 +62,7 @@ runs shared "$work/user/in_c.zbq"
 runs shared "$root/usr/bin/zbq" --version
 [[ $(ldd "$root/usr/bin/zbq") == *" $LD_LIBRARY_PATH/libzbq.so.1 "* ]]
 [[ $(readelf -d "$root/usr/bin/zbq") != *RUNPATH* ]] || { echo "the tool has a path to look in"; exit 1; }
-timeout 60 "$root/usr/bin/zbq" sub --wait --lines deb >"$work/got" &
-timeout 60 "$root/usr/bin/zbq" pub --wait-for 1 --lines deb <"$source/LICENSE"
+timeout 600 "$root/usr/bin/zbq" sub --wait --lines deb >"$work/got" &
+timeout 600 "$root/usr/bin/zbq" pub --wait-for 1 --lines deb <"$source/LICENSE"
 wait $!
 cmp "$source/LICENSE" "$work/got"

@@ -8,8 +8,8 @@ export XDG_RUNTIME_DIR
 tool() {
     [[ $(ldconfig -p) == *libzbq.so.1* ]] || { echo "ldconfig was not run"; exit 1; }
     [[ $(ldd /usr/bin/zbq) == *"libzbq.so.1 => /lib/"* ]] || { ldd /usr/bin/zbq; exit 1; }
-    timeout 60 zbq sub --wait --raw bare >/tmp/got &
-    timeout 60 zbq pub --wait-for 1 --chunks 4096 --input /usr/bin/zbq bare
+    timeout 600 zbq sub --wait --raw bare >/tmp/got &
+    timeout 600 zbq pub --wait-for 1 --chunks 4096 --input /usr/bin/zbq bare
     wait $!
     cmp /usr/bin/zbq /tmp/got
     rm /tmp/got

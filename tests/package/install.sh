@@ -7,6 +7,8 @@ build=$1 user=$2 sanitize=${3:-}
 # shellcheck source=tests/package/user.sh
 source "$(dirname "$0")/user.sh"
 skip_if_sanitized "$sanitize"
+needs pkg-config
+[ -x "$build/tools/zbq/zbq" ] || skip "the tool is not built"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -8,7 +8,7 @@ build=$1 user=$2 source=$3 sanitize=${4:-}
 # shellcheck source=tests/package/user.sh
 source "$(dirname "$0")/user.sh"
 skip_if_sanitized "$sanitize"
-command -v meson >/dev/null || skip "meson is not installed"
+needs meson pkg-config
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -1,15 +1,32 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Plain CMake, without presets, tools or tests: the library alone needs a compiler alone. As a
-# part of another project too, whose programs link both.
+# Plain CMake, without presets and options. Where there is nothing but a compiler it builds the library,
+# tells of each part that it leaves out, and has tests that run. As a part of another project it is the
+# library alone, and that project's programs link both of its kinds.
 set -euo pipefail
 source=$1
+# shellcheck source=tests/package/user.sh
+source "$(dirname "$0")/user.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cmake -S "$source" -B "$work/alone" -DZBQ_BUILD_TOOLS=OFF -DZBQ_BUILD_TESTS=OFF \
-    -DZBQ_BUILD_EXAMPLES=OFF -DZBQ_BUILD_MANUAL=OFF >/dev/null
-cmake --build "$work/alone" >/dev/null
+
+without=()
+for package in CLI11 GTest OpenSSL Python3 fmt nlohmann_json; do
+    without+=("-DCMAKE_DISABLE_FIND_PACKAGE_$package=ON")
+done
+cmake -S "$source" -B "$work/alone" "${without[@]}" -DRELACY_INCLUDE_DIR= \
+    -DZBQ_BUILD_EXAMPLES=OFF >"$work/said"
+sed -n 's/^-- zbq: //p' "$work/said" >"$work/left_out"
+diff - "$work/left_out" <<'EOF'
+no fmt, CLI11, OpenSSL: without the command-line tool
+no fmt, CLI11, nlohmann_json: without the benchmark
+no Python3: without the manual pages and completions
+no fmt, CLI11, Relacy: without the library under a model checker
+no GTest: without most of the tests
+EOF
+quietly cmake --build "$work/alone"
 ls "$work/alone/libzbq.so.1" "$work/alone/libzbq.a"
+quietly ctest --test-dir "$work/alone" --no-tests=error -R "^abi\.(calls|layout)"
 
 cat >"$work/CMakeLists.txt" <<EOF
 cmake_minimum_required(VERSION 3.22)
@@ -20,8 +37,8 @@ target_link_libraries(shared PRIVATE zbq::zbq)
 add_executable(static "$source/tests/package/user/main.c")
 target_link_libraries(static PRIVATE zbq::zbq-static)
 EOF
-cmake -S "$work" -B "$work/part" >/dev/null
-cmake --build "$work/part" >/dev/null
-"$work/part/shared"
-"$work/part/static"
+quietly cmake -S "$work" -B "$work/part"
+quietly cmake --build "$work/part"
+runs shared "$work/part/shared"
+runs static "$work/part/static"
 [ ! -e "$work/part/zbq/tools" ] || { echo "a part builds the tools"; exit 1; }

@@ -8,6 +8,13 @@ skip() { # REASON
     exit 77
 }
 
+needs() { # PROGRAMS
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || skip "$program is not installed"
+    done
+}
+
 skip_if_sanitized() { # SANITIZERS
     [ -z "$1" ] || skip "the user's program is built without sanitizers"
 }

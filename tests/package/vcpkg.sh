@@ -9,6 +9,7 @@ user=$1 source=$2 sanitize=${3:-}
 # shellcheck source=tests/package/user.sh
 source "$(dirname "$0")/user.sh"
 skip_if_sanitized "$sanitize"
+needs ninja
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

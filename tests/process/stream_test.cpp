@@ -19,7 +19,7 @@ namespace {
 
 using test::page;
 
-constexpr uint64_t messages = test::sanitized ? 20'000 : 300'000;
+constexpr uint64_t messages = test::sanitized ? 20'000 : 100'000;
 constexpr uint64_t capacity = 3 * page; // no power of two
 
 uint32_t length_of(uint64_t number) {

@@ -119,8 +119,7 @@ TEST_F(WakeCount, OneRecordForAConsumerThatPolls) {
             return 0;
         });
         for (int i = 0; i < rounds; ++i) {
-            test::wait_until_parked(prod.get(), poller.slot());
-            poller.process().stop(); // it cannot run, nor park again
+            test::stop_parked(prod.get(), &poller);
             test::begin_counting();
             for (int commit = 0; commit < 3; ++commit) {
                 CHILD_CHECK(test::publish(prod.get(), "x"));
@@ -161,8 +160,7 @@ TEST_F(WakeCount, CommitsThatFollowAWakeMakeNone) {
             std::string payload;
             return test::wait_and_read(cons, &payload);
         });
-        test::wait_until_parked(prod.get(), sleeper.slot());
-        sleeper.process().stop(); // it cannot run, nor park again
+        test::stop_parked(prod.get(), &sleeper);
         test::begin_counting();
         for (int i = 0; i < 10; ++i) {
             CHILD_CHECK(test::publish(prod.get(), "x"));

@@ -75,7 +75,7 @@ no_cxx_runtime)
         echo "symbols of a C++ run-time library"
         exit 1
     fi
-    nm "$program" | grep -qw zbq_producer_create
+    [[ $(nm "$program") == *' zbq_producer_create'* ]]
     ;;
 system)
     prefix=$work/prefix
@@ -85,7 +85,7 @@ system)
     cargo test --quiet -p zbq -p zbq-sys --features zbq/system --test stream --test seed_names
     program=$(example --features system)
     "$program"
-    ldd "$program" | grep -q "$libdir/libzbq.so.1"
+    [[ $(ldd "$program") == *"$libdir/libzbq.so.1"* ]]
     ;;
 *)
     echo "no such test: $subject"

@@ -20,9 +20,7 @@ zbq_control_region with_zero_pads(const zbq_control_region &now) {
     whole.clog_threshold = now.clog_threshold;
     whole.stall_timeout_ns = now.stall_timeout_ns;
     whole.closed = now.closed;
-    whole.remote_barrier = now.remote_barrier;
     whole.awaited_tail = now.awaited_tail;
-    whole.awaited_fds = now.awaited_fds;
     return whole;
 }
 
@@ -32,7 +30,7 @@ zbq_consumer_metadata with_zero_pads(const zbq_consumer_metadata &now, std::uint
     whole.progress_timestamp = now.progress_timestamp;
     whole.join_baseline = now.join_baseline;
     whole.eviction = now.eviction;
-    whole.fenced = now.fenced;
+    whole.quiet_until = now.quiet_until;
     whole.parking[place].parked = now.parking[place].parked;
     return whole;
 }
@@ -40,8 +38,7 @@ zbq_consumer_metadata with_zero_pads(const zbq_consumer_metadata &now, std::uint
 bool constants_differ(const zbq_control_region &one, const zbq_control_region &other) {
     return one.producer_pid != other.producer_pid || one.ring_capacity != other.ring_capacity ||
            one.clog_threshold != other.clog_threshold ||
-           one.stall_timeout_ns != other.stall_timeout_ns ||
-           one.remote_barrier != other.remote_barrier;
+           one.stall_timeout_ns != other.stall_timeout_ns;
 }
 
 } // namespace
@@ -102,10 +99,13 @@ std::string invariants::broken_page(const watched &one) const {
     if (now.join_baseline != one.before.join_baseline) {
         return "the baseline has changed";
     }
-    if (now.parking[one.place].parked > 3 || now.fenced > 1) {
+    if (now.parking[one.place].parked > 3) {
         return "an unknown mark";
     }
-    if (now.eviction > ZBQ_EVICTION_PROTOCOL ||
+    if (now.quiet_until < one.before.quiet_until) {
+        return "who is to be left alone is so for a shorter time";
+    }
+    if (now.eviction > ZBQ_EVICTION_DEAR ||
         (one.before.eviction != 0 && now.eviction != one.before.eviction)) {
         return "an eviction has been taken back";
     }

@@ -89,7 +89,7 @@ bool prepare(zbq_producer *prod, std::uint64_t number, unsigned count) {
         const zbq_msg_header header = {static_cast<std::uint32_t>(payload.size()), 0,
                                        static_cast<std::uint8_t>(number), 0, 0};
         std::memcpy(at, &header, sizeof header);
-        std::memcpy(at + sizeof header, payload.data(), payload.size());
+        payload.copy(at + sizeof header, payload.size());
         at += size_of(number);
     }
     return true;

@@ -13,7 +13,7 @@
 namespace test {
 
 namespace {
-constexpr unsigned watchdog_seconds = 200;
+constexpr unsigned watchdog_seconds = 600;
 }
 
 void start_watchdog() {

@@ -3,6 +3,7 @@
 
 #include "producer.hpp"
 
+#include <csignal>
 #include <gtest/gtest.h>
 #include <sched.h>
 
@@ -38,6 +39,16 @@ bool is_parked(zbq_producer *prod, std::uint32_t slot) {
 void wait_until_parked(zbq_producer *prod, std::uint32_t slot) {
     while (!is_parked(prod, slot)) {
         sched_yield();
+    }
+}
+
+void stop_parked(zbq_producer *prod, remote_consumer *consumer) {
+    wait_until_parked(prod, consumer->slot());
+    consumer->process().stop();
+    while (!is_parked(prod, consumer->slot())) { // stopped between two sleeps
+        consumer->process().signal(SIGCONT);
+        wait_until_parked(prod, consumer->slot());
+        consumer->process().stop();
     }
 }
 

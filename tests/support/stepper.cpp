@@ -22,7 +22,7 @@ constexpr int mark_signal = SIGUSR1;
 // reservation at each step.
 constexpr std::uint64_t endless = 1'000'000;
 
-constexpr unsigned watchdog_seconds = 200;
+constexpr unsigned watchdog_seconds = 600;
 
 [[noreturn]] void fail(const std::string &what) {
     throw std::runtime_error("stepping: " + what);

@@ -3,6 +3,7 @@
 // The tests' own tools can fail, and tell.
 #include "support/leaks.hpp"
 #include "support/process.hpp"
+#include "support/rig.hpp"
 #include "support/sanitizer.hpp"
 #include "support/stepper.hpp"
 #include "support/syscalls.hpp"
@@ -59,10 +60,16 @@ TEST(Support, ChildThatRunsIsStoppedAndHasNotEnded) {
 }
 
 TEST(Support, MemoryThatIsUsedIsResident) {
-    constexpr std::size_t size = 8 * 1024 * 1024;
+    constexpr std::size_t size = std::size_t{8} * 1024 * 1024;
     const std::size_t before = test::resident_bytes();
     const std::string used(size, 'x');
     EXPECT_GE(test::resident_bytes(), before + size / 2) << used.back();
+}
+
+// Nobody reads, so that there is always room.
+TEST(Support, AFillEndsThoughTheRingIsNeverFull) {
+    const auto prod = test::make_producer({.capacity = test::page});
+    EXPECT_EQ(test::fill(prod.get()), test::page / sizeof(zbq_msg_header) + 1);
 }
 
 TEST(Support, FailedCheckInAChildIsAnExitStatus) {

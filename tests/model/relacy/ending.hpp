@@ -63,7 +63,17 @@ struct closing : ending_stream {
 // The sleeper finds it out by itself, a slice after the last message.
 struct dying : ending_stream {
     dying() : ending_stream(ZBQ_ENDING_PRODUCER_DIED, true) {}
-    void end() override { kernel_.kill(producer_->self.get()); }
+    void end() override { kernel_.kill_producer(); }
+};
+
+// Its process runs on, without the sockets: it has executed another program.
+struct executing : ending_stream {
+    executing() : ending_stream(ZBQ_ENDING_PRODUCER_DIED, true) {}
+    void end() override {
+        for (unsigned slot = 0; slot < 2; ++slot) {
+            producer_->slots[slot].event.reset();
+        }
+    }
 };
 
 } // namespace model

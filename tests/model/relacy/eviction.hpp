@@ -80,6 +80,9 @@ struct evicted_sleepers : scenario {
 
     void run(int thread) override {
         if (thread == 0) {
+            if (rl::rand(2) == 0) {
+                await_mark(0);
+            }
             evict(0);
             evict(1);
             return;

@@ -4,9 +4,18 @@
 // src/region.cpp and src/scm.cpp. What a lock of the kernel orders, a lock of the model orders;
 // nothing else here orders anything.
 //
-// Time stands still but for naps: a time-out that a sleeper counts on ends it only where the
-// scenario says so. So a lost wake-up is a deadlock, which the model checker tells.
+// Time passes with each look at the clock, and with naps: short sleeps end, and it is as late then
+// as it has to be. A longer sleep ends by time only where the scenario says so. So a lost wake-up
+// is a deadlock, which the model checker tells.
 #pragma once
+
+// The processor's own clock: it is the machine's here.
+#define ticks_now ticks_of_the_processor
+#include "os.hpp"
+#undef ticks_now
+namespace zbq::core {
+uint64_t ticks_now();
+}
 
 #include "fd_list.hpp"
 #include "layout.hpp"
@@ -22,11 +31,15 @@ class machine {
 public:
     machine() {
         current_ = this;
-        futex_queue_.init(false, RL_INFO);
+        for (futex_queue &each : futex_queues_) {
+            each.sleepers.init(false, RL_INFO);
+        }
         poll_queue_.init(false, RL_INFO);
     }
     ~machine() {
-        futex_queue_.deinit(RL_INFO);
+        for (futex_queue &each : futex_queues_) {
+            each.sleepers.deinit(RL_INFO);
+        }
         poll_queue_.deinit(RL_INFO);
     }
     static machine &current() { return *current_; }
@@ -34,7 +47,6 @@ public:
     static constexpr unsigned most_records = 8;
 
     bool slices_end = false;                   // long sleeps may time out
-    bool has_barrier = true;                   // membarrier
     unsigned records_in_flight = most_records; // in one direction of a socket pair
 
     // ---- memory ----
@@ -99,7 +111,8 @@ public:
         }
         from.lock.unlock(RL_INFO);
         if (found) {
-            from.charged.fetch_sub(1, rl::mo_release, RL_INFO);
+            const std::uint32_t left = from.charged.fetch_sub(1, rl::mo_release, RL_INFO) - 1;
+            tell_of_room(objects_[end].peer, left);
         }
         return result;
     }
@@ -111,7 +124,11 @@ public:
     // Descriptors have the number of their object, in every process.
     void close(int fd) {
         if (--objects_[fd].owners == 0 && objects_[fd].kind == object_kind::end) {
-            queue_of(objects_[fd].peer).peer_closed = true;
+            queue &other = queue_of(objects_[fd].peer);
+            rl::atomic_thread_fence(rl::mo_seq_cst, RL_INFO); // for who sees it in a poll
+            other.lock.lock(RL_INFO);
+            other.peer_closed = true;
+            other.lock.unlock(RL_INFO);
             notify_pollers();
         }
     }
@@ -126,9 +143,11 @@ public:
         objects_[timer].due = due;
         notify_pollers();
     }
-    void watch(int epoll, int fd, std::uint32_t tag) {
+    void watch(int epoll, int fd, std::uint32_t events, std::uint32_t tag) {
         objects_[fd].watched_by = epoll;
+        objects_[fd].events = events;
         objects_[fd].tag = tag;
+        objects_[fd].told = (events & EPOLLOUT) != 0 && has_room_again(unread_by_peer(fd));
     }
     void unwatch(int fd) { objects_[fd].watched_by = 0; }
 
@@ -136,8 +155,9 @@ public:
         rl::ctx().sched();
         unsigned count = 0;
         for (int fd = 1; fd < object_count_ && count < most; ++fd) {
-            if (objects_[fd].watched_by == epoll && is_ready(fd)) {
+            if (objects_[fd].watched_by == epoll && fires(fd)) {
                 tags[count++] = objects_[fd].tag;
+                objects_[fd].told = false; // EPOLLET
             }
         }
         return static_cast<int>(count);
@@ -160,14 +180,21 @@ public:
         return objects_[fd].kind == object_kind::end && queue_of(fd).peer_closed;
     }
 
-    // What an application does with the descriptor that the library gave it.
-    void poll(int epoll) {
-        std::uint32_t tag = 0;
+    // What an application does with the descriptor that the library gave it. A timer that is set
+    // for longer than `nap` does not go off.
+    void poll(int epoll, std::uint64_t nap) {
+        rl::ctx().sched();
         poll_lock_.lock(RL_INFO);
-        while (ready(epoll, &tag, 1) == 0) {
-            poll_queue_.wait(poll_lock_, slices_end, RL_INFO);
-            if (slices_end) {
+        while (!anything_fires(epoll)) {
+            const std::uint64_t due = next_timer(epoll);
+            const bool naps = due != 0 && due <= now_ + nap;
+            const bool passed = poll_queue_.wait(poll_lock_, naps || slices_end, RL_INFO) ==
+                                rl::sema_wakeup_reason_timeout;
+            if (passed && !naps) {
                 break;
+            }
+            if (passed) {
+                pass_time(due);
             }
         }
         poll_lock_.unlock(RL_INFO);
@@ -175,44 +202,47 @@ public:
 
     // The kernel compares under the lock that a waker takes too.
     int futex_wait(const std::uint32_t *word, std::uint32_t expected, std::uint64_t timeout_ns) {
-        const bool naps = timeout_ns == zbq::core::nap_ns;
-        if (naps) {
-            memory_.drain_store_buffers();
-        }
+        const bool naps = timeout_ns <= longest_nap;
+        const std::uint64_t end = now_ + timeout_ns;
         futex_lock_.lock(RL_INFO);
         int result = -EAGAIN;
         if (load(word, __ATOMIC_RELAXED, MODEL_HERE) == expected) {
-            const bool timed = naps || slices_end;
-            result =
-                futex_queue_.wait(futex_lock_, timed, RL_INFO) == rl::sema_wakeup_reason_timeout
-                    ? -ETIMEDOUT
-                    : 0;
+            result = queue_for(word).wait(futex_lock_, naps || slices_end, RL_INFO) ==
+                             rl::sema_wakeup_reason_timeout
+                         ? -ETIMEDOUT
+                         : 0;
+        }
+        if (result == -ETIMEDOUT && naps) {
+            pass_time(end);
         }
         futex_lock_.unlock(RL_INFO);
         return result;
     }
-    void futex_wake() {
+    void futex_wake_one(const std::uint32_t *word) {
         futex_lock_.lock(RL_INFO);
-        futex_queue_.notify_all(RL_INFO);
+        queue_for(word).notify_one(RL_INFO);
         futex_lock_.unlock(RL_INFO);
     }
 
-    void nap() { memory_.drain_store_buffers(); }
-    void barrier() { memory_.fence_everywhere(); }
     std::uint64_t now() { return ++now_; }
 
-    // The process ends: what it wrote is written, and its descriptors are closed.
-    void kill(int process) {
+    // The producer's process ends: what it wrote is written.
+    void kill_producer() {
         rl::atomic_thread_fence(rl::mo_seq_cst, RL_INFO);
-        objects_[process].dead = true;
+        for (object &each : objects_) {
+            each.dead |= each.kind == object_kind::process;
+        }
         notify_pollers();
     }
-    // A process that was seen to have ended has run its last instruction.
-    void after_death(int process) {
-        if (objects_[process].dead) {
+    // Who was seen to have ended, or to have closed, has done before what it did before.
+    void after_end(int fd) {
+        if (objects_[fd].dead || has_hung_up(fd)) {
             rl::atomic_thread_fence(rl::mo_seq_cst, RL_INFO);
         }
     }
+
+    // Naps that the library takes are far below, what is to outlast them above.
+    static constexpr std::uint64_t longest_nap = ZBQ_WAIT_SLICE_NS / 2;
 
     shared_memory &memory() { return memory_; }
 
@@ -224,11 +254,13 @@ private:
         int peer = 0;
         int owners = 1;
         int watched_by = 0;
+        std::uint32_t events = 0;
         std::uint32_t tag = 0;
+        bool told = false; // that there is room to send: once for each time
         std::uint64_t due = 0;
         bool dead = false;
     };
-    static constexpr int most_objects = 32;
+    static constexpr int most_objects = 40;
 
     struct record {
         std::size_t size = 0;
@@ -256,6 +288,57 @@ private:
     }
     queue &queue_of(int end) { return queues_[queue_index_[end]]; }
 
+    // As unix_writable in net/unix/af_unix.c.
+    [[nodiscard]] bool has_room_again(std::uint32_t charged) const {
+        return charged * 4 <= records_in_flight;
+    }
+    void tell_of_room(int sender, std::uint32_t charged) {
+        if ((objects_[sender].events & EPOLLOUT) != 0 && has_room_again(charged)) {
+            objects_[sender].told = true;
+            notify_pollers();
+        }
+    }
+    bool fires(int fd) {
+        return objects_[fd].told || has_hung_up(fd) ||
+               ((objects_[fd].events & EPOLLIN) != 0 && is_ready(fd));
+    }
+    bool anything_fires(int epoll) {
+        for (int fd = 1; fd < object_count_; ++fd) {
+            if (objects_[fd].watched_by == epoll && fires(fd)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    [[nodiscard]] std::uint64_t next_timer(int epoll) const {
+        for (const object &each : objects_) {
+            if (each.watched_by == epoll && each.kind == object_kind::timer) {
+                return each.due;
+            }
+        }
+        return 0;
+    }
+
+    // So late it is at least, and what was stored before has arrived.
+    void pass_time(std::uint64_t until) {
+        now_ = until > now_ ? until : now_;
+        memory_.drain_store_buffers();
+    }
+
+    struct futex_queue {
+        const std::uint32_t *word = nullptr;
+        rl::condvar<model::sleepers> sleepers;
+    };
+    rl::condvar<sleepers> &queue_for(const std::uint32_t *word) {
+        futex_queue *found = futex_queues_;
+        while (found->word != nullptr && found->word != word) {
+            ++found;
+        }
+        RL_VERIFY(found < futex_queues_ + most_futexes);
+        found->word = word;
+        return found->sleepers;
+    }
+
     void notify_pollers() {
         poll_lock_.lock(RL_INFO);
         poll_queue_.notify_all(RL_INFO);
@@ -263,7 +346,8 @@ private:
     }
 
     static inline machine *current_;
-    static constexpr unsigned most_queues = 16;
+    static constexpr unsigned most_queues = 20;
+    static constexpr unsigned most_futexes = 4;
 
     shared_memory memory_;
     object objects_[most_objects];
@@ -272,7 +356,7 @@ private:
     unsigned queue_index_[most_objects] = {};
     unsigned queue_count_ = 0;
     rl::mutex futex_lock_;
-    rl::condvar<sleepers> futex_queue_;
+    futex_queue futex_queues_[most_futexes];
     rl::mutex poll_lock_;
     rl::condvar<sleepers> poll_queue_;
     std::uint64_t now_ = 1000;
@@ -286,7 +370,7 @@ inline void declare_page(const zbq_join_payload &join, const int *fds) {
     rl::preemption_disabler alone(rl::ctx());
     memory.declare(&page->tail_offset, sizeof page->tail_offset);
     memory.declare(&page->eviction, sizeof page->eviction);
-    memory.declare(&page->fenced, sizeof page->fenced);
+    memory.declare(&page->quiet_until, sizeof page->quiet_until);
     memory.declare(&zbq::core::parking_of(page, join.slot_index)->parked, sizeof(std::uint32_t));
 }
 
@@ -320,11 +404,27 @@ uint64_t monotonic_ns() {
 uint64_t monotonic_coarse_ns() {
     return 0;
 }
-uint64_t processor_ticks(uint64_t) {
-    return 0; // each commit looks who is parked
+uint64_t thread_time_ns() {
+    return model::machine::current().now();
 }
-void sleep_ns(uint64_t) {
-    model::machine::current().nap();
+uint64_t ticks_now() {
+    return model::machine::current().now();
+}
+uint64_t ticks_in(uint64_t nanoseconds) {
+    return nanoseconds;
+}
+uint64_t descriptor_limit() {
+    return uint64_t{1} << 20U;
+}
+uid_t peer_user(int) {
+    return 0;
+}
+
+int birthmark::make() {
+    return 0;
+}
+bool birthmark::is_own() const {
+    return true;
 }
 
 void mapping::reset() {
@@ -361,6 +461,11 @@ int socket_set(int, int, int) {
     return 0;
 }
 void socket_refuse_descriptors(int) {}
+void socket_lock_filter(int) {}
+int socket_send_room(int, uint32_t *bytes) {
+    *bytes = model::machine::current().records_in_flight;
+    return 0;
+}
 int socket_unread_by_peer(int fd, uint32_t *bytes) {
     *bytes = model::machine::current().unread_by_peer(fd);
     return 0;
@@ -378,14 +483,34 @@ ssize_t send_record(int socket, const void *bytes, size_t size, const int *fds, 
 ssize_t receive_record(int socket, void *bytes, size_t size, int, ancillary *with) {
     return model::machine::current().receive(socket, bytes, size, with);
 }
+bool discard_record(int socket) {
+    char bytes[sizeof(zbq_join_payload)] = {};
+    ancillary with;
+    return model::machine::current().receive(socket, bytes, sizeof bytes, &with) > 0;
+}
+bool has_descriptors_waiting(int) {
+    return false;
+}
+void close_elsewhere(int *fds, unsigned count) {
+    for (unsigned i = 0; i < count; ++i) {
+        unique_fd(fds[i]).reset();
+        fds[i] = -1;
+    }
+}
+void fd_list::close_all_elsewhere() {
+    close_all();
+}
 
 int epoll_make(unique_fd *out) {
     out->reset(model::machine::current().make_epoll());
     return 0;
 }
-int epoll_add(int epoll, int fd, uint32_t tag) {
-    model::machine::current().watch(epoll, fd, tag);
+int epoll_add(int epoll, int fd, uint32_t events, uint32_t tag) {
+    model::machine::current().watch(epoll, fd, events, tag);
     return 0;
+}
+void epoll_change(int epoll, int fd, uint32_t events, uint32_t tag) {
+    model::machine::current().watch(epoll, fd, events, tag);
 }
 void epoll_remove(int, int fd) {
     model::machine::current().unwatch(fd);
@@ -419,7 +544,7 @@ int poll_now(pollfd *fds, nfds_t count) {
         if (fds[i].fd > 0 && kernel.has_hung_up(fds[i].fd)) {
             fds[i].revents |= POLLHUP;
         }
-        kernel.after_death(fds[i].fd > 0 ? fds[i].fd : 0);
+        kernel.after_end(fds[i].fd > 0 ? fds[i].fd : 0);
         ready += fds[i].revents != 0 ? 1 : 0;
     }
     return ready;
@@ -428,19 +553,9 @@ int poll_now(pollfd *fds, nfds_t count) {
 int futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns) {
     return model::machine::current().futex_wait(word, expected, timeout_ns);
 }
-int futex_wake_all(const uint32_t *) {
-    model::machine::current().futex_wake();
+int futex_wake_one(const uint32_t *word) {
+    model::machine::current().futex_wake_one(word);
     return 0;
-}
-
-bool barrier_exists() {
-    return model::machine::current().has_barrier;
-}
-bool barrier_register() {
-    return true;
-}
-void barrier_everywhere() {
-    model::machine::current().barrier();
 }
 
 } // namespace zbq::core

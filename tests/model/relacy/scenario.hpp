@@ -71,7 +71,6 @@ struct options {
     std::uint32_t max_consumers = 2;
     zbq_wakeup_mode mode = ZBQ_WAKEUP_PULL;
     bool slices_end = false; // the time-outs of long sleeps come
-    bool has_barrier = true; // membarrier
     bool plain_payload = true;
     unsigned records_in_flight = machine::most_records;
 };
@@ -87,10 +86,10 @@ public:
     virtual ~scenario() = default;
 
     virtual void run(int thread) = 0; // 0: the producer's
+    virtual void finish() {}          // when all have run
 
     virtual void before() {
         kernel_.slices_end = with_.slices_end;
-        kernel_.has_barrier = with_.has_barrier;
         kernel_.records_in_flight = with_.records_in_flight;
         create();
         for (int thread = 1; thread < most_threads; ++thread) {
@@ -108,6 +107,7 @@ public:
     }
 
     void after() {
+        finish();
         for (zbq_consumer *&each : consumers_) {
             zbq_consumer_destroy(std::exchange(each, nullptr));
         }
@@ -142,11 +142,16 @@ protected:
         }
     }
 
-    // As a producer that has found nobody parked for a while.
-    void shorten_fences(std::uint32_t left) {
-        if (producer_->fences_left > left) {
-            producer_->fences_left = left;
+    // Until that consumer has said that it sleeps.
+    void await_mark(unsigned slot) {
+        while (zbq::core::parked_seen(producer_->slots[slot].parking()) == 0) {
+            rl::yield(1, RL_INFO);
         }
+    }
+
+    int broadcast(std::uint64_t id) {
+        const int fd = producer_->ring_region.fd.get();
+        return zbq_producer_broadcast_fds(producer_, id, &fd, 1);
     }
 
     // ---- a consumer's ----
@@ -211,10 +216,29 @@ protected:
         const int watch = zbq_consumer_event_fd(cons);
         int result = read(cons, number);
         while (result == ZBQ_ERROR_AGAIN) {
-            kernel_.poll(watch);
+            kernel_.poll(watch, machine::longest_nap);
             result = read(cons, number);
         }
         return result;
+    }
+
+    int receive(zbq_consumer *cons, std::uint64_t id) {
+        int fds[ZBQ_MAX_FD_PER_MSG] = {};
+        std::uint8_t count = 0;
+        const int result = zbq_consumer_recv_fds(cons, id, fds, &count);
+        RL_ASSERT(count == (result == ZBQ_OK ? 1 : 0));
+        return result;
+    }
+
+    int receive_waiting(zbq_consumer *cons, std::uint64_t id) {
+        for (;;) {
+            const std::uint32_t token = zbq_consumer_get_futex_token(cons);
+            const int result = receive(cons, id);
+            if (result != ZBQ_ERROR_AGAIN) {
+                return result;
+            }
+            zbq_consumer_wait(cons, token, ZBQ_WAIT_SLICE_NS);
+        }
     }
 
     const options with_;
@@ -242,7 +266,6 @@ private:
         kernel_.memory().declare(&control->broadcast_futex, sizeof control->broadcast_futex);
         kernel_.memory().declare(&control->closed, sizeof control->closed);
         kernel_.memory().declare(&control->awaited_tail, sizeof control->awaited_tail);
-        kernel_.memory().declare(&control->awaited_fds, sizeof control->awaited_fds);
     }
 
     void declare_ring() {

@@ -16,6 +16,7 @@
 #include <new>
 #include <poll.h>
 #include <string>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <utility>
@@ -138,20 +139,6 @@ public:
         scheduler.threadx_ = self;
     }
 
-    // A full fence of each thread, between two of the caller's: membarrier(2).
-    void fence_everywhere() {
-        rl::context &scheduler = rl::ctx();
-        rl::preemption_disabler alone(scheduler);
-        rl::thread_info_base *self = scheduler.threadx_;
-        rl::atomic_thread_fence(rl::mo_seq_cst, RL_INFO);
-        for (rl::thread_info_base *thread : threads_) {
-            scheduler.threadx_ = thread != nullptr ? thread : self;
-            rl::atomic_thread_fence(rl::mo_seq_cst, RL_INFO);
-        }
-        scheduler.threadx_ = self;
-        rl::atomic_thread_fence(rl::mo_seq_cst, RL_INFO);
-    }
-
     void enter_thread(unsigned index) { threads_[index] = rl::ctx().threadx_; }
 
 private:
@@ -203,6 +190,20 @@ word exchange(word *place, value what, int order, const rl::debug_info &where) {
         shared->exchange(static_cast<word>(what), order_of(order, where), where));
 }
 
+template <class word, class value>
+word fetch_or(word *place, value what, int order, const rl::debug_info &where) {
+    rl::atomic<std::uint64_t> *shared = shared_memory::current().word(place);
+    return static_cast<word>(
+        shared->fetch_or(static_cast<word>(what), order_of(order, where), where));
+}
+
+template <class word, class value>
+word fetch_and(word *place, value what, int order, const rl::debug_info &where) {
+    rl::atomic<std::uint64_t> *shared = shared_memory::current().word(place);
+    return static_cast<word>(
+        shared->fetch_and(static_cast<word>(what), order_of(order, where), where));
+}
+
 inline void fence(int order, const rl::debug_info &where) {
     if (!is_weakened(where)) {
         rl::atomic_thread_fence(order_of(order, where), where);
@@ -216,6 +217,10 @@ inline void fence(int order, const rl::debug_info &where) {
 #define __atomic_store_n(place, value, order) ::model::store((place), (value), (order), MODEL_HERE)
 #define __atomic_exchange_n(place, value, order)                                                   \
     ::model::exchange((place), (value), (order), MODEL_HERE)
+#define __atomic_fetch_or(place, value, order)                                                     \
+    ::model::fetch_or((place), (value), (order), MODEL_HERE)
+#define __atomic_fetch_and(place, value, order)                                                    \
+    ::model::fetch_and((place), (value), (order), MODEL_HERE)
 #define __atomic_thread_fence(order) ::model::fence((order), MODEL_HERE)
 // Within a thread the model does not reorder: a fence against the compiler is nothing to it.
 #define __atomic_signal_fence(order) static_cast<void>(order)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "attacks.hpp"
+#include "attack.hpp"
+
 #include "support/process.hpp"
 
 #include <csignal>
@@ -18,12 +19,14 @@ namespace {
 
 constexpr int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 
-std::uint64_t *words(zbq_consumer_metadata *page) {
-    return reinterpret_cast<std::uint64_t *>(page);
-}
-
-void store(std::uint64_t *word, std::uint64_t value) {
-    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+// Some of its page's words, but for the first `spared`.
+void scribble(const intruder &in, std::mt19937_64 *random, std::size_t spared) {
+    auto *words = reinterpret_cast<std::uint64_t *>(in.page);
+    constexpr std::size_t many = sizeof *in.page / sizeof *words;
+    for (int i = 0; i < 512; ++i) {
+        __atomic_store_n(words + spared + (*random)() % (many - spared), (*random)(),
+                         __ATOMIC_RELAXED);
+    }
 }
 
 std::vector<std::uint64_t> tails_near(std::uint64_t head, std::uint64_t capacity) {
@@ -99,20 +102,28 @@ void ask_of_description(int fd, pid_t producer) {
 
 } // namespace
 
-void writes_random_words(intruder &in) {
+void writes_random_page(intruder &in, unsigned /*amount*/) {
     std::mt19937_64 random(1);
     for (;;) {
         in.join();
         while (!in.is_evicted()) {
-            for (int i = 0; i < 512; ++i) {
-                store(words(in.page) + random() % 512, random());
-            }
-            in.count_step();
+            scribble(in, &random, 0);
         }
+        in.count_step();
     }
 }
 
-void writes_chosen_tails(intruder &in) {
+void forges_marks(intruder &in, unsigned /*amount*/) {
+    std::mt19937_64 random(2);
+    for (;;) {
+        in.stay();
+        scribble(in, &random, 1);
+        in.keep_up();
+        in.count_step();
+    }
+}
+
+void chooses_tails(intruder &in, unsigned /*amount*/) {
     constexpr int tries = 64; // some are allowed
     for (std::size_t next = 0;; ++next) {
         in.join();
@@ -124,23 +135,49 @@ void writes_chosen_tails(intruder &in) {
     }
 }
 
-// Never evicted: its tail is as it should be.
-void forges_marks(intruder &in) {
-    in.join();
-    for (std::uint32_t value = 0;; ++value) {
-        __atomic_store_n(&in.page->eviction, value % 7, __ATOMIC_RELAXED);
-        __atomic_store_n(&in.page->fenced, ~value, __ATOMIC_RELAXED);
-        for (zbq_parking &place : in.page->parking) {
-            __atomic_store_n(&place.parked, ~std::uint32_t{0}, __ATOMIC_RELAXED);
+void flips_tail(intruder &in, unsigned /*amount*/) {
+    for (;;) {
+        in.join();
+        while (!in.is_evicted()) {
+            for (int i = 0; i < 256; ++i) {
+                in.set_tail(in.head());
+                in.set_tail(in.payload.initial_head);
+            }
         }
-        in.keep_up();
         in.count_step();
     }
 }
 
-void asks_for_everything(intruder &in) {
-    in.join();
+void punches_holes(intruder &in, unsigned /*amount*/) {
     for (;;) {
+        in.join();
+        while (!in.is_evicted()) {
+            in.set_tail(in.head());
+            fallocate(in.page_fd(), punch, 0, sizeof *in.page);
+            in.set_tail(in.head());
+            madvise(in.page, sizeof *in.page, MADV_REMOVE);
+        }
+        in.count_step();
+    }
+}
+
+// Keeps the page of each join that it ever had, until it has many.
+void pins_memory(intruder &in, unsigned /*amount*/) {
+    constexpr std::size_t many = 1000;
+    std::vector<unique_fd> kept;
+    for (;;) {
+        in.join();
+        kept.push_back(std::move(in.fds[page_place]));
+        in.count_step();
+        if (kept.size() == many) {
+            kept.clear();
+        }
+    }
+}
+
+void asks_for_everything(intruder &in, unsigned /*amount*/) {
+    for (;;) {
+        in.stay(); // a hole is a tail of 0
         for (const int fd : {in.control_fd(), in.ring_fd(), in.page_fd()}) {
             ask_of_memory(fd);
             in.keep_up();
@@ -149,75 +186,6 @@ void asks_for_everything(intruder &in) {
             ask_of_description(fd.get(), in.payload.producer_pid);
         }
         in.keep_up();
-        in.count_step();
-        if (in.is_evicted()) { // a hole is a tail of 0
-            in.join();
-        }
-    }
-}
-
-void punches_holes(intruder &in) {
-    for (;;) {
-        in.join();
-        while (!in.is_evicted()) {
-            in.set_tail(in.head());
-            fallocate(in.page_fd(), punch, 0, sizeof *in.page);
-            in.set_tail(in.head());
-            madvise(in.page, sizeof *in.page, MADV_REMOVE);
-            in.count_step();
-        }
-    }
-}
-
-// Keeps the page of each join that it ever had, until it has many.
-void pins_memory(intruder &in) {
-    constexpr std::size_t many = 1000;
-    std::vector<zbq_consumer_metadata *> kept;
-    for (;;) {
-        in.join();
-        kept.push_back(in.page);
-        in.leave_with_mappings();
-        in.count_step();
-        if (kept.size() == many) {
-            for (zbq_consumer_metadata *page : kept) {
-                munmap(page, sizeof *page);
-            }
-            kept.clear();
-        }
-    }
-}
-
-void stalls_again(intruder &in) {
-    for (;;) {
-        in.join();
-        while (!in.is_evicted()) {
-            usleep(1000);
-        }
-        in.count_step();
-    }
-}
-
-// Releases 16 bytes each time that it would be evicted soon.
-void trickles(intruder &in) {
-    in.join();
-    std::uint64_t tail = in.payload.initial_head;
-    const auto nap = static_cast<useconds_t>(in.control->stall_timeout_ns / 1000 * 3 / 4);
-    for (;;) {
-        while (in.head() - tail < in.payload.ring_capacity / 2) { // nobody waits yet
-            usleep(100);
-        }
-        usleep(nap);
-        tail += ZBQ_MSG_ALIGN;
-        in.set_tail(tail);
-        in.count_step();
-    }
-}
-
-void never_rings(intruder &in) {
-    in.join();
-    for (;;) {
-        __atomic_store_n(&in.page->tail_offset, in.head(), __ATOMIC_RELEASE);
-        in.collect();
         in.count_step();
     }
 }

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "measure.hpp"
+
+#include <algorithm>
+
+namespace hostile {
+
+namespace {
+
+double rate_of(const outcome &result) {
+    return static_cast<double>(result.messages) / result.seconds;
+}
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+struct series {
+    std::vector<double> to_burner, to_nobody, rate, wakes, waits;
+};
+
+class measurement {
+public:
+    measurement(const trial &what, const effort &chosen) : trial_(what) {
+        options_.nanoseconds = static_cast<std::uint64_t>(chosen.seconds * 1e9);
+        options_.capacity = what.who.front()->capacity;
+        options_.refuses_evicted = what.refuses_evicted;
+        options_.patient = what.patient;
+        options_.ends_attacked = true;
+    }
+
+    void turn() {
+        const attackers burners(trial_.who.size(), &burner);
+        const double beside_burners = rate_of(run_once(burners, false));
+        const double beside_nobody = rate_of(run_once({}, false));
+        const outcome attacked = run_once(trial_.who, false);
+        add(attacked, beside_burners, beside_nobody);
+        add_times(run_once(trial_.who, true));
+    }
+
+    measured summary() {
+        sum_.to_burner = median(series_.to_burner);
+        sum_.to_nobody = median(series_.to_nobody);
+        sum_.rate = median(series_.rate);
+        sum_.wakes = median(series_.wakes);
+        sum_.longest_wait_ms = median(series_.waits);
+        return sum_;
+    }
+
+private:
+    outcome run_once(const attackers &who, bool timed) {
+        options_.timed = timed;
+        const outcome result = run(who, options_);
+        sum_.harm += result.harm;
+        return result;
+    }
+
+    void add(const outcome &attacked, double beside_burners, double beside_nobody) {
+        series_.to_burner.push_back(rate_of(attacked) / beside_burners);
+        series_.to_nobody.push_back(rate_of(attacked) / beside_nobody);
+        series_.rate.push_back(rate_of(attacked));
+        series_.wakes.push_back(static_cast<double>(attacked.counters.wakes) /
+                                static_cast<double>(std::max<std::uint64_t>(attacked.messages, 1)));
+        series_.waits.push_back(static_cast<double>(attacked.longest_wait_ns) / 1e6);
+        sum_.counters = attacked.counters;
+    }
+
+    void add_times(const outcome &timed) {
+        for (unsigned i = 0; i < timed_calls; ++i) {
+            duration *most = &sum_.longest[i];
+            most->cpu_ns = std::max(most->cpu_ns, timed.longest[i].cpu_ns);
+            most->wall_ns = std::max(most->wall_ns, timed.longest[i].wall_ns);
+        }
+    }
+
+    const trial &trial_;
+    arena_options options_;
+    series series_;
+    measured sum_;
+};
+
+} // namespace
+
+measured measure(const trial &what, const effort &chosen) {
+    measurement measuring(what, chosen);
+    for (unsigned i = 0; i < chosen.turns; ++i) {
+        measuring.turn();
+    }
+    return measuring.summary();
+}
+
+} // namespace hostile

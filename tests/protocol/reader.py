@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: MIT
+"""A consumer of zbq's protocol: see zbq.py."""
+import collections
+import os
+import select
+import signal
+import socket
+import time
+
+import zbq
+from zbq import ASLEEP, JOIN, NAP, POLLS, PULL, PUSH, Malformed
+
+Message = collections.namedtuple("Message", "payload flags fd_count seq_id")
+
+
+class Ended(Exception):
+    """There are no more messages."""
+
+
+class Died(Ended):
+    """The same, because the producer died or executed another program."""
+
+
+class Evicted(Exception):
+    """The slot is lost: nothing more can be read."""
+
+    def __init__(self, reason):
+        super().__init__("evicted for reason %d" % reason)
+        self.reason = reason
+
+
+class Lost(Exception):
+    """The descriptors of that message will never come."""
+
+
+def connect(name, mode=PUSH, timeout=30.0):
+    with zbq.say_hello(name, mode, timeout) as connection:
+        return join(connection, mode)
+
+
+def join(rendezvous, mode=PUSH):
+    """Section 6: receives the join, checks and announces."""
+    data, fds, cut_off = zbq.receive_with(rendezvous, JOIN.size, 6)
+    try:
+        if len(data) != JOIN.size or len(fds) != 6:
+            raise Malformed("the producer is gone" if not data else "not a join")
+        if cut_off:
+            raise Malformed("more than a join, or no room for its descriptors")
+        offer = dict(zip(zbq.JOIN_FIELDS, JOIN.unpack(data)))
+        _check_payload(offer, mode)
+        _check_sockets(fds, mode)
+        _check_pidfd(fds[4])
+        for fd, size, seals in zip(fds, (zbq.CONTROL_SIZE, offer["ring_capacity"], zbq.PAGE_SIZE),
+                                   (zbq.READ_ONLY_SEALS, zbq.READ_ONLY_SEALS, zbq.PAGE_SEALS)):
+            zbq.check_memory(fd, size, seals)
+        reader = Reader(offer, fds)
+    except (OSError, Malformed) as error:
+        for fd in fds:
+            os.close(fd)
+        raise Malformed(str(error)) from error
+    for fd in fds[:3]:
+        os.close(fd)
+    return reader
+
+
+def _check_payload(offer, mode):
+    capacity, page = offer["ring_capacity"], os.sysconf("SC_PAGE_SIZE")
+    if offer["protocol_version"] != zbq.VERSION:
+        raise Malformed("another version")
+    if offer["wakeup_mode"] != mode:
+        raise Malformed("another mode")
+    if capacity == 0 or capacity % 4096 or capacity % page or capacity > 2**46:
+        raise Malformed("not a capacity")
+    if offer["initial_head"] % zbq.GRID:
+        raise Malformed("the initial head is not on the grid")
+
+
+def _check_sockets(fds, mode):
+    for fd, takes_descriptors in (fds[3], mode == PUSH), (fds[5], False):
+        sock = socket.socket(fileno=fd)
+        try:
+            if (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
+                raise Malformed("another kind of socket")
+            if not takes_descriptors:
+                _take_no_descriptors(sock)
+        finally:
+            sock.detach()
+
+
+def _take_no_descriptors(sock):
+    zbq.set_where_known(sock, zbq.SO_PASSRIGHTS, 0)
+    try:
+        if sock.recvmsg(1, 0, socket.MSG_PEEK | socket.MSG_DONTWAIT)[2] & socket.MSG_CTRUNC:
+            raise Malformed("descriptors that nobody asked for")
+    except (BlockingIOError, ConnectionResetError):
+        pass
+
+
+def _check_pidfd(fd):
+    try:
+        signal.pidfd_send_signal(fd, 0)
+    except (PermissionError, ProcessLookupError):
+        pass  # it is one, of somebody else's process or of one that has ended
+
+
+class Reader:
+    """Looks that never wait (next, descriptors), and two ways to wait for what they look for."""
+
+    def __init__(self, offer, fds):
+        self.capacity = offer["ring_capacity"]
+        self.control = zbq.Memory(fds[0], zbq.CONTROL_SIZE, False)
+        if self.control.u64(zbq.RING_CAPACITY) != self.capacity:
+            self.control.close()
+            raise Malformed("two capacities")
+        self.ring = zbq.Memory(fds[1], self.capacity, False, times=2)
+        self.page = zbq.Memory(fds[2], zbq.PAGE_SIZE, True)
+        self.mode = offer["wakeup_mode"]
+        self.parked = zbq.parked_at(offer["slot_index"])
+        self.baseline = offer["join_baseline"]
+        self.at = self.tail = self.head = offer["initial_head"]
+        self.record_id = offer["seq_floor"]  # of the last record received, with what is left of it
+        self.record_fds = []
+        self.broken = None
+        self.side, self.event = socket.socket(fileno=fds[3]), socket.socket(fileno=fds[5])
+        self.pidfd = fds[4]
+        self._announce(offer["slot_index"])
+
+    def _announce(self, slot):
+        try:
+            self.side.send(zbq.ANNOUNCEMENT.pack(zbq.MAGIC, slot, 0), socket.MSG_DONTWAIT)
+        except OSError:
+            pass  # the shared memory tells why
+
+    def close(self):
+        self.side.close()
+        self.event.close()
+        for fd in [self.pidfd] + self.record_fds:
+            os.close(fd)
+        for memory in self.control, self.ring, self.page:
+            memory.close()
+
+    # ---- Messages
+
+    def next(self):
+        """The next message; None: not yet."""
+        message = self._next()
+        if message is None:
+            end = self._end()
+            if end:
+                message = self._next()  # what counts is a head that was loaded after that
+                if message is None:
+                    raise end
+        return message
+
+    def _next(self):
+        if self.broken:
+            raise self.broken
+        message = self._copy(self._accepted_head())
+        self._check_eviction()  # after the bytes: they were whole only if it is not there yet
+        if message:
+            self.at += zbq.on_grid(zbq.HEADER.size + len(message.payload))
+        return message
+
+    def _accepted_head(self):
+        head = self.control.u64(zbq.PRODUCER_HEAD)
+        if head % zbq.GRID or not self.head <= head <= self.tail + self.capacity:
+            self._break("a head that cannot be")
+        self.head = head
+        return head
+
+    def _copy(self, head):
+        if self.at == head:
+            return None
+        place = self.at % self.capacity
+        length, fd_count, flags, _, seq_id = zbq.HEADER.unpack(
+            self.ring.bytes(place, zbq.HEADER.size))
+        if zbq.on_grid(zbq.HEADER.size + length) > head - self.at:
+            self._break("a length that makes no message")
+        return Message(self.ring.bytes(place + zbq.HEADER.size, length), flags, fd_count, seq_id)
+
+    def release(self):
+        """Of all that was read."""
+        before, self.tail = self.tail, self.at
+        self.page.put64(zbq.PROGRESS_TIMESTAMP, zbq.coarse_now() - self.baseline)
+        self.page.put64(zbq.TAIL_OFFSET, self.tail)
+        if before < self.control.u64(zbq.AWAITED_TAIL) <= self.tail:
+            zbq.ring_bell(self.event)
+
+    def _break(self, why):
+        self._check_eviction()
+        self.broken = Malformed(why)
+        raise self.broken
+
+    def _check_eviction(self):
+        reason = self.page.u32(zbq.EVICTION)
+        if reason:
+            raise Evicted(reason)
+
+    def _end(self):
+        if self.control.u32(zbq.CLOSED):
+            return Ended()
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        poll.register(self.event, 0)  # POLLHUP is always told
+        if not poll.poll(0):
+            return None
+        # One that ends properly stores its mark first and closes its sockets after.
+        return Ended() if self.control.u32(zbq.CLOSED) else Died()
+
+    # ---- Descriptors
+
+    def descriptors(self, message):
+        """Those of a message, for the caller to close; None: not yet."""
+        if self.mode == PULL or message.fd_count == 0:
+            raise Lost()
+        while self.record_id < message.seq_id:
+            over = self._end() or self.page.u32(zbq.EVICTION)  # before the look below
+            if not self._receive():
+                if over:
+                    raise Lost()
+                return None
+        if self.record_id > message.seq_id or not self.record_fds:
+            raise Lost()
+        fds, self.record_fds = self.record_fds, []
+        return fds
+
+    def _receive(self):
+        """Whether there was another record. It takes the place of the one before."""
+        try:
+            data, fds, cut_off = self._receive_packet()
+        except BlockingIOError:
+            return False
+        if not data and not fds:
+            raise Lost()
+        for fd in self.record_fds:
+            os.close(fd)
+        self.record_fds = fds
+        if len(data) != zbq.RECORD.size or cut_off:
+            self._break("not a record, or no room for its descriptors")
+        seq_id, count, _ = zbq.RECORD.unpack(data)
+        if seq_id <= self.record_id or count == 0 or count != len(fds):
+            self._break("a record that cannot be")
+        self.record_id = seq_id
+        return True
+
+    def _receive_packet(self):
+        arguments = self.side, zbq.RECORD.size, zbq.MAX_DESCRIPTORS, socket.MSG_DONTWAIT
+        try:
+            return zbq.receive_with(*arguments)
+        except ConnectionResetError:  # said once, before what is still queued
+            return zbq.receive_with(*arguments)
+
+    # ---- Waiting
+
+    def sleep(self, look, slice_=zbq.LOOK_AGAIN):
+        """Section 8.1: calls look() until it gives something, and sleeps in between."""
+        while True:
+            token = self._token()
+            found = look()
+            if found is not None:
+                return found
+            marked = self.page.u32(self.parked) | ASLEEP
+            self.page.set_bits(self.parked, ASLEEP)
+            for seconds in self._nap(), slice_:
+                if self._token() != token or not self.page.sleep(self.parked, marked, seconds):
+                    break
+            self.page.clear_bits(self.parked, ASLEEP)
+
+    def poll(self, look):
+        """Section 8.2: the same, as a program does that has other descriptors to wait for, too."""
+        poll = select.poll()
+        poll.register(self.event, select.POLLIN)
+        poll.register(self.pidfd, select.POLLIN)
+        while True:
+            self._take_bell()
+            stood = self.page.u32(self.parked) & POLLS
+            self.page.set_bits(self.parked, POLLS)
+            found = look()
+            if found is not None:
+                return found
+            poll.poll(None if stood else self._nap() * 1000)
+
+    def _token(self):
+        bell = self.control.u32(zbq.BROADCAST_FUTEX)
+        return (bell + self.control.u64(zbq.PRODUCER_HEAD) // 16) % 2**32
+
+    def _nap(self):
+        quiet = (self.page.u64(zbq.QUIET_UNTIL) - time.monotonic_ns()) / 1e9
+        return NAP + min(max(quiet, 0), 0.1)
+
+    def _take_bell(self):
+        try:
+            self.event.recv(1, socket.MSG_DONTWAIT)
+        except (BlockingIOError, ConnectionResetError):
+            pass
