@@ -23,8 +23,17 @@
 #include <sys/un.h>
 #include <thread>
 
-// What a test does at the moment before a socket listens. The linker takes this one for libc's.
+// What a test does at the moment before a socket listens, or a file is locked. The linker takes
+// these for libc's.
 static std::function<void()> before_listen;
+static std::function<void()> before_lock;
+
+extern "C" int flock(int fd, int operation) noexcept {
+    if (before_lock) {
+        before_lock();
+    }
+    return static_cast<int>(::syscall(SYS_flock, fd, operation));
+}
 
 extern "C" int listen(int fd, int backlog) noexcept {
     if (before_listen) {
@@ -49,6 +58,7 @@ protected:
     }
     ~Listener() override {
         before_listen = {};
+        before_lock = {};
         fs::remove_all(directory_);
     }
     Listener(const Listener &) = delete;
@@ -337,6 +347,24 @@ TEST_F(Listener, ALockedNameIsWaitedFor) {
     EXPECT_TRUE(files().empty());
 }
 
+// Its owner was done with it after this one had opened it, and the next one has come.
+TEST_F(Listener, ALockThatHasLostItsNameIsNone) {
+    const std::string path = directory_ + "/.x.lock";
+    bool replaced = false;
+    before_lock = [&] {
+        if (!replaced) {
+            replaced = fs::remove(path);
+            std::ofstream(path) << "";
+        }
+    };
+    before_listen = [&] {
+        const zbq::unique_fd named(open(path.c_str(), O_RDWR | O_CLOEXEC));
+        EXPECT_NE(flock(named.get(), LOCK_EX | LOCK_NB), 0);
+    };
+    const zbq::listener door(path_);
+    EXPECT_EQ(files(), std::vector<std::string>{"x"});
+}
+
 // Who finds the same stale socket as others does not take the name away from who was first.
 TEST_F(Listener, OneOfManyTakesAStaleName) {
     constexpr std::size_t many = 4;
@@ -419,10 +447,14 @@ TEST_F(Listener, CopiesInAForkedChildDoNotKeepItBusy) {
     zbq::listener door(path_);
     zbq::unique_fd stranger = dial(path_);
     serve_all(door);
-    test::child forked([] {
+    const test::step_pipe ready;
+    test::child forked([&] {
+        stranger.reset(); // and keeps the listener's end
+        ready.send(1);
         pause();
         return 0;
     });
+    ready.receive();
     ASSERT_EQ(send(stranger.get(), "x", 1, 0), 1);
     serve_all(door); // it is refused, and dropped
     stranger.reset();
