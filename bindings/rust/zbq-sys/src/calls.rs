@@ -6,7 +6,7 @@
 
 use crate::{
     zbq_commit_flags, zbq_commit_window, zbq_consumer, zbq_consumer_info, zbq_consumer_metadata,
-    zbq_contiguous_run, zbq_control_region, zbq_ending, zbq_msg_view, zbq_producer,
+    zbq_contiguous_run, zbq_control_region, zbq_ending, zbq_msg_view, zbq_patience, zbq_producer,
     zbq_producer_params, zbq_producer_statistics, zbq_readable_run, zbq_type, zbq_wakeup_mode,
 };
 use libc::{c_char, c_int};
