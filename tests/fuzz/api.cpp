@@ -2,12 +2,14 @@
 //
 // Any sequence of calls, right and wrong ones, of a producer and a few consumers in one process,
 // each made to the library and to a model of it. See model.hpp.
+#include "clock.hpp"
 #include "pair.hpp"
 #include "producer.hpp"
 #include "support/descriptors.hpp"
 
 #include <algorithm>
 #include <cstring>
+#include <poll.h>
 
 namespace {
 
@@ -29,13 +31,21 @@ zbq_producer_params some_params(FuzzedDataProvider &input) {
             input.ConsumeIntegralInRange<std::uint32_t>(1, 3)};
 }
 
+// At the least a record of the most descriptors goes out in turns.
+std::uint64_t some_limit(FuzzedDataProvider &input) {
+    constexpr std::uint64_t limits[] = {20'000, 1024, 600};
+    return one_of(input, limits);
+}
+
 class session {
 public:
     explicit session(FuzzedDataProvider &input)
-        : input_(input), params_(some_params(input)), model_(params_) {
+        : input_(input), params_(some_params(input)), model_(params_, some_limit(input)) {
+        fuzz::begin_time(model_.descriptor_limit);
         zbq_producer *made = nullptr;
         MUST(zbq_producer_create(&made, &params_) == ZBQ_OK);
         producer_.reset(made);
+        producer_->look_interval = 0; // by the processor's clock, which is not ours to stop
     }
 
     void run() {
@@ -78,14 +88,23 @@ private:
             consumers_[chosen]->step(input_);
         }
         const fuzz::model_consumer &stepped = consumers_[chosen]->model();
-        if (producer_ && model_.watches && stepped.left && !stepped.is_evicted()) {
-            scan(); // else it may be found out at any wait for room
+        if (producer_ && stepped.left && !stepped.is_evicted()) {
+            await_hang_up(stepped.slot);
+            if (model_.watches) {
+                scan(); // else it may be found out at any wait for room
+            }
         }
         forget_the_gone();
     }
 
+    // What a join refused, the kernel closes in a thread of its own.
+    void await_hang_up(std::uint32_t slot) const {
+        constexpr int long_enough_ms = 60'000;
+        pollfd event = {producer_->slots[slot].event.get(), 0, 0};
+        MUST(poll(&event, 1, long_enough_ms) == 1);
+    }
+
     void stream_step() {
-        awaited_ = 0;
         switch (input_.ConsumeIntegralInRange(0, 7)) {
         case 0:
             query();
@@ -109,7 +128,7 @@ private:
     }
 
     void account_step() {
-        switch (input_.ConsumeIntegralInRange(0, 7)) {
+        switch (input_.ConsumeIntegralInRange(0, 8)) {
         case 0:
             check_statistics();
             break;
@@ -131,6 +150,9 @@ private:
         case 6:
             end();
             break;
+        case 7:
+            set_patience();
+            break;
         default:
             misuse();
             break;
@@ -151,6 +173,10 @@ private:
         const zbq_contiguous_run run = zbq_producer_query(producer_.get());
         MUST(run.max_bytes == model_.query());
         check_run(run);
+        if (run.max_bytes == model_.free_bytes() && run.max_bytes != params_.ring_capacity) {
+            refused_.push_back(run.max_bytes + ZBQ_MSG_ALIGN);
+        }
+        got(run.max_bytes);
     }
 
     void reserve() {
@@ -163,7 +189,16 @@ private:
         if (result != ZBQ_ERROR_INVALID) {
             check_run(run);
         }
-        awaited_ = result == ZBQ_ERROR_AGAIN && model_.watches ? size : 0;
+        if (result == ZBQ_ERROR_AGAIN) {
+            refused_.push_back(size);
+        } else if (result == ZBQ_OK) {
+            got(size);
+        }
+    }
+
+    // So much, and what is less: nobody waits for it any more.
+    void got(std::uint64_t size) {
+        std::erase_if(refused_, [size](std::uint64_t one) { return one <= size; });
     }
 
     // Messages of some lengths, or bytes that are none, up to this size.
@@ -225,6 +260,8 @@ private:
         const int result = zbq_producer_broadcast_fds(producer_.get(), seq_id, fds.data(),
                                                       static_cast<std::uint8_t>(fds.size()));
         MUST(result == (bad ? ZBQ_ERROR_INVALID : model_.broadcast(seq_id, fds)));
+        refused_fds_ = result == ZBQ_ERROR_AGAIN ? fds.size() : refused_fds_;
+        refused_fds_ = result == ZBQ_OK && !fds.empty() ? 0 : refused_fds_;
     }
 
     // ---- consumers ----
@@ -277,7 +314,6 @@ private:
         MUST(std::equal(std::begin(now.evicted), std::end(now.evicted), model_.evicted.begin()));
         MUST(now.failures == model_.failures);
         MUST(now.scans == model_.scans);
-        MUST(now.wakes >= now.evicted[0]);
         MUST(now.max_consumers == params_.max_consumers);
         MUST(now.consumers == now.joined - now.evicted[0]);
     }
@@ -287,7 +323,7 @@ private:
             zbq_consumer_info info = {};
             const int result = zbq_producer_consumer_info(producer_.get(), slot, &info);
             model_.read_tails();
-            const fuzz::model_consumer *there = model_.slots[slot];
+            fuzz::model_consumer *there = model_.slots[slot];
             MUST(result == (there != nullptr ? ZBQ_OK : ZBQ_ERROR_NOENT));
             MUST(info.slot_index == slot);
             if (there == nullptr) {
@@ -295,6 +331,7 @@ private:
                 MUST(info.eviction == model_.last[slot].eviction);
                 continue;
             }
+            there->recount();
             check_consumer(info, *there);
         }
     }
@@ -305,17 +342,25 @@ private:
         MUST(info.mode == static_cast<std::uint32_t>(there.mode));
         MUST(info.eviction == ZBQ_EVICTION_NONE);
         MUST(info.pid == 0 || info.pid == zbq::core::process_id());
-        std::size_t in_flight = 0;
-        for (const fuzz::model_record &one : there.queue) {
-            in_flight += one.fds.size();
-        }
-        MUST(there.left || info.fds_in_flight == in_flight);
+        MUST(info.fds_in_flight == there.fds_in_flight());
     }
 
     void set_type() {
         const zbq_type type = {input_.ConsumeIntegral<std::uint64_t>(), 8, 8};
         MUST(zbq_producer_set_type(producer_.get(), &type) ==
              (model_.joined == 0 ? ZBQ_OK : ZBQ_ERROR_INVALID));
+    }
+
+    // More than is ever used up.
+    void set_patience() {
+        const std::uint32_t slots[] = {ZBQ_ALL_CONSUMERS, 0, 1, params_.max_consumers};
+        const std::uint32_t slot = one_of(input_, slots);
+        const zbq_patience patience = {UINT64_MAX, input_.ConsumeIntegral<std::uint64_t>()};
+        const bool known = slot == ZBQ_ALL_CONSUMERS || slot < params_.max_consumers;
+        const bool there = slot == ZBQ_ALL_CONSUMERS || (known && model_.slots[slot] != nullptr);
+        const int expected = there ? ZBQ_OK : known ? ZBQ_ERROR_NOENT : ZBQ_ERROR_INVALID;
+        MUST(zbq_producer_set_patience(producer_.get(), slot,
+                                       input_.ConsumeBool() ? &patience : nullptr) == expected);
     }
 
     void watch() {
@@ -328,15 +373,28 @@ private:
         }
     }
 
-    // Room that was refused for want of it, and is there now, must show.
+    // One that writes its tail by itself tells nobody.
+    [[nodiscard]] bool has_cheats() const {
+        return std::any_of(model_.slots.begin(), model_.slots.end(),
+                           [](auto *one) { return one != nullptr && one->cheats; });
+    }
+
+    // What was refused and would succeed now must show, once, though no timer goes off: whatever
+    // went well in between.
     void check_event() {
-        if (awaited_ == 0 || !producer_) {
+        if (!producer_ || !model_.watches || has_cheats()) {
             return;
         }
-        // One that writes its tail by itself tells nobody.
-        const bool honest = std::none_of(model_.slots.begin(), model_.slots.end(),
-                                         [](auto *one) { return one != nullptr && one->cheats; });
-        MUST(!honest || model_.true_free() < awaited_ || test::readable(event_fd_));
+        const bool is_told = test::readable(event_fd_);
+        const std::uint64_t room = model_.true_free();
+        for (const std::uint64_t one : refused_) {
+            MUST(is_told || room < one);
+        }
+        got(room);
+        if (refused_fds_ != 0 && model_.has_true_room_for(refused_fds_)) {
+            MUST(is_told);
+            refused_fds_ = 0;
+        }
     }
 
     void end() {
@@ -353,7 +411,8 @@ private:
     std::vector<std::unique_ptr<fuzz::consumer_pair>> consumers_;
     zbq_contiguous_run run_ = {};
     std::uint64_t ids_ = 0;
-    std::uint64_t awaited_ = 0;
+    std::vector<std::uint64_t> refused_; // bytes of room
+    std::size_t refused_fds_ = 0;        // of a record; 0: none
     int event_fd_ = -1;
 };
 
@@ -374,6 +433,7 @@ void misuse_producer() {
     MUST(zbq_producer_next_seq_id(nullptr) == 0);
     MUST(zbq_producer_broadcast_fds(nullptr, 1, nullptr, 0) == ZBQ_ERROR_INVALID);
     MUST(zbq_producer_event_fd(nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_set_patience(nullptr, 0, nullptr) == ZBQ_ERROR_INVALID);
     MUST(zbq_producer_scan(nullptr) == ZBQ_ERROR_INVALID);
     MUST(zbq_producer_stats(nullptr, &statistics) == ZBQ_ERROR_INVALID);
     MUST(zbq_producer_consumer_info(nullptr, 0, &info) == ZBQ_ERROR_INVALID);
