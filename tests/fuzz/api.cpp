@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <poll.h>
+#include <set>
 
 namespace {
 
@@ -174,7 +175,7 @@ private:
         MUST(run.max_bytes == model_.query());
         check_run(run);
         if (run.max_bytes == model_.free_bytes() && run.max_bytes != params_.ring_capacity) {
-            refused_.push_back(run.max_bytes + ZBQ_MSG_ALIGN);
+            refused_.insert(run.max_bytes + ZBQ_MSG_ALIGN);
         }
         got(run.max_bytes);
     }
@@ -190,7 +191,7 @@ private:
             check_run(run);
         }
         if (result == ZBQ_ERROR_AGAIN) {
-            refused_.push_back(size);
+            refused_.insert(size);
         } else if (result == ZBQ_OK) {
             got(size);
         }
@@ -370,6 +371,8 @@ private:
         if (!model_.watches) { // see consumer_step
             model_.watches = true;
             scan();
+            refused_.clear(); // for what was refused before, nobody was asked
+            refused_fds_ = 0;
         }
     }
 
@@ -411,8 +414,8 @@ private:
     std::vector<std::unique_ptr<fuzz::consumer_pair>> consumers_;
     zbq_contiguous_run run_ = {};
     std::uint64_t ids_ = 0;
-    std::vector<std::uint64_t> refused_; // bytes of room
-    std::size_t refused_fds_ = 0;        // of a record; 0: none
+    std::set<std::uint64_t> refused_; // bytes of room
+    std::size_t refused_fds_ = 0;     // of a record; 0: none
     int event_fd_ = -1;
 };
 
