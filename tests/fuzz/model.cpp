@@ -281,6 +281,26 @@ std::uint64_t model_producer::linear_room() {
     return std::min(free_bytes(), to_end);
 }
 
+void model_producer::await_room(std::uint64_t wanted) {
+    const bool is_less = awaited_ > free_bytes() && awaited_ < wanted;
+    awaited_ = is_less ? awaited_ : wanted;
+    refused_ = std::max(refused_, wanted);
+    read_tails();
+    look_at_the_blocked();
+}
+
+// What was refused beside it is awaited still.
+void model_producer::room_was_got(std::uint64_t size) {
+    if (awaited_ == 0 || size < awaited_) {
+        return;
+    }
+    if (refused_ > size && refused_ > free_bytes()) {
+        await_room(free_bytes() + grid);
+    } else {
+        awaited_ = refused_ = 0;
+    }
+}
+
 std::uint64_t model_producer::query() {
     std::uint64_t room = linear_room();
     const bool again = queried_head_ == head;
@@ -288,10 +308,10 @@ std::uint64_t model_producer::query() {
         room = count_failure(&failures_in_a_row_) ? linear_room() : room;
     } else {
         failures_in_a_row_ = 0;
+        room_was_got(room);
     }
-    if (watches && room == free_bytes() && room != params.ring_capacity) { // more is awaited
-        read_tails();
-        look_at_the_blocked();
+    if (watches && room == free_bytes() && room != params.ring_capacity) {
+        await_room(room + grid);
         room = linear_room();
     }
     queried_head_ = head;
@@ -314,14 +334,14 @@ int model_producer::reserve(std::uint64_t wanted) {
     if (free_bytes() < wanted) {
         count_failure(&failures_in_a_row_);
         if (watches && free_bytes() < wanted) {
-            read_tails();
-            look_at_the_blocked();
+            await_room(wanted);
         }
     }
     if (free_bytes() < wanted) {
         return ZBQ_ERROR_AGAIN;
     }
     failures_in_a_row_ = 0;
+    room_was_got(wanted);
     limit = head + free_bytes();
     return ZBQ_OK;
 }

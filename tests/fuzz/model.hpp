@@ -150,6 +150,8 @@ private:
     void evict_the_dead();
     void look_at_the_blocked();
     [[nodiscard]] std::uint64_t linear_room();
+    void await_room(std::uint64_t wanted);
+    void room_was_got(std::uint64_t size);
 
     struct pending {
         std::uint64_t seq_id;
@@ -167,6 +169,8 @@ private:
     void publish(const std::uint8_t *from, std::uint64_t size);
 
     std::vector<std::uint32_t> active_; // slots, in the order that the producer goes through them
+    std::uint64_t awaited_ = 0; // bytes: the least that was refused and is not there; 0: none
+    std::uint64_t refused_ = 0; // and the most
     std::uint64_t failures_in_a_row_ = 0;
     std::uint64_t side_failures_in_a_row_ = 0;
     std::optional<std::uint64_t> queried_head_;
