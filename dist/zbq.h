@@ -1716,7 +1716,7 @@ void mapping::swap(mapping &other) {
 int birthmark::make() {
     void *base = nullptr;
     int result = map_page(&base);
-    if (result < 0) {
+    if (result < 0 || base == nullptr) { // never without the other
         return result;
     }
     page_ = mapping(base, page_size());
@@ -3240,7 +3240,7 @@ void refresh_flights(zbq_producer *prod) {
 
 // Whether there may be so many in flight where so many are now.
 bool is_within(uint64_t limit, uint64_t now, uint64_t more) {
-    constexpr uint64_t for_joins = most_unanswered * join_descriptors;
+    constexpr uint64_t for_joins = uint64_t{most_unanswered} * join_descriptors;
     return now == 0 || now + more + for_joins <= limit;
 }
 
@@ -4781,7 +4781,7 @@ void answer_ring(zbq_producer *prod, slot *consumer) {
 // Whether there were any. The timer is not read: setting it again clears it. Nor is a side socket:
 // it is told of once (EPOLLET).
 bool answer_some_rings(zbq_producer *prod) {
-    uint32_t ready[events_at_once];
+    uint32_t ready[events_at_once] = {};
     const int count = epoll_ready(prod->watch.get(), ready);
     bool any = false;
     for (int i = 0; i < count; ++i) {

@@ -43,7 +43,7 @@ void answer_ring(zbq_producer *prod, slot *consumer) {
 // Whether there were any. The timer is not read: setting it again clears it. Nor is a side socket:
 // it is told of once (EPOLLET).
 bool answer_some_rings(zbq_producer *prod) {
-    uint32_t ready[events_at_once];
+    uint32_t ready[events_at_once] = {};
     const int count = epoll_ready(prod->watch.get(), ready);
     bool any = false;
     for (int i = 0; i < count; ++i) {

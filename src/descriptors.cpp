@@ -62,7 +62,7 @@ void refresh_flights(zbq_producer *prod) {
 
 // Whether there may be so many in flight where so many are now.
 bool is_within(uint64_t limit, uint64_t now, uint64_t more) {
-    constexpr uint64_t for_joins = most_unanswered * join_descriptors;
+    constexpr uint64_t for_joins = uint64_t{most_unanswered} * join_descriptors;
     return now == 0 || now + more + for_joins <= limit;
 }
 

@@ -25,7 +25,7 @@ void mapping::swap(mapping &other) {
 int birthmark::make() {
     void *base = nullptr;
     int result = map_page(&base);
-    if (result < 0) {
+    if (result < 0 || base == nullptr) { // never without the other
         return result;
     }
     page_ = mapping(base, page_size());

@@ -121,7 +121,7 @@ private:
     struct delegated {};
     static constexpr std::chrono::milliseconds longest_rest{100};
 
-    listener(detail::named_socket &&named, listener_options &&options, delegated);
+    listener(detail::named_socket &&named, listener_options &&options, delegated how);
 
     void set_timer();
     void rest(deadline until);
@@ -172,7 +172,8 @@ inline listener::listener(const std::string &name, listener_options options)
                                  detail::mode_for(options)),
                std::move(options), delegated()) {}
 
-inline listener::listener(detail::named_socket &&named, listener_options &&options, delegated)
+inline listener::listener(detail::named_socket &&named, listener_options &&options,
+                          delegated /*how*/)
     : options_(std::move(options)), watch_(::epoll_create1(EPOLL_CLOEXEC)),
       door_(::epoll_create1(EPOLL_CLOEXEC)),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
@@ -297,6 +298,7 @@ inline bool listener::is_settled(const stranger &who, producer &ring,
 }
 
 // While it is watched: a forked child may have a copy, and the entry would outlive it here.
+// NOLINTNEXTLINE(performance-unnecessary-value-param): iterators are passed so
 inline listener::strangers::iterator listener::drop(strangers::iterator who) {
     detail::watch(door_, who->socket.get(), 0, EPOLL_CTL_DEL);
     return strangers_.erase(who);

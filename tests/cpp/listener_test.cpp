@@ -35,6 +35,7 @@ extern "C" int flock(int fd, int operation) noexcept {
     return static_cast<int>(::syscall(SYS_flock, fd, operation));
 }
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc names them __fd, __n
 extern "C" int listen(int fd, int backlog) noexcept {
     if (before_listen) {
         before_listen();
@@ -373,6 +374,7 @@ TEST_F(Listener, OneOfManyTakesAStaleName) {
         std::atomic<std::size_t> ready = 0;
         std::vector<std::optional<zbq::listener>> doors(many);
         std::vector<std::thread> threads;
+        threads.reserve(many);
         std::atomic<std::size_t> in_use = 0;
         for (std::optional<zbq::listener> &door : doors) {
             threads.emplace_back([&] {

@@ -231,7 +231,7 @@ TEST_F(Storm, FollowsTheRules) {
 
 // ---- while the consumer looks ----
 
-void store(std::uint32_t *word, generator &random) {
+void store(std::uint32_t *word, generator &random) { // NOLINT(*non-const-parameter)
     __atomic_store_n(word, static_cast<std::uint32_t>(random()), __ATOMIC_RELAXED);
 }
 
