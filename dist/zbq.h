@@ -418,8 +418,8 @@ ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
  *
  * @retval ZBQ_ERROR_INVALID prod or out_slot_id is NULL, mode is neither, or conn_fd is
  *     not a Unix socket
- * @retval ZBQ_ERROR_NOENT no slot is free, or 16 handshakes are not answered by a join yet
- *     (one that has not been for five seconds makes way)
+ * @retval ZBQ_ERROR_NOENT no slot is free; or the socket was connected by another user than the
+ *     producer's, and 8 handshakes with that user or 32 in all are not answered by a join yet
  * @retval ZBQ_ERROR_NOMEM memory for the consumer's page could not be reserved
  * @retval ZBQ_ERROR_IO the peer is gone or its socket full, or another system call
  *     failed
@@ -1196,6 +1196,7 @@ int first_hole(int fd, uint64_t *offset);        // its size, where there is non
 
 // ---- sockets ----
 bool is_unix_socket(int fd, int *type);
+uid_t own_user();
 uid_t peer_user(int fd); // who connected it; the overflow id for one that it cannot be told of
 int socket_pair_seqpacket(unique_fd *first, unique_fd *second);
 int socket_set(int fd, int option, int value);
@@ -1486,6 +1487,10 @@ bool is_unix_socket(int fd, int *type) {
     }
     length = sizeof *type;
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &length) == 0;
+}
+
+uid_t own_user() {
+    return geteuid();
 }
 
 uid_t peer_user(int fd) {
@@ -3559,11 +3564,11 @@ bool mode_is_valid(zbq_wakeup_mode mode) {
 
 // ---- the producer's end ----
 
-// So many joins that nobody has answered would fill the kernel's account of descriptors in flight,
-// and those of one user the place of others.
+// Many joins that nobody has answered would fill the kernel's account of descriptors in flight, and
+// those of one user the place of others. Our own user's processes can do worse to us.
 bool may_join(zbq_producer *prod, uid_t uid) {
-    return unanswered_joins(prod, no_user) < most_unanswered &&
-           unanswered_joins(prod, uid) < most_unanswered_of_one;
+    return uid == own_user() || (unanswered_joins(prod, no_user) < most_unanswered &&
+                                 unanswered_joins(prod, uid) < most_unanswered_of_one);
 }
 
 slot *find_free_slot(zbq_producer *prod) {

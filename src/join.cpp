@@ -37,11 +37,11 @@ bool mode_is_valid(zbq_wakeup_mode mode) {
 
 // ---- the producer's end ----
 
-// So many joins that nobody has answered would fill the kernel's account of descriptors in flight,
-// and those of one user the place of others.
+// Many joins that nobody has answered would fill the kernel's account of descriptors in flight, and
+// those of one user the place of others. Our own user's processes can do worse to us.
 bool may_join(zbq_producer *prod, uid_t uid) {
-    return unanswered_joins(prod, no_user) < most_unanswered &&
-           unanswered_joins(prod, uid) < most_unanswered_of_one;
+    return uid == own_user() || (unanswered_joins(prod, no_user) < most_unanswered &&
+                                 unanswered_joins(prod, uid) < most_unanswered_of_one);
 }
 
 slot *find_free_slot(zbq_producer *prod) {

@@ -257,6 +257,10 @@ bool is_unix_socket(int fd, int *type) {
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &length) == 0;
 }
 
+uid_t own_user() {
+    return geteuid();
+}
+
 uid_t peer_user(int fd) {
     constexpr uid_t overflow = 65534; // DEFAULT_OVERFLOWUID, include/linux/highuid.h
     ucred peer = {};

@@ -84,6 +84,7 @@ int first_hole(int fd, uint64_t *offset);        // its size, where there is non
 
 // ---- sockets ----
 bool is_unix_socket(int fd, int *type);
+uid_t own_user();
 uid_t peer_user(int fd); // who connected it; the overflow id for one that it cannot be told of
 int socket_pair_seqpacket(unique_fd *first, unique_fd *second);
 int socket_set(int fd, int option, int value);
