@@ -129,7 +129,7 @@ private:
     void give_up();
     bool hear_strangers(producer &ring, const observer &on_decision);
     bool accept_some(producer &ring, const observer &on_decision);
-    strangers::iterator drop(strangers::iterator who);
+    strangers::iterator drop(const strangers::iterator &who);
     void keep(stranger who);
     bool is_settled(const stranger &who, producer &ring, const observer &on_decision) const;
     void answer_hello(int socket, peer who, producer &ring, const observer &on_decision) const;
@@ -173,7 +173,7 @@ inline listener::listener(const std::string &name, listener_options options)
                std::move(options), delegated()) {}
 
 inline listener::listener(detail::named_socket &&named, listener_options &&options,
-                          delegated /*how*/)
+                          [[maybe_unused]] delegated how)
     : options_(std::move(options)), watch_(::epoll_create1(EPOLL_CLOEXEC)),
       door_(::epoll_create1(EPOLL_CLOEXEC)),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
@@ -298,8 +298,7 @@ inline bool listener::is_settled(const stranger &who, producer &ring,
 }
 
 // While it is watched: a forked child may have a copy, and the entry would outlive it here.
-// NOLINTNEXTLINE(performance-unnecessary-value-param): iterators are passed so
-inline listener::strangers::iterator listener::drop(strangers::iterator who) {
+inline listener::strangers::iterator listener::drop(const strangers::iterator &who) {
     detail::watch(door_, who->socket.get(), 0, EPOLL_CTL_DEL);
     return strangers_.erase(who);
 }
