@@ -437,12 +437,11 @@ ZBQ_API int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type);
  * one that does not move, this ends one that is slow. What counts is the time in which the
  * producer waited for room, or to send descriptors, and this consumer was in the way: by the
  * producer's clock, from look to look, and no more than a quarter of the stall timeout from one
- * look to the next (25 ms where that is 0 or longer than 100 ms), so that a time in which
- * the producer itself did not run does not count. NULL takes the limit away, as at the start.
+ * look to the next (25 ms where that is 0), so that a time in which
+ * the producer itself did not run does not count. slot is the consumer's, from
+ * zbq_producer_handshake, or ZBQ_ALL_CONSUMERS. The patience is copied; NULL takes the limit away,
+ * as at the start.
  *
- * @param prod whose consumers
- * @param slot of the consumer, from zbq_producer_handshake, or ZBQ_ALL_CONSUMERS
- * @param patience copied
  * @retval ZBQ_ERROR_INVALID prod is NULL, or slot is out of range
  * @retval ZBQ_ERROR_NOENT the slot is free */
 ZBQ_API int zbq_producer_set_patience(zbq_producer *prod, uint32_t slot,
@@ -4663,6 +4662,21 @@ bool is_dead(slot *consumer) {
     return consumer->process && has_exited(consumer);
 }
 
+// Whether the one who was sent the join has taken it, or is gone.
+bool is_settled(const unanswered_join &kept) {
+    pollfd side = {kept.side.get(), POLLIN, 0};
+    return poll_now(&side, 1) > 0;
+}
+
+void forget_settled_joins(zbq_producer *prod) {
+    for (unanswered_join &kept : prod->unanswered) {
+        if (kept.side && is_settled(kept)) {
+            kept.side.reset();
+        }
+    }
+}
+
+// And reads who has announced itself.
 void evict_dead(zbq_producer *prod) {
     for (uint32_t i = prod->active_count; i-- > 0;) {
         slot *consumer = &prod->slots[prod->active[i]];
@@ -4670,27 +4684,19 @@ void evict_dead(zbq_producer *prod) {
             evict(prod, consumer, ZBQ_EVICTION_DEAD);
         }
     }
-}
-
-// Whether the one who was sent the join has taken it, or is gone.
-bool is_settled(const unanswered_join &kept) {
-    pollfd side = {kept.side.get(), POLLIN, 0};
-    return poll_now(&side, 1) > 0;
+    forget_settled_joins(prod);
 }
 
 } // namespace
 
 uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
     uint32_t count = 0;
-    evict_dead(prod); // and reads the announcements
+    evict_dead(prod);
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         const slot &consumer = prod->slots[prod->active[i]];
         count += !consumer.announced && (uid == no_user || uid == consumer.uid) ? 1 : 0;
     }
-    for (unanswered_join &kept : prod->unanswered) {
-        if (kept.side && is_settled(kept)) {
-            kept.side.reset();
-        }
+    for (const unanswered_join &kept : prod->unanswered) {
         count += kept.side && (uid == no_user || uid == kept.uid) ? 1 : 0;
     }
     return count;

@@ -400,12 +400,11 @@ ZBQ_API int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type);
  * one that does not move, this ends one that is slow. What counts is the time in which the
  * producer waited for room, or to send descriptors, and this consumer was in the way: by the
  * producer's clock, from look to look, and no more than a quarter of the stall timeout from one
- * look to the next (25 ms where that is 0 or longer than 100 ms), so that a time in which
- * the producer itself did not run does not count. NULL takes the limit away, as at the start.
+ * look to the next (25 ms where that is 0), so that a time in which
+ * the producer itself did not run does not count. slot is the consumer's, from
+ * zbq_producer_handshake, or ZBQ_ALL_CONSUMERS. The patience is copied; NULL takes the limit away,
+ * as at the start.
  *
- * @param prod whose consumers
- * @param slot of the consumer, from zbq_producer_handshake, or ZBQ_ALL_CONSUMERS
- * @param patience copied
  * @retval ZBQ_ERROR_INVALID prod is NULL, or slot is out of range
  * @retval ZBQ_ERROR_NOENT the slot is free */
 ZBQ_API int zbq_producer_set_patience(zbq_producer *prod, uint32_t slot,

@@ -137,6 +137,7 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
         listen_again(prod);
     }
     prod->awaited_room = awaited;
+    prod->refused_room = bytes > prod->refused_room ? bytes : prod->refused_room;
     prod->window.unusual |= awaits_room;
     publish_awaited(prod);
     refresh_tails(prod);
@@ -154,12 +155,22 @@ void head_has_moved(zbq_producer *prod) {
 }
 
 void room_was_got(zbq_producer *prod, uint64_t bytes) {
-    if (prod->awaited_room != 0 && bytes >= prod->awaited_room) {
-        prod->awaited_room = 0;
-        prod->window.unusual &= ~awaits_room;
-        awaited_tail_publish(prod->control, 0);
-        quieten(prod);
+    if (prod->awaited_room == 0 || bytes < prod->awaited_room) {
+        return;
     }
+    if (prod->refused_room > bytes && prod->refused_room > known_free(prod)) {
+        // More was refused as well: the next that is not there.
+        await_room(prod, known_free(prod) + ZBQ_MSG_ALIGN);
+        if (known_free(prod) >= prod->awaited_room) {
+            remind_of_wait(prod);
+        }
+        return;
+    }
+    prod->awaited_room = 0;
+    prod->refused_room = 0;
+    prod->window.unusual &= ~awaits_room;
+    awaited_tail_publish(prod->control, 0);
+    quieten(prod);
 }
 
 namespace {

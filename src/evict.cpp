@@ -133,6 +133,21 @@ bool is_dead(slot *consumer) {
     return consumer->process && has_exited(consumer);
 }
 
+// Whether the one who was sent the join has taken it, or is gone.
+bool is_settled(const unanswered_join &kept) {
+    pollfd side = {kept.side.get(), POLLIN, 0};
+    return poll_now(&side, 1) > 0;
+}
+
+void forget_settled_joins(zbq_producer *prod) {
+    for (unanswered_join &kept : prod->unanswered) {
+        if (kept.side && is_settled(kept)) {
+            kept.side.reset();
+        }
+    }
+}
+
+// And reads who has announced itself.
 void evict_dead(zbq_producer *prod) {
     for (uint32_t i = prod->active_count; i-- > 0;) {
         slot *consumer = &prod->slots[prod->active[i]];
@@ -140,27 +155,19 @@ void evict_dead(zbq_producer *prod) {
             evict(prod, consumer, ZBQ_EVICTION_DEAD);
         }
     }
-}
-
-// Whether the one who was sent the join has taken it, or is gone.
-bool is_settled(const unanswered_join &kept) {
-    pollfd side = {kept.side.get(), POLLIN, 0};
-    return poll_now(&side, 1) > 0;
+    forget_settled_joins(prod);
 }
 
 } // namespace
 
 uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
     uint32_t count = 0;
-    evict_dead(prod); // and reads the announcements
+    evict_dead(prod);
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         const slot &consumer = prod->slots[prod->active[i]];
         count += !consumer.announced && (uid == no_user || uid == consumer.uid) ? 1 : 0;
     }
-    for (unanswered_join &kept : prod->unanswered) {
-        if (kept.side && is_settled(kept)) {
-            kept.side.reset();
-        }
+    for (const unanswered_join &kept : prod->unanswered) {
         count += kept.side && (uid == no_user || uid == kept.uid) ? 1 : 0;
     }
     return count;

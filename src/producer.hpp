@@ -106,6 +106,7 @@ struct zbq_producer {
 
     // Waiting, once the application has asked for a descriptor to wait for.
     uint64_t awaited_room = 0;  // bytes: the least that was refused and is not there yet; 0: none
+    uint64_t refused_room = 0;  // and the most that was
     uint64_t awaited_since = 0; // by CLOCK_MONOTONIC
     bool awaits_fds = false;
     zbq::core::unique_fd watch; // epoll of event sockets, side sockets and timer

@@ -3,6 +3,7 @@
 // Strangers at a listener: what they send first, in how many packets, with what descriptors, and
 // when they go. Each gets the answer that its first packet deserves, and nobody blocks.
 #include "harness.hpp"
+#include "producer.hpp"
 #include "scm.hpp"
 #include "support/descriptors.hpp"
 #include "zbq.hpp"
@@ -241,6 +242,7 @@ private:
         connections_.clear();
         serve_until([this] {
             MUST(zbq_producer_scan(house_.ring.get()) == ZBQ_OK);
+            zbq::core::unanswered_joins(house_.ring.get(), zbq::core::no_user); // lets go of them
             return house_.ring.statistics().consumers == 0 && balance_.holds();
         });
     }

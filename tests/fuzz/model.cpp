@@ -137,7 +137,7 @@ int model_consumer::wait(std::uint32_t token) const {
     if (is_evicted() || (ring_.closed && ring_.head == cursor)) {
         return ZBQ_ERROR_NOENT;
     }
-    return ring_.token() != token ? ZBQ_OK : ZBQ_ERROR_AGAIN;
+    return ring_.closed || ring_.token() != token ? ZBQ_OK : ZBQ_ERROR_AGAIN;
 }
 
 zbq_ending model_consumer::ending() const {
@@ -150,11 +150,38 @@ zbq_ending model_consumer::ending() const {
     return ring_.closed ? ZBQ_ENDING_CLOSED : ZBQ_ENDING_NONE;
 }
 
+std::size_t model_consumer::fds_in_flight() const {
+    std::size_t fds = 0;
+    for (const sent_record &one : in_flight) {
+        fds += one.fd_count;
+    }
+    return fds;
+}
+
+std::size_t model_consumer::orphans_in_flight() const {
+    std::size_t fds = 0;
+    for (const sent_record &one : in_flight) {
+        fds += one.is_orphan ? one.fd_count : 0;
+    }
+    return fds;
+}
+
 // ---- the producer: consumers ----
+
+// From the last on: one that is lost meanwhile leaves its place to the last.
+template <typename Action>
+void model_producer::for_each_consumer(const Action &action) {
+    for (std::size_t i = active_.size(); i-- > 0;) {
+        action(slots[active_[i]]);
+    }
+}
 
 void model_producer::evict(model_consumer *whom, std::uint32_t reason) {
     whom->eviction = reason;
+    whom->queue.clear(); // taken back
     slots[whom->slot] = nullptr;
+    *std::find(active_.begin(), active_.end(), whom->slot) = active_.back();
+    active_.pop_back();
     last[whom->slot] = {whom->join_number, reason};
     ++evicted[0];
     ++evicted[reason];
@@ -162,44 +189,55 @@ void model_producer::evict(model_consumer *whom, std::uint32_t reason) {
 }
 
 void model_producer::read_tails() {
-    slowest_tail = head;
-    for (model_consumer *one : slots) {
-        if (one == nullptr) {
-            continue;
-        }
+    std::uint64_t least = head;
+    for_each_consumer([&](model_consumer *one) {
         if (one->page_tail % grid != 0 || one->page_tail < one->tail_seen ||
             one->page_tail > head) {
             evict(one, ZBQ_EVICTION_PROTOCOL);
-            continue;
+            return;
         }
         one->tail_seen = one->page_tail;
-        slowest_tail = std::min(slowest_tail, one->tail_seen);
-    }
+        least = std::min(least, one->tail_seen);
+    });
+    slowest_tail = least;
 }
 
 std::uint64_t model_producer::true_free() const {
     std::uint64_t least = head;
-    for (const model_consumer *one : slots) {
-        if (one != nullptr) {
-            least = std::min(least, one->page_tail);
-        }
+    for (const std::uint32_t slot : active_) {
+        least = std::min(least, slots[slot]->page_tail);
     }
     return params.ring_capacity - (head - least);
 }
 
-void model_producer::scan() {
-    ++scans;
-    for (model_consumer *one : slots) {
-        if (one != nullptr && one->left) {
+void model_producer::evict_the_dead() {
+    for_each_consumer([&](model_consumer *one) {
+        if (one->left) {
             evict(one, ZBQ_EVICTION_DEAD);
         }
-    }
+    });
+}
+
+// Of those that are in nobody's way nothing is counted.
+void model_producer::look_at_the_blocked() {
+    for_each_consumer([](model_consumer *one) {
+        if (one->is_blocked) {
+            one->recount();
+        }
+    });
+}
+
+void model_producer::scan() {
+    ++scans;
+    evict_the_dead();
     read_tails();
+    look_at_the_blocked();
 }
 
 int model_producer::handshake(std::unique_ptr<model_consumer> *fresh, zbq_wakeup_mode mode,
                               bool peer_gone) {
-    if (std::count(slots.begin(), slots.end(), nullptr) == 0) {
+    evict_the_dead();
+    if (active_.size() == slots.size()) {
         scan();
     }
     const auto free_slot = std::find(slots.begin(), slots.end(), nullptr);
@@ -213,6 +251,7 @@ int model_producer::handshake(std::unique_ptr<model_consumer> *fresh, zbq_wakeup
     *free_slot = fresh->get();
     (*fresh)->slot = static_cast<std::uint32_t>(free_slot - slots.begin());
     (*fresh)->join_number = ++joined;
+    active_.push_back((*fresh)->slot);
     return ZBQ_OK;
 }
 
@@ -242,17 +281,38 @@ std::uint64_t model_producer::linear_room() {
     return std::min(free_bytes(), to_end);
 }
 
+void model_producer::await_room(std::uint64_t wanted) {
+    const bool is_less = awaited_ > free_bytes() && awaited_ < wanted;
+    awaited_ = is_less ? awaited_ : wanted;
+    refused_ = std::max(refused_, wanted);
+    read_tails();
+    look_at_the_blocked();
+}
+
+// What was refused beside it is awaited still.
+void model_producer::room_was_got(std::uint64_t size) {
+    if (awaited_ == 0 || size < awaited_) {
+        return;
+    }
+    if (refused_ > size && refused_ > free_bytes()) {
+        await_room(free_bytes() + grid);
+    } else {
+        awaited_ = refused_ = 0;
+    }
+}
+
 std::uint64_t model_producer::query() {
     std::uint64_t room = linear_room();
     const bool again = queried_head_ == head;
     if (room == 0 || (again && room <= queried_room_)) {
-        const bool scanned = count_failure(&failures_in_a_row_);
-        if (watches) {
-            read_tails();
-        }
-        room = scanned || watches ? linear_room() : room;
+        room = count_failure(&failures_in_a_row_) ? linear_room() : room;
     } else {
         failures_in_a_row_ = 0;
+        room_was_got(room);
+    }
+    if (watches && room == free_bytes() && room != params.ring_capacity) {
+        await_room(room + grid);
+        room = linear_room();
     }
     queried_head_ = head;
     queried_room_ = room;
@@ -274,13 +334,14 @@ int model_producer::reserve(std::uint64_t wanted) {
     if (free_bytes() < wanted) {
         count_failure(&failures_in_a_row_);
         if (watches && free_bytes() < wanted) {
-            read_tails();
+            await_room(wanted);
         }
     }
     if (free_bytes() < wanted) {
         return ZBQ_ERROR_AGAIN;
     }
     failures_in_a_row_ = 0;
+    room_was_got(wanted);
     limit = head + free_bytes();
     return ZBQ_OK;
 }
@@ -314,33 +375,146 @@ bool model_producer::commit(const std::uint8_t *from, std::uint64_t size, int fl
 
 // ---- descriptors ----
 
-bool model_producer::anyone_misses(std::uint64_t seq_id) const {
-    return std::any_of(slots.begin(), slots.end(), [&](const model_consumer *one) {
-        return one != nullptr && one->mode == ZBQ_WAKEUP_PUSH && one->newest_sent < seq_id;
+std::size_t model_producer::all_in_flight() const {
+    std::size_t fds = 0;
+    for (const std::uint32_t slot : active_) {
+        fds += slots[slot]->fds_in_flight();
+    }
+    return fds;
+}
+
+namespace {
+
+bool misses(const model_consumer &one, std::uint64_t seq_id) {
+    return one.mode == ZBQ_WAKEUP_PUSH && one.newest_sent < seq_id;
+}
+
+bool is_within(std::uint64_t limit, std::size_t now, std::size_t more) {
+    constexpr std::size_t for_joins = std::size_t{32} * 6;
+    return now == 0 || now + more + for_joins <= limit;
+}
+
+bool has_room(const model_consumer &one, std::size_t fd_count) {
+    return one.mode == ZBQ_WAKEUP_PULL || one.fds_in_flight() + fd_count <= ZBQ_MAX_FD_IN_FLIGHT;
+}
+
+} // namespace
+
+bool model_producer::fits(std::size_t in_flight, std::size_t fd_count, std::uint64_t id) const {
+    std::size_t receivers = 0;
+    for (const std::uint32_t slot : active_) {
+        receivers += misses(*slots[slot], id) ? 1U : 0U;
+    }
+    return is_within(descriptor_limit / 2, in_flight, receivers * fd_count);
+}
+
+bool model_producer::has_true_room_for(std::size_t fd_count) const {
+    std::size_t in_flight = 0;
+    for (const std::uint32_t slot : active_) {
+        const model_consumer &one = *slots[slot];
+        std::size_t of_it = 0;
+        for (const model_record &record : one.queue) {
+            of_it += record.fds.size();
+        }
+        if (one.mode == ZBQ_WAKEUP_PUSH && of_it + fd_count > ZBQ_MAX_FD_IN_FLIGHT) {
+            return false;
+        }
+        in_flight += of_it;
+    }
+    return fits(in_flight, fd_count, UINT64_MAX);
+}
+
+// Whoever has got it is none the worse for it.
+void model_producer::give_up_newest() {
+    for_each_consumer([&](model_consumer *one) {
+        if (one->mode == ZBQ_WAKEUP_PUSH && one->newest_sent == newest_seq &&
+            !one->in_flight.empty()) {
+            one->in_flight.back().is_orphan = true;
+        }
+    });
+    newest_whole = true;
+}
+
+void model_producer::take_back_orphans() {
+    for_each_consumer([](model_consumer *one) {
+        if (!one->in_flight.empty() && one->orphans_in_flight() == one->fds_in_flight()) {
+            one->queue.clear();
+            one->in_flight.clear();
+        }
     });
 }
 
-int model_producer::broadcast_once(std::uint64_t seq_id, const std::vector<int> &fds) {
-    newest_seq = seq_id;
-    bool sent = false;
-    for (model_consumer *one : slots) {
-        if (one == nullptr || one->mode != ZBQ_WAKEUP_PUSH || one->newest_sent >= seq_id) {
-            continue;
-        }
-        std::size_t in_flight = fds.size();
-        for (const model_record &waiting : one->queue) {
-            in_flight += waiting.fds.size();
-        }
-        if (one->left) {
-            evict(one, ZBQ_EVICTION_DEAD);
-        } else if (in_flight <= ZBQ_MAX_FD_IN_FLIGHT) {
-            one->queue.push_back({seq_id, fds});
-            one->newest_sent = seq_id;
-            sent = true;
+void model_producer::blame_all_in_flight() {
+    for_each_consumer([](model_consumer *one) {
+        one->is_blocked |= one->orphans_in_flight() != one->fds_in_flight();
+    });
+}
+
+bool model_producer::can_begin(const pending &record) {
+    const std::size_t fd_count = record.fds.size();
+    const auto have_all_room = [&] {
+        return std::all_of(active_.begin(), active_.end(),
+                           [&](std::uint32_t slot) { return has_room(*slots[slot], fd_count); });
+    };
+    if (fits(all_in_flight(), fd_count, record.seq_id) && have_all_room()) {
+        return true;
+    }
+    for_each_consumer([](model_consumer *one) { one->recount(); });
+    take_back_orphans();
+    if (!fits(all_in_flight(), fd_count, record.seq_id)) {
+        blame_all_in_flight();
+        return false;
+    }
+    for_each_consumer([&](model_consumer *one) { one->is_blocked |= !has_room(*one, fd_count); });
+    return have_all_room();
+}
+
+bool model_producer::is_turn_over(std::size_t *in_flight, std::size_t fd_count) {
+    if (!is_within(descriptor_limit, *in_flight, fd_count)) {
+        for_each_consumer([](model_consumer *one) { one->recount(); });
+        *in_flight = all_in_flight();
+        if (!is_within(descriptor_limit, *in_flight, fd_count)) {
+            blame_all_in_flight();
+            return true;
         }
     }
-    bell += sent ? 1U : 0U;
-    return anyone_misses(seq_id) ? ZBQ_ERROR_AGAIN : ZBQ_OK;
+    *in_flight += fd_count;
+    return false;
+}
+
+bool model_producer::send_to_all(const pending &record, bool *any) {
+    std::size_t in_flight = all_in_flight();
+    bool over = false;
+    for_each_consumer([&](model_consumer *one) {
+        if (over || !misses(*one, record.seq_id)) {
+            return;
+        }
+        over = is_turn_over(&in_flight, record.fds.size());
+        if (!over) {
+            one->queue.push_back({record.seq_id, record.fds});
+            one->in_flight.push_back({record.fds.size(), false});
+            one->newest_sent = record.seq_id;
+            one->is_blocked = false;
+            *any = true;
+        }
+    });
+    return !over;
+}
+
+int model_producer::broadcast_once(const pending &record) {
+    if (record.seq_id != newest_seq) {
+        if (!newest_whole) {
+            give_up_newest();
+        }
+        if (!can_begin(record)) {
+            return ZBQ_ERROR_AGAIN;
+        }
+        newest_seq = record.seq_id;
+    }
+    bool any = false;
+    newest_whole = send_to_all(record, &any);
+    bell += any ? 1U : 0U;
+    return newest_whole ? ZBQ_OK : ZBQ_ERROR_AGAIN;
 }
 
 int model_producer::broadcast(std::uint64_t seq_id, const std::vector<int> &fds) {
@@ -350,17 +524,18 @@ int model_producer::broadcast(std::uint64_t seq_id, const std::vector<int> &fds)
     if (seq_id == 0 || seq_id < newest_seq || fds.size() > ZBQ_MAX_FD_PER_MSG) {
         return ZBQ_ERROR_INVALID;
     }
-    int result = broadcast_once(seq_id, fds);
+    const pending record = {seq_id, fds};
+    int result = broadcast_once(record);
     if (result == ZBQ_ERROR_AGAIN) {
         const bool scanned = count_failure(&side_failures_in_a_row_);
         if (watches) {
-            result = broadcast_once(seq_id, fds);
-        } else if (scanned && !anyone_misses(seq_id)) {
-            result = ZBQ_OK;
+            look_at_the_blocked();
         }
+        result = watches || scanned ? broadcast_once(record) : result;
     }
     if (result == ZBQ_OK) {
         side_failures_in_a_row_ = 0;
+        for_each_consumer([](model_consumer *one) { one->is_blocked = false; });
     }
     return result;
 }

@@ -2,7 +2,7 @@
 //
 // What a ring must do, told without memory shared, atomics or system calls: the bytes committed are
 // a string, a consumer is a few numbers. By include/zbq.h and docs/design.md, for one thread and
-// without time: nobody ever stalls.
+// with hardly any time: nobody ever stalls.
 #pragma once
 
 #include <array>
@@ -64,8 +64,22 @@ public:
     std::uint64_t join_number = 0;
     std::uint64_t newest_sent;      // newest record that it has, or is not to get
     std::deque<model_record> queue; // not received yet
+    struct sent_record {
+        std::size_t fd_count;
+        bool is_orphan; // of no message: it was given up when others had not got it
+    };
+    std::deque<sent_record> in_flight; // as the producer knows: it may have received some
+    bool is_blocked = false;           // in the way of a record
+
+    // The producer counts again what was received.
+    void recount() { in_flight.erase(in_flight.begin(), in_flight.end() - counted()); }
+    [[nodiscard]] std::size_t fds_in_flight() const;
+    [[nodiscard]] std::size_t orphans_in_flight() const;
 
 private:
+    [[nodiscard]] std::ptrdiff_t counted() const {
+        return static_cast<std::ptrdiff_t>(queue.size());
+    }
     int view_at(std::uint64_t offset, model_view *out);
     int look(std::uint64_t offset);
 
@@ -76,8 +90,9 @@ private:
 
 class model_producer {
 public:
-    explicit model_producer(const zbq_producer_params &chosen)
-        : params(chosen), slots(chosen.max_consumers), last(chosen.max_consumers) {}
+    model_producer(const zbq_producer_params &chosen, std::uint64_t limit_of_descriptors)
+        : params(chosen), descriptor_limit(limit_of_descriptors), slots(chosen.max_consumers),
+          last(chosen.max_consumers) {}
 
     // Each as the call of zbq.h that has its name.
     std::uint64_t query();
@@ -94,11 +109,14 @@ public:
         return params.ring_capacity - (head - slowest_tail);
     }
     [[nodiscard]] std::uint64_t true_free() const; // by the tails as they are now
+    // Whether a record could begin, by what is really in flight.
+    [[nodiscard]] bool has_true_room_for(std::size_t fd_count) const;
     [[nodiscard]] std::uint32_t token() const {
         return static_cast<std::uint32_t>(head / ZBQ_MSG_ALIGN) + bell;
     }
 
     zbq_producer_params params;
+    std::uint64_t descriptor_limit;
     std::vector<std::uint8_t> bytes; // all that was ever committed
     std::uint64_t head = 0;
     std::uint64_t limit = 0;        // of the run that may be committed
@@ -107,12 +125,13 @@ public:
     bool closed = false;
     bool watches = false; // an event descriptor was asked for
     std::uint64_t newest_seq = 0;
+    bool newest_whole = true; // it has gone to all
 
     // Of zbq_producer_statistics.
     std::uint64_t joined = 0;
     std::uint64_t failures = 0;
     std::uint64_t scans = 0;
-    std::array<std::uint64_t, 5> evicted = {};
+    std::array<std::uint64_t, 7> evicted = {};
 
     std::vector<model_consumer *> slots; // nullptr: free
 
@@ -124,13 +143,34 @@ public:
     std::vector<gone> last;
 
 private:
+    template <typename Action>
+    void for_each_consumer(const Action &action);
     bool count_failure(std::uint64_t *in_a_row);
     void evict(model_consumer *whom, std::uint32_t reason);
-    int broadcast_once(std::uint64_t seq_id, const std::vector<int> &fds);
+    void evict_the_dead();
+    void look_at_the_blocked();
     [[nodiscard]] std::uint64_t linear_room();
-    [[nodiscard]] bool anyone_misses(std::uint64_t seq_id) const;
+    void await_room(std::uint64_t wanted);
+    void room_was_got(std::uint64_t size);
+
+    struct pending {
+        std::uint64_t seq_id;
+        const std::vector<int> &fds;
+    };
+    [[nodiscard]] std::size_t all_in_flight() const;
+    [[nodiscard]] bool fits(std::size_t in_flight, std::size_t fd_count, std::uint64_t id) const;
+    void give_up_newest();
+    void take_back_orphans();
+    void blame_all_in_flight();
+    bool can_begin(const pending &record);
+    bool is_turn_over(std::size_t *in_flight, std::size_t fd_count);
+    bool send_to_all(const pending &record, bool *any);
+    int broadcast_once(const pending &record);
     void publish(const std::uint8_t *from, std::uint64_t size);
 
+    std::vector<std::uint32_t> active_; // slots, in the order that the producer goes through them
+    std::uint64_t awaited_ = 0; // bytes: the least that was refused and is not there; 0: none
+    std::uint64_t refused_ = 0; // and the most
     std::uint64_t failures_in_a_row_ = 0;
     std::uint64_t side_failures_in_a_row_ = 0;
     std::optional<std::uint64_t> queried_head_;

@@ -187,8 +187,7 @@ private:
             collect();
             break;
         case 6:
-            send(pretender_.event().get(),
-                 {bytes_of(input_, zbq::core::side_record{}), some_descriptors(input_, 2)});
+            ring();
             break;
         case 7:
             look();
@@ -216,13 +215,22 @@ private:
         }
     }
 
+    void ring() {
+        const packet what = {bytes_of(input_, zbq::core::side_record{}),
+                             some_descriptors(input_, 2)};
+        const bool sent = send(pretender_.event().get(), what);
+        ended_ |= sent && what.bytes.empty(); // not to be told from the end
+    }
+
     void collect() {
         const std::uint64_t wanted = some_id();
         std::array<int, ZBQ_MAX_FD_PER_MSG> fds = {};
         std::uint8_t count = 99;
         const int result = zbq_consumer_recv_fds(consumer_.get(), wanted, fds.data(), &count);
         std::vector<int> expected;
-        MUST(result == model_.expect(wanted, &expected));
+        const int right = model_.expect(wanted, &expected);
+        // The end is on the event socket: it may not have looked there yet.
+        MUST(result == right || (ended_ && right == ZBQ_ERROR_AGAIN && result == ZBQ_ERROR_NOENT));
         MUST(count == expected.size());
         for (std::size_t i = 0; i < count; ++i) {
             const unique_fd got(fds[i]);
@@ -242,6 +250,7 @@ private:
     void hang_up() {
         if (input_.ConsumeBool()) {
             pretender_.event().reset();
+            ended_ = true;
         } else {
             side_.reset();
             model_.closed();
@@ -250,6 +259,7 @@ private:
 
     FuzzedDataProvider &input_;
     reference model_;
+    bool ended_ = false;
     test::pretender pretender_;
     unique_fd side_;
     test::consumer_ptr consumer_;
@@ -278,7 +288,6 @@ public:
         }
         MUST(test::publish(producer_.get(), std::string(page - sizeof(zbq_msg_header), '.')));
         MUST(!test::publish(producer_.get(), "")); // full: asks this consumer to ring
-        asked_ = watches_ ? 1 : 0;
     }
 
     void run() {
@@ -286,7 +295,7 @@ public:
             step();
         }
         scan();
-        side_.reset();
+        event_.reset();
         scan();
         MUST(zbq_producer_consumer_info(producer_.get(), slot_, &info_) == ZBQ_ERROR_NOENT);
     }
@@ -342,7 +351,6 @@ private:
         const packet what = {bytes_of(input_, zbq::core::announcement{}),
                              some_descriptors(input_, input_.ConsumeIntegralInRange(0U, 3U))};
         if (event_ && send(event_.get(), what)) {
-            ++rings_;
             broken_ |= what.bytes.empty(); // not to be told from the end
         }
     }
@@ -363,9 +371,8 @@ private:
         if (result == ZBQ_OK && !gone_) {
             seen_ = latest_;
             MUST(info_.lag == head_ - seen_);
-            MUST(side_);
+            MUST(event_);
             MUST(info_.pid == (known_ ? getpid() : 0));
-            MUST(!watches_ || (event_ && !broken_ && rings_ <= asked_));
         } else {
             check_reason();
         }
@@ -375,10 +382,10 @@ private:
         gone_ = true;
         switch (info_.eviction) {
         case ZBQ_EVICTION_DEAD:
-            MUST(!side_ || (watches_ && (!event_ || broken_)));
+            MUST(!event_ || (watches_ && broken_));
             break;
         case ZBQ_EVICTION_PROTOCOL:
-            MUST(cheated_ || (watches_ && rings_ > asked_));
+            MUST(cheated_);
             break;
         default:
             MUST(false);
@@ -394,8 +401,6 @@ private:
     std::uint64_t head_ = page;
     std::uint64_t seen_ = 0;   // the tail that the producer last saw
     std::uint64_t latest_ = 0; // and the one in the page
-    std::uint64_t rings_ = 0;
-    std::uint64_t asked_ = 0;
     bool watches_ = false;
     std::deque<std::vector<char>> announcements_; // not read yet
     bool announced_ = false;

@@ -82,13 +82,12 @@ void perform(const test::pretender &producer, const write &what) {
         break;
     case write::awaited:
         store(&control->awaited_tail, what.value);
-        store(&control->awaited_fds, word);
         break;
     case write::bell:
         store(&control->broadcast_futex, word);
         break;
     default:
-        store(&metadata->fenced, word);
+        store(&metadata->quiet_until, what.value);
         break;
     }
 }
@@ -261,7 +260,7 @@ void set_up(FuzzedDataProvider &input, test::pretender *producer) {
     const std::uint64_t start = fuzz::one_of(input, starts);
     producer->payload.initial_head = start;
     producer->payload.slot_index = input.ConsumeIntegral<std::uint8_t>();
-    producer->control()->remote_barrier = input.ConsumeBool() ? 1 : 0;
+    producer->metadata()->quiet_until = input.ConsumeBool() ? UINT64_MAX : 0;
     const auto bytes = input.ConsumeBytes<char>(input.ConsumeIntegralInRange<std::size_t>(0, 256));
     const std::uint64_t lies_at = std::min(start % capacity, capacity - bytes.size());
     std::copy(bytes.begin(), bytes.end(), producer->ring() + lies_at);

@@ -16,7 +16,10 @@ each_mutant() { # list, command to run with name, file, tests, original, replace
     local name='' file='' tests='' original='' replacement='' line
     while IFS= read -r line || [ -n "$line" ]; do
         case $line in
-        '- '*) original+=${line#- }$'\n' ;;
+        '- '* | '-')
+            line=${line#-}
+            original+=${line# }$'\n'
+            ;;
         '+ '* | '+')
             line=${line#+}
             replacement+=${line# }$'\n'

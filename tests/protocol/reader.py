@@ -236,10 +236,10 @@ class Reader:
             os.close(fd)
         self.record_fds = fds
         if len(data) != zbq.RECORD.size or cut_off:
-            self._break("not a record, or no room for its descriptors")
+            raise Malformed("not a record, or no room for its descriptors")
         seq_id, count, _ = zbq.RECORD.unpack(data)
         if seq_id <= self.record_id or count == 0 or count != len(fds):
-            self._break("a record that cannot be")
+            raise Malformed("a record that cannot be")
         self.record_id = seq_id
         return True
 
@@ -275,10 +275,11 @@ class Reader:
             self._take_bell()
             stood = self.page.u32(self.parked) & POLLS
             self.page.set_bits(self.parked, POLLS)
+            nap = self._nap()
             found = look()
             if found is not None:
                 return found
-            poll.poll(None if stood else self._nap() * 1000)
+            poll.poll(None if stood and nap == NAP else nap * 1000)
 
     def _token(self):
         bell = self.control.u32(zbq.BROADCAST_FUTEX)

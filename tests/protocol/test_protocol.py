@@ -290,7 +290,8 @@ class Reads(ProtocolTest):
         reader = self.connect()
         with self.assertRaisesRegex(zbq.Refused, "no slot is free"):
             readers.connect("name")
-        for hello in zbq.greeting(PUSH, version=2), zbq.greeting(7), b"zbq\1", bytes(8):
+        for hello in zbq.greeting(PUSH, version=2), zbq.greeting(7), b"zbq\1", bytes(8), \
+                b"zbq\1\0\0\0\1":
             with self.subTest(hello), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
                 line.settimeout(FOREVER)
                 line.connect(zbq.address_of("name"))
@@ -617,6 +618,16 @@ class Pairs(ProtocolTest):
         self.assertRaises(readers.Lost, reader.descriptors, first)
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
 
+    def test_who_takes_no_records_is_evicted(self):
+        producer = self.producer(stall_timeout=0.1)
+        consumer, reader = self.pair(producer)
+        with self.assertRaises(readers.Evicted):
+            while True:
+                self.publish_file(producer, b"content")
+                reader.next()
+                reader.release()
+        self.assertEqual(consumer.reason, zbq.UNCOLLECTED)
+
     def test_a_join_between_a_record_and_its_message(self):
         producer = self.producer()
         producer.send_record([0])
@@ -625,6 +636,16 @@ class Pairs(ProtocolTest):
         self.assertRaises(readers.Lost, reader.descriptors, late)
         self.publish_file(producer, b"next")
         self.assertEqual(self.contents(reader, reader.next()), [b"next"])
+
+    def test_a_record_that_is_malformed_is_not_the_end(self):
+        producer = self.producer()
+        consumer, reader = self.pair(producer)
+        message = readers.Message(b"", 0, 1, 1)
+        for record, fds in ((1, 2, 0), [0]), ((1, 0, 0), []), ((0, 1, 0), [0]):
+            zbq.send_with(consumer.side, zbq.RECORD.pack(*record), fds)
+            self.assertRaises(zbq.Malformed, reader.descriptors, message)
+        self.publish_file(producer, b"whole")
+        self.assertEqual(self.contents(reader, reader.next()), [b"whole"])
 
     def test_none_for_who_pulls(self):
         producer = self.producer()

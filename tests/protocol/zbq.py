@@ -255,21 +255,18 @@ def ring_bell(event):
 
 # ---- The rendezvous by name: section 13
 
-GREETING = struct.Struct("<3sBB3x")
+GREETING_SIZE = 8
 WELCOME, FULL, REFUSED = 0, 1, 2
 HELLO_TIMEOUT = 5.0
 
 
 def greeting(code, version=1):
-    return GREETING.pack(b"zbq", version, code)
+    return b"zbq" + bytes((version, code, 0, 0, 0))
 
 
 def read_greeting(data):
     """Its code; None for anything malformed."""
-    if len(data) != GREETING.size:
-        return None
-    magic, version, code = GREETING.unpack(data)
-    return code if (magic, version) == (b"zbq", 1) else None
+    return data[4] if len(data) == GREETING_SIZE and data == greeting(data[4]) else None
 
 
 def address_of(name):
@@ -277,8 +274,8 @@ def address_of(name):
         return "\0" + name[1:]
     if "/" in name:
         return name
-    user, own = os.getuid(), "/run/user/%d" % os.getuid()
-    if "XDG_RUNTIME_DIR" in os.environ:
+    user, own = os.geteuid(), "/run/user/%d" % os.geteuid()
+    if os.environ.get("XDG_RUNTIME_DIR"):
         folder = os.environ["XDG_RUNTIME_DIR"] + "/zbq"
     elif os.path.isdir(own) and os.stat(own).st_uid == user:
         folder = own + "/zbq"
@@ -294,7 +291,7 @@ def say_hello(name, mode, timeout):
         connection.settimeout(timeout)
         connection.connect(address_of(name))
         connection.send(greeting(mode))
-        code = read_greeting(connection.recv(GREETING.size + 1))
+        code = read_greeting(connection.recv(GREETING_SIZE + 1))
         if code is None:
             raise Malformed("that is no welcome")
         if code != WELCOME:
@@ -307,7 +304,8 @@ def say_hello(name, mode, timeout):
 
 class Listener:
     """The producer's half. It serves one connection after the other: who says nothing makes the
-    others wait, for five seconds at most."""
+    others wait, for five seconds at most. And it takes a name that is free, without taking turns
+    with other publishers."""
 
     def __init__(self, name):
         self.address = address_of(name)
@@ -324,7 +322,7 @@ class Listener:
             with self.socket.accept()[0] as connection:
                 connection.settimeout(HELLO_TIMEOUT)
                 try:
-                    code = read_greeting(connection.recv(GREETING.size + 1))
+                    code = read_greeting(connection.recv(GREETING_SIZE + 1))
                     wanted = code in (PUSH, PULL) and self._admits(connection)
                     connection.send(greeting(WELCOME if wanted else REFUSED))
                     if wanted:
@@ -335,7 +333,7 @@ class Listener:
     @staticmethod
     def _admits(connection):
         ucred = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        return struct.unpack("iII", ucred)[1] == os.getuid()
+        return struct.unpack("iII", ucred)[1] == os.geteuid()
 
     def close(self):
         self.socket.close()
