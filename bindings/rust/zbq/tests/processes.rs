@@ -72,8 +72,13 @@ fn a_killed_producer_is_noticed_and_its_messages_are_read() {
 fn publish_and_wait(wakeup: Wakeup) {
     let mut producer = producer(PAGE);
     producer.admit(std::io::stdin(), wakeup).unwrap();
-    producer.try_publish(b"one").unwrap();
-    producer.try_publish(b"two").unwrap();
+    // At once: who has read the first may end this process.
+    let mut both = producer
+        .try_batch(2 * zbq::message_size(3).unwrap())
+        .unwrap();
+    both.add(3).unwrap().copy_from_slice(b"one");
+    both.add(3).unwrap().copy_from_slice(b"two");
+    both.commit();
     wait_to_be_killed();
 }
 

@@ -213,7 +213,7 @@ impl Listener {
         let answered = self.hear_strangers(producer, &mut newcomers);
         let accepted = self.accept_some(producer, &mut newcomers);
         if answered || accepted {
-
+            self.rest_from(start.elapsed());
         }
         let next_end = self.strangers.front().map(|who| who.until);
         self.watch.ring_at(self.resting_until.or(next_end));
