@@ -173,7 +173,6 @@ private:
     void query() {
         const zbq_contiguous_run run = zbq_producer_query(producer_.get());
         MUST(run.max_bytes == model_.query());
-        fprintf(stderr,"query %lu (free %lu) head %lu watch %d awaited %lu\n",(unsigned long)run.max_bytes,(unsigned long)model_.free_bytes(),(unsigned long)model_.head,(int)model_.watches,(unsigned long)producer_->awaited_room);
         check_run(run);
         if (run.max_bytes == model_.free_bytes() && run.max_bytes != params_.ring_capacity) {
             refused_.insert(run.max_bytes + ZBQ_MSG_ALIGN);
@@ -187,7 +186,7 @@ private:
         const std::uint64_t size = one_of(input_, sizes);
         zbq_contiguous_run run = {};
         const int result = zbq_producer_reserve(producer_.get(), size, &run);
-        fprintf(stderr,"reserve %lu = %d awaited %lu free %lu\n",(unsigned long)size,result,(unsigned long)producer_->awaited_room,(unsigned long)model_.free_bytes()); MUST(result == model_.reserve(size));
+        MUST(result == model_.reserve(size));
         if (result != ZBQ_ERROR_INVALID) {
             check_run(run);
         }
@@ -230,7 +229,7 @@ private:
                                        8,
                                        0};
         const std::uint64_t size = one_of(input_, sizes);
-        fprintf(stderr,"commit %lu head %lu\n",(unsigned long)size,(unsigned long)model_.head);const std::vector<std::uint8_t> bytes = some_bytes(size);
+        const std::vector<std::uint8_t> bytes = some_bytes(size);
         if (size <= room && size % 16 == 0 && size != 0) {
             std::memcpy(producer_->ring + model_.head % params_.ring_capacity, bytes.data(), size);
         }
@@ -261,7 +260,7 @@ private:
         }
         const int result = zbq_producer_broadcast_fds(producer_.get(), seq_id, fds.data(),
                                                       static_cast<std::uint8_t>(fds.size()));
-        fprintf(stderr,"broadcast %lu fds %lu = %d newest %lu whole %d limit %lu\n",(unsigned long)seq_id,(unsigned long)fds.size(),result,(unsigned long)model_.newest_seq,(int)model_.newest_whole,(unsigned long)model_.descriptor_limit); MUST(result == (bad ? ZBQ_ERROR_INVALID : model_.broadcast(seq_id, fds)));
+        MUST(result == (bad ? ZBQ_ERROR_INVALID : model_.broadcast(seq_id, fds)));
         refused_fds_ = result == ZBQ_ERROR_AGAIN ? fds.size() : refused_fds_;
         refused_fds_ = result == ZBQ_OK && !fds.empty() ? 0 : refused_fds_;
     }
@@ -300,7 +299,7 @@ private:
     }
 
     void scan() {
-        fprintf(stderr,"scan\n");MUST(zbq_producer_scan(producer_.get()) == ZBQ_OK);
+        MUST(zbq_producer_scan(producer_.get()) == ZBQ_OK);
         model_.scan();
     }
 
@@ -389,7 +388,7 @@ private:
         if (!producer_ || !model_.watches || has_cheats()) {
             return;
         }
-        const bool is_told = test::readable(event_fd_); fprintf(stderr,"  check told %d true_free %lu refused",is_told,(unsigned long)model_.true_free()); for (auto r: refused_) fprintf(stderr," %lu",(unsigned long)r); fprintf(stderr," awaited %lu\n",(unsigned long)producer_->awaited_room);
+        const bool is_told = test::readable(event_fd_);
         const std::uint64_t room = model_.true_free();
         for (const std::uint64_t one : refused_) {
             MUST(is_told || room < one);

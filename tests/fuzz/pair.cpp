@@ -196,7 +196,7 @@ void consumer_pair::publish(FuzzedDataProvider &input) {
                                    UINT64_MAX,
                                    0};
     const std::uint64_t tail = one_of(input, tails);
-    fprintf(stderr,"publish slot %u tail %lu\n",model_->slot,(unsigned long)tail);zbq_consumer_publish(handle_.get(), tail);
+    zbq_consumer_publish(handle_.get(), tail);
     model_->publish(tail);
     MUST(zbq_consumer_tail(handle_.get()) == model_->tail);
 }
@@ -224,7 +224,7 @@ void consumer_pair::collect(FuzzedDataProvider &input) {
     std::uint8_t count = 99;
     std::vector<int> expected;
     const int result = zbq_consumer_recv_fds(handle_.get(), wanted, fds.data(), &count);
-    fprintf(stderr,"recv slot %u %lu = %d\n",model_->slot,(unsigned long)wanted,result); MUST(result == model_->recv_fds(wanted, &expected));
+    MUST(result == model_->recv_fds(wanted, &expected));
     MUST(count == expected.size());
     for (std::size_t i = 0; i < count; ++i) {
         const test::unique_fd got(fds[i]);
