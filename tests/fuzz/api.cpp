@@ -175,6 +175,7 @@ private:
         MUST(run.max_bytes == model_.query());
         check_run(run);
         if (run.max_bytes == model_.free_bytes() && run.max_bytes != params_.ring_capacity) {
+            forget_told_fds();
             refused_.insert(run.max_bytes + ZBQ_MSG_ALIGN);
         }
         got(run.max_bytes);
@@ -191,10 +192,16 @@ private:
             check_run(run);
         }
         if (result == ZBQ_ERROR_AGAIN) {
+            forget_told_fds();
             refused_.insert(size);
         } else if (result == ZBQ_OK) {
             got(size);
         }
+    }
+
+    // What told of them was taken off with the rings for room: the timer tells.
+    void forget_told_fds() {
+        refused_fds_ = model_.has_true_room_for(refused_fds_) ? 0 : refused_fds_;
     }
 
     // So much, and what is less: nobody waits for it any more.
@@ -263,6 +270,10 @@ private:
         MUST(result == (bad ? ZBQ_ERROR_INVALID : model_.broadcast(seq_id, fds)));
         refused_fds_ = result == ZBQ_ERROR_AGAIN ? fds.size() : refused_fds_;
         refused_fds_ = result == ZBQ_OK && !fds.empty() ? 0 : refused_fds_;
+        if (result == ZBQ_ERROR_AGAIN && !refused_.empty() &&
+            model_.true_free() >= *refused_.begin()) {
+            refused_.clear(); // its ring was taken off with those for records: the timer tells
+        }
     }
 
     // ---- consumers ----
