@@ -195,7 +195,7 @@ private:
             forget_told_fds();
             refused_.insert(size);
         } else if (result == ZBQ_OK) {
-            got(size);
+            got(run.max_bytes); // which says so
         }
     }
 
