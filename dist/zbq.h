@@ -2607,6 +2607,7 @@ struct zbq_producer {
 
     // Waiting, once the application has asked for a descriptor to wait for.
     uint64_t awaited_room = 0;  // bytes: the least that was refused and is not there yet; 0: none
+    uint64_t refused_room = 0;  // and the most that was
     uint64_t awaited_since = 0; // by CLOCK_MONOTONIC
     bool awaits_fds = false;
     zbq::core::unique_fd watch; // epoll of event sockets, side sockets and timer
@@ -3034,7 +3035,7 @@ namespace {
 constexpr int64_t most_credit_ns = 100000; // of wake-ups that come at once
 constexpr int64_t own_work_ns = 100;        // of a wake-up, beside the system calls
 constexpr uint64_t suspicious_ns = 20000;  // no honest wake-up takes longer, unless interrupted
-constexpr uint64_t dear_ns = 100000;
+constexpr uint64_t dear_ns = 1000000;
 constexpr uint32_t most_dear = 3;
 constexpr uint32_t few = 8; // consumers whose marks each commit looks at
 
@@ -4874,6 +4875,7 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
         listen_again(prod);
     }
     prod->awaited_room = awaited;
+    prod->refused_room = bytes > prod->refused_room ? bytes : prod->refused_room;
     prod->window.unusual |= awaits_room;
     publish_awaited(prod);
     refresh_tails(prod);
@@ -4891,12 +4893,22 @@ void head_has_moved(zbq_producer *prod) {
 }
 
 void room_was_got(zbq_producer *prod, uint64_t bytes) {
-    if (prod->awaited_room != 0 && bytes >= prod->awaited_room) {
-        prod->awaited_room = 0;
-        prod->window.unusual &= ~awaits_room;
-        awaited_tail_publish(prod->control, 0);
-        quieten(prod);
+    if (prod->awaited_room == 0 || bytes < prod->awaited_room) {
+        return;
     }
+    if (prod->refused_room > bytes && prod->refused_room > known_free(prod)) {
+        // More was refused as well: the next that is not there.
+        await_room(prod, known_free(prod) + ZBQ_MSG_ALIGN);
+        if (known_free(prod) >= prod->awaited_room) {
+            remind_of_wait(prod);
+        }
+        return;
+    }
+    prod->awaited_room = 0;
+    prod->refused_room = 0;
+    prod->window.unusual &= ~awaits_room;
+    awaited_tail_publish(prod->control, 0);
+    quieten(prod);
 }
 
 namespace {

@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t most_credit_ns = 100'000; // of wake-ups that come at once
 constexpr int64_t own_work_ns = 100;        // of a wake-up, beside the system calls
 constexpr uint64_t suspicious_ns = 20'000;  // no honest wake-up takes longer, unless interrupted
-constexpr uint64_t dear_ns = 100'000;
+constexpr uint64_t dear_ns = 1'000'000;
 constexpr uint32_t most_dear = 3;
 constexpr uint32_t few = 8; // consumers whose marks each commit looks at
 
