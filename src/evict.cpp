@@ -118,19 +118,19 @@ bool has_exited(const slot *consumer) {
 
 constexpr short hung_up = POLLHUP | POLLERR | POLLNVAL;
 
-// Of the two sockets only the event socket tells: of the other one's far end there is a copy here.
-bool is_dead(slot *consumer) {
+// Reads the announcement where it is there. Whether the consumer has left: of the two sockets only
+// the event socket tells, for of the other one's far end there is a copy here.
+bool has_hung_up(slot *consumer) {
     pollfd ends[] = {{consumer->event.get(), 0, 0},
                      {consumer->announced ? -1 : consumer->side.get(), POLLIN, 0}};
-    if (poll_now(ends, 2) > 0) {
-        if ((ends[1].revents & POLLIN) != 0) {
-            read_announcement(consumer);
-        }
-        if ((ends[0].revents & hung_up) != 0) {
-            return true;
-        }
+    if (poll_now(ends, 2) > 0 && (ends[1].revents & POLLIN) != 0) {
+        read_announcement(consumer);
     }
-    return consumer->process && has_exited(consumer);
+    return (ends[0].revents & hung_up) != 0;
+}
+
+bool is_dead(slot *consumer) {
+    return has_hung_up(consumer) || (consumer->process && has_exited(consumer));
 }
 
 // Whether the one who was sent the join has taken it, or is gone.
@@ -147,7 +147,6 @@ void forget_settled_joins(zbq_producer *prod) {
     }
 }
 
-// And reads who has announced itself.
 void evict_dead(zbq_producer *prod) {
     for (uint32_t i = prod->active_count; i-- > 0;) {
         slot *consumer = &prod->slots[prod->active[i]];
@@ -162,11 +161,12 @@ void evict_dead(zbq_producer *prod) {
 
 uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
     uint32_t count = 0;
-    evict_dead(prod);
     for (uint32_t i = 0; i < prod->active_count; ++i) {
-        const slot &consumer = prod->slots[prod->active[i]];
-        count += !consumer.announced && (uid == no_user || uid == consumer.uid) ? 1 : 0;
+        slot *consumer = &prod->slots[prod->active[i]];
+        const bool counts = !consumer->announced && (uid == no_user || uid == consumer->uid);
+        count += counts && !has_hung_up(consumer) && !consumer->announced ? 1 : 0;
     }
+    forget_settled_joins(prod);
     for (const unanswered_join &kept : prod->unanswered) {
         count += kept.side && (uid == no_user || uid == kept.uid) ? 1 : 0;
     }

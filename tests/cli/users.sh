@@ -14,11 +14,18 @@ chmod 777 open
 owner=61234 other=61235 group=61236
 seq 1000 >input
 
+listens() { # NAME: a path is there once somebody does
+    case $1 in
+    @*) told /proc/net/unix "$1\$" ;;
+    *) [ -S "$1" ] ;;
+    esac
+}
+
 # publish NAME OPTIONS: to the first who may join, pid in $pub
 publish() {
     as_user $owner '' pub --wait-for 1 --quiet "${@:2}" "$1" <input 2>pub.err &
     pub=$!
-    wait_until "a publisher" told /proc/net/unix "$1\$"
+    wait_until "a publisher" listens "$1"
 }
 
 reads() { # USER GROUP SUB-ARGUMENTS
