@@ -73,6 +73,7 @@ TEST_F(Broadcast, EveryPushConsumerGetsItAndNoPullConsumer) {
     EXPECT_EQ(test::collect(second.consumer.get(), 1).numbers, numbers{1});
     EXPECT_EQ(test::collect(pull.consumer.get(), 1).result, ZBQ_ERROR_NOENT);
     EXPECT_EQ(test::info(prod_.get(), pull.slot).fds_in_flight, 0U);
+    EXPECT_TRUE(zbq_consumer_valid(pull.consumer.get())); // which refuses them
 }
 
 TEST_F(Broadcast, PullConsumerIsToldThatThereWereDescriptors) {

@@ -99,4 +99,15 @@ void pass_time_until(std::uint64_t later) {
     }
 }
 
+bool pass_time_until_a_timer() {
+    std::uint64_t first = UINT64_MAX;
+    for (const auto &[timer, due] : fake().timers) {
+        first = due < first ? due : first;
+    }
+    if (first != UINT64_MAX) {
+        pass_time_until(first);
+    }
+    return first != UINT64_MAX;
+}
+
 } // namespace fuzz

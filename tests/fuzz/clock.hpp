@@ -13,5 +13,6 @@ void begin_time(std::uint64_t descriptor_limit);
 
 std::uint64_t time_now(); // of all clocks that count from some start
 void pass_time_until(std::uint64_t later);
+bool pass_time_until_a_timer(); // goes off; false: there is none
 
 } // namespace fuzz

@@ -236,7 +236,6 @@ void model_producer::scan() {
 
 int model_producer::handshake(std::unique_ptr<model_consumer> *fresh, zbq_wakeup_mode mode,
                               bool peer_gone) {
-    evict_the_dead();
     if (active_.size() == slots.size()) {
         scan();
     }

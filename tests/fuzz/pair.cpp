@@ -33,7 +33,7 @@ void consumer_pair::check_event() {
     if (event_fd_ < 0 || !has_news_ || test::readable(event_fd_)) {
         return;
     }
-    if (model_->is_evicted()) { // the kernel closes the socket, in a thread of its own
+    if (model_->is_evicted() || ring_.closed) { // the kernel closes it in a thread of its own
         constexpr int long_enough_ms = 60'000;
         pollfd polled = {event_fd_, POLLIN, 0};
         MUST(poll(&polled, 1, long_enough_ms) == 1);
