@@ -71,6 +71,8 @@ struct world {
             add(memory(size, size, seals), size == 4096 ? bit(metadata) : 0U);
             add(memory(size, size, seals | F_SEAL_WRITE), 0);
         }
+        add(allocated_alone(4096, read_only), 0);
+        add(allocated_alone(4096, seals), 0);
         add(huge(), 0);
         add_sockets();
         add_others();
@@ -80,11 +82,25 @@ struct world {
         return unique_fd(open(("/proc/self/fd/" + std::to_string(fd)).c_str(), flags | O_CLOEXEC));
     }
 
-    static unique_fd memory(off_t size, off_t allocated, int seals) {
+    // Memory that is there has been written to, as the protocol wants it: else it is a hole.
+    static unique_fd memory(off_t size, off_t written, int seals) {
+        unique_fd fd = file_of(size);
+        const std::vector<char> zeros(static_cast<std::size_t>(written));
+        MUST(pwrite(fd.get(), zeros.data(), zeros.size(), 0) == written);
+        MUST(fcntl(fd.get(), F_ADD_SEALS, seals) == 0);
+        return fd;
+    }
+
+    static unique_fd allocated_alone(off_t size, int seals) {
+        unique_fd fd = file_of(size);
+        MUST(fallocate(fd.get(), 0, 0, size) == 0);
+        MUST(fcntl(fd.get(), F_ADD_SEALS, seals) == 0);
+        return fd;
+    }
+
+    static unique_fd file_of(off_t size) {
         unique_fd fd(memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING));
         MUST(ftruncate(fd.get(), size) == 0);
-        MUST(allocated == 0 || fallocate(fd.get(), 0, 0, allocated) == 0);
-        MUST(fcntl(fd.get(), F_ADD_SEALS, seals) == 0);
         return fd;
     }
 
