@@ -33,7 +33,9 @@ int count_descriptors() {
 
 reader::reader(zbq_consumer *cons, std::uint64_t seed, const reading_habits &habits, account *own)
     : cons_(cons), stream_(seed, zbq_consumer_ctrl(cons)->ring_capacity), habits_(habits),
-      own_(own), in_time_at_(zbq_consumer_meta(cons)->join_baseline), collected_at_(in_time_at_) {
+      own_(own), releasing_(zbq_consumer_ctrl(cons)->ring_capacity / 16, zbq_consumer_tail(cons),
+                            zbq_consumer_meta(cons)->join_baseline),
+      collecting_(ZBQ_MAX_FD_IN_FLIGHT / 16, 0, zbq_consumer_meta(cons)->join_baseline) {
     if (habits.waits == waiting::polls) {
         event_ = zbq_consumer_event_fd(cons);
         CHILD_CHECK(event_ >= 0);
@@ -51,7 +53,9 @@ bool reader::read(std::uint64_t count) {
             break;
         }
         if (result == ZBQ_ERROR_AGAIN) {
-            note_in_time(&in_time_at_, since);
+            if (zbq_consumer_valid(cons_)) {
+                releasing_.hold_nothing(zbq_consumer_tail(cons_), since);
+            }
             wait(token);
         } else if (result != ZBQ_OK) {
             CHILD_CHECK(result == ZBQ_ERROR_NOENT);
@@ -124,7 +128,11 @@ void reader::release(std::uint64_t end) {
     if (end != zbq_consumer_tail(cons_)) {
         const std::uint64_t since = now_ns();
         zbq_consumer_publish(cons_, end);
-        note_in_time(&in_time_at_, since);
+        // What was done after an eviction counts for nothing: one who was stopped has yet to learn
+        // of it.
+        if (zbq_consumer_valid(cons_)) {
+            releasing_.move_to(end, since);
+        }
     }
 }
 
@@ -135,13 +143,6 @@ bool reader::is_whole(const zbq_msg_view &view) const {
         whole = whole && stream_.is_message(next_, view);
     } while (habits_.lingers_ns != 0 && now_ns() - since < habits_.lingers_ns);
     return whole;
-}
-
-// What was done after an eviction counts for nothing: one who was stopped has yet to learn of it.
-void reader::note_in_time(std::uint64_t *at, std::uint64_t since) {
-    if (zbq_consumer_valid(cons_)) {
-        *at = since;
-    }
 }
 
 // false: it was evicted, and what it read may be anything.
@@ -202,7 +203,10 @@ bool reader::collect(const zbq_msg_view &view, std::uint8_t count) {
         std::uint8_t received = 0;
         const int result = zbq_consumer_recv_fds(cons_, number, fds, &received);
         if (result == ZBQ_OK) {
-            note_in_time(&collected_at_, since);
+            collected_fds_ += count;
+            if (zbq_consumer_valid(cons_)) {
+                collecting_.move_to(collected_fds_, since);
+            }
             accept_record(number, count, fds, received);
             CHILD_CHECK(!lacks_room || count_descriptors() == before);
             return true;
@@ -224,7 +228,7 @@ bool reader::collect(const zbq_msg_view &view, std::uint8_t count) {
             CHILD_CHECK(may_miss_record(view));
             return true;
         }
-        note_in_time(&collected_at_, since);
+        collecting_.hold_nothing(collected_fds_, since);
         wait(token);
     }
 }
@@ -247,15 +251,15 @@ void reader::wait(std::uint32_t token) {
     }
 }
 
-// A right eviction for stalling is one of a consumer that did not move for the timeout, by
+// A right eviction for stalling is one of a consumer that did not move enough for the timeout, by
 // whatever clock: so a machine under load fails no test, and a hasty producer does.
 void reader::check_eviction(std::uint32_t reason) {
     const std::uint64_t timeout = zbq_consumer_ctrl(cons_)->stall_timeout_ns;
     const std::uint64_t now = now_ns();
     if (reason == ZBQ_EVICTION_STALLED) {
-        CHILD_CHECK(now - in_time_at_ >= timeout);
+        CHILD_CHECK(now - releasing_.since() >= timeout);
     } else if (reason == ZBQ_EVICTION_SIDE_STALLED) {
-        CHILD_CHECK(now - collected_at_ >= timeout);
+        CHILD_CHECK(now - collecting_.since() >= timeout);
     } else {
         CHILD_CHECK(reason == ZBQ_EVICTION_DEAD && is_broken);
     }

@@ -8,6 +8,7 @@
 #include "stream.hpp"
 
 #include <optional>
+#include <utility>
 
 namespace faults {
 
@@ -19,6 +20,34 @@ struct reading_habits {
     walking walks = walking::peek;
     std::uint64_t batch = 1;      // messages that are released together
     std::uint64_t lingers_ns = 0; // over each message, looking at it again and again
+};
+
+// Since when one may have moved too little to go unevicted: the producer counts from where it was
+// at some look, so from the mark before the last one at the latest.
+class progress {
+public:
+    progress(std::uint64_t enough, std::uint64_t position, std::uint64_t now)
+        : enough_(enough), position_(position), last_(now), before_(now) {}
+
+    void move_to(std::uint64_t position, std::uint64_t now) {
+        if (position - position_ >= enough_) {
+            position_ = position;
+            before_ = std::exchange(last_, now);
+        }
+    }
+
+    void hold_nothing(std::uint64_t position, std::uint64_t now) {
+        position_ = position;
+        before_ = last_ = now;
+    }
+
+    [[nodiscard]] std::uint64_t since() const { return before_; }
+
+private:
+    std::uint64_t enough_;
+    std::uint64_t position_;
+    std::uint64_t last_;
+    std::uint64_t before_;
 };
 
 class reader {
@@ -43,7 +72,6 @@ private:
                        std::uint8_t received);
     bool may_miss_record(const zbq_msg_view &view);
     void release(std::uint64_t end);
-    void note_in_time(std::uint64_t *at, std::uint64_t since);
     void wait(std::uint32_t token);
     void finish();
     void check_eviction(std::uint32_t reason);
@@ -57,9 +85,9 @@ private:
     std::uint64_t next_ = 0; // number of the next message; 0 until there is one
     bool ended_ = false;
     unsigned looks_ = 0;
-    // The last time that it certainly held nothing back: room, and records.
-    std::uint64_t in_time_at_;
-    std::uint64_t collected_at_;
+    std::uint64_t collected_fds_ = 0;
+    progress releasing_;
+    progress collecting_;
 };
 
 } // namespace faults
