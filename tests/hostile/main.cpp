@@ -102,9 +102,7 @@ bool run(const options &chosen) {
     return good;
 }
 
-} // namespace
-
-int main(int argc, char **argv) {
+int parse_and_run(int argc, char **argv) {
     CLI::App app("Hostile consumers, and what each costs the others. Fails where that is more than "
                  "what is promised.");
     options chosen;
@@ -122,10 +120,16 @@ int main(int argc, char **argv) {
                  "Fail also where a call takes long: on a machine with nothing else to do");
     app.add_flag("--list", chosen.lists, "Say what each attack does");
     CLI11_PARSE(app, argc, argv);
+    return run(chosen) ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
     try {
-        return run(chosen) ? 0 : 1;
+        return parse_and_run(argc, argv);
     } catch (const std::exception &failure) {
-        fmt::print(stderr, "zbq-hostile: {}\n", failure.what());
+        std::fprintf(stderr, "zbq-hostile: %s\n", failure.what());
         return 1;
     }
 }

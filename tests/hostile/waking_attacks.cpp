@@ -180,7 +180,7 @@ void watches(intruder &in, unsigned entries) {
 }
 
 void filters(intruder &in, unsigned instructions) {
-    std::vector<sock_filter> program(instructions, sock_filter{BPF_ALU | BPF_ADD | BPF_K, 0, 0, 1});
+    std::vector<sock_filter> program(instructions, sock_filter{BPF_ALU | BPF_XOR | BPF_K, 0, 0, 1});
     program.back() = {BPF_RET | BPF_K, 0, 0, UINT32_MAX};
     const sock_fprog all = {static_cast<unsigned short>(instructions), program.data()};
     for (;;) {
