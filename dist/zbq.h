@@ -888,7 +888,7 @@ static inline bool zbq_readable_next(zbq_readable_run *run, zbq_msg_view *out) {
 //                   one that never moves, or trickles         16 stall timeouts and a scan for a
 //                                                             whole wait; less with patience
 //   progress        anything                                  nothing: for people
-//   parked          always set                                wake-ups for 1/(2n) of P's time, n
+//   parked          always set                                wake-ups for 1/(4n) of P's time, n
 //                                                             consumers; a commit's look at a clock
 //   baseline, eviction, quiet_until   anything                nothing: P never reads them back
 //
@@ -2668,13 +2668,17 @@ bool count_failure(zbq_producer *prod, uint64_t *failures);
 
 // Wakes who is parked: a system call only for them, and never dear ones again and again.
 void mind_sleepers(zbq_producer *prod);
+void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now); // by its tail seen last
+// The largest that a consumer of the same user has left: coming back is no way out of them.
+void take_over_debts(const zbq_producer *prod, slot *fresh);
 void choose_marks(zbq_producer *prod); // those that commits look at, after a change
 void wake_for_good(slot *consumer);    // nothing comes after this event
 
 // ---- stall.cpp ----
 
-// Looks at who is in the way, charges the time, and evicts whose time is up.
-void evict_stalled(zbq_producer *prod);
+// Reads the tails; charges who is in the way for the time, wakes who sleeps beside something to
+// read, and evicts who is in the way and dead, or has used up its time.
+void mind_obstacles(zbq_producer *prod);
 void end_wait_for_room(zbq_producer *prod); // nobody holds the producer back
 void end_wait_for_collection(zbq_producer *prod);
 // The longest that the clocks leave until the next look.
@@ -2689,6 +2693,7 @@ void refresh_tails(zbq_producer *prod);
 void activate(zbq_producer *prod, slot *joined);
 void evict(zbq_producer *prod, slot *gone, uint32_t reason);
 
+bool is_dead(slot *consumer);
 void scan(zbq_producer *prod);
 
 // Joins of a user, or with no_user of all, that are not answered; reads the answers.
@@ -3028,10 +3033,10 @@ int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type) {
 //
 // A consumer can make its own waking dear: by asking for it with each commit, or by what it hangs
 // on its event socket, whose waiters the kernel goes through in the sender's time. So each wake-up
-// is timed, and all of one consumer's together get a share of the producer's time: 1/(2n) with n
-// consumers, so that all together never get more than half. One that owes time is told until when
-// it will be left alone, before its mark is taken off, and is not looked at until then; it looks by
-// itself (wake.hpp). One whose wake-ups are dear again and again is evicted.
+// is timed, and all of one consumer's together get a share of the producer's time: 1/(4n) with n
+// consumers, so that all together never get more than a quarter. One that owes time is told until
+// when it will be left alone, before its mark is taken off, and is not looked at until then; it
+// looks by itself (wake.hpp). One whose wake-ups are dear again and again is evicted.
 
 namespace zbq::core {
 
@@ -3045,7 +3050,7 @@ constexpr uint32_t most_dear = 3;
 constexpr uint32_t few = 8; // consumers whose marks each commit looks at
 
 uint64_t share_of(const zbq_producer *prod) {
-    return uint64_t{2} * prod->active_count;
+    return uint64_t{4} * prod->active_count;
 }
 
 void earn(const zbq_producer *prod, wake_account *account, uint64_t now) {
@@ -3110,6 +3115,18 @@ bool may_be_woken(const slot *consumer, uint64_t now) {
 
 } // namespace
 
+void take_over_debts(const zbq_producer *prod, slot *fresh) {
+    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
+        const slot &gone = prod->slots[i];
+        if (!gone.taken && gone.uid == fresh->uid &&
+            gone.wakes.quiet_until > fresh->wakes.quiet_until) {
+            fresh->wakes = gone.wakes;
+            fresh->wakes.dear = 0;
+        }
+    }
+    fresh->page()->quiet_until = fresh->wakes.quiet_until; // nobody else has the page yet
+}
+
 void choose_marks(zbq_producer *prod) {
     const uint64_t now = monotonic_ns();
     uint32_t pushes = 0;
@@ -3139,6 +3156,15 @@ void mind_sleepers(zbq_producer *prod) {
         }
     }
     choose_marks(prod);
+}
+
+// One in the way is woken whatever it owes: meanwhile the producer would only wait for it.
+void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now) {
+    if (consumer->is_push() && consumer->tail_seen != prod->window.head &&
+        (consumer->wakes.quiet_until <= now || consumer->is_in_the_way()) &&
+        parked_seen(consumer->parking()) != 0) {
+        wake(prod, consumer);
+    }
 }
 
 void wake_for_good(slot *consumer) {
@@ -3640,6 +3666,7 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     // Nobody else has the page yet: plain stores.
     fresh->page()->tail_offset = prod->window.head;
     fresh->page()->join_baseline = monotonic_coarse_ns();
+    take_over_debts(prod, fresh);
     return 0;
 }
 
@@ -4334,11 +4361,12 @@ namespace zbq::core {
 namespace {
 
 constexpr uint64_t second_ns = 1000000000;
+constexpr uint32_t not_lost = 0; // no reason for an eviction
 
 // The most that the clocks grow from one look to the next.
 uint64_t longest_step(const zbq_producer *prod) {
     const uint64_t without_timeout = ZBQ_WAIT_SLICE_NS / 4;
-    return prod->stall_timeout != 0 ? (prod->stall_timeout + 3) / 4 : without_timeout;
+    return prod->stall_timeout != 0 ? (prod->stall_timeout - 1) / 4 + 1 : without_timeout;
 }
 
 bool holds_back(const zbq_producer *prod, uint64_t tail) {
@@ -4411,14 +4439,21 @@ bool is_used_up(const patience &of) {
     return of.limited && of.used > of.rate.at_once_ns;
 }
 
-void evict_if_time_is_up(zbq_producer *prod, slot *consumer) {
-    if (consumer->holds_room && has_run_out(prod, consumer->ring_stall)) {
-        evict(prod, consumer, ZBQ_EVICTION_STALLED);
-    } else if (has_run_out(prod, consumer->side_stall)) {
-        evict(prod, consumer, ZBQ_EVICTION_SIDE_STALLED);
-    } else if (is_used_up(consumer->waited)) {
-        evict(prod, consumer, ZBQ_EVICTION_SLOW);
+// Why it is to be given up, if it is.
+uint32_t lost_by(const zbq_producer *prod, slot *consumer) {
+    if (consumer->is_in_the_way() && is_dead(consumer)) {
+        return ZBQ_EVICTION_DEAD;
     }
+    if (consumer->holds_room && has_run_out(prod, consumer->ring_stall)) {
+        return ZBQ_EVICTION_STALLED;
+    }
+    if (has_run_out(prod, consumer->side_stall)) {
+        return ZBQ_EVICTION_SIDE_STALLED;
+    }
+    if (is_used_up(consumer->waited)) {
+        return ZBQ_EVICTION_SLOW;
+    }
+    return not_lost;
 }
 
 uint64_t step_to(zbq_producer *prod, uint64_t now) {
@@ -4429,17 +4464,24 @@ uint64_t step_to(zbq_producer *prod, uint64_t now) {
 
 } // namespace
 
-void evict_stalled(zbq_producer *prod) {
+void mind_obstacles(zbq_producer *prod) {
     const uint64_t now = monotonic_ns();
     const uint64_t step = step_to(prod, now);
+    refresh_tails(prod);
     const bool waiting = holds_back(prod, prod->slowest_tail);
-    for (uint32_t i = prod->active_count; i-- > 0;) {
+    for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
         slot *consumer = &prod->slots[prod->active[i]];
         charge(consumer, step, now);
         look_at_ring(prod, consumer, waiting, step);
         look_at_side(prod, consumer, step);
-        evict_if_time_is_up(prod, consumer);
+        const uint32_t reason = lost_by(prod, consumer);
+        if (reason != not_lost) {
+            evict(prod, consumer, reason);
+        } else {
+            wake_if_behind(prod, consumer, now);
+        }
     }
+    refresh_tails(prod);
 }
 
 namespace {
@@ -4664,10 +4706,6 @@ bool has_hung_up(slot *consumer) {
     return (ends[0].revents & hung_up) != 0;
 }
 
-bool is_dead(slot *consumer) {
-    return has_hung_up(consumer) || (consumer->process && has_exited(consumer));
-}
-
 // Whether the one who was sent the join has taken it, or is gone.
 bool is_settled(const unanswered_join &kept) {
     pollfd side = {kept.side.get(), POLLIN, 0};
@@ -4682,17 +4720,11 @@ void forget_settled_joins(zbq_producer *prod) {
     }
 }
 
-void evict_dead(zbq_producer *prod) {
-    for (uint32_t i = prod->active_count; i-- > 0;) {
-        slot *consumer = &prod->slots[prod->active[i]];
-        if (is_dead(consumer)) {
-            evict(prod, consumer, ZBQ_EVICTION_DEAD);
-        }
-    }
-    forget_settled_joins(prod);
-}
-
 } // namespace
+
+bool is_dead(slot *consumer) {
+    return has_hung_up(consumer) || (consumer->process && has_exited(consumer));
+}
 
 uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
     uint32_t count = 0;
@@ -4719,13 +4751,24 @@ void evict_unanswered(zbq_producer *prod) {
     }
 }
 
+namespace {
+
+void evict_dead(zbq_producer *prod) {
+    for (uint32_t i = prod->active_count; i-- > 0;) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (is_dead(consumer)) {
+            evict(prod, consumer, ZBQ_EVICTION_DEAD);
+        }
+    }
+    forget_settled_joins(prod);
+}
+
+} // namespace
+
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
     evict_dead(prod);
-    refresh_tails(prod);
-    evict_stalled(prod);
-    refresh_tails(prod);
-    mind_sleepers(prod);
+    mind_obstacles(prod);
 }
 
 } // namespace zbq::core
@@ -4755,7 +4798,8 @@ int zbq_producer_scan(zbq_producer *prod) {
 //
 // Neither makes a fence, so that both may miss each other while their stores are on the way: hence
 // the nap, as in wake.hpp. After that the timer runs for as long again as the wait has
-// lasted: a consumer that releases and does not ring makes it twice as long at worst.
+// lasted, but no longer than 2 ms: a consumer that releases and does not ring makes it twice as
+// long at worst, and one that moves its tail to and fro is soon seen at it.
 //
 // What awaits is the least that was refused, and still is: who tries it again, or more, when the
 // descriptor is readable, misses nothing, whatever smaller things went well in between.
@@ -4767,6 +4811,7 @@ namespace zbq::core {
 
 namespace {
 
+constexpr uint64_t longest_look_ns = 2000000; // by the timer, where nobody rings
 constexpr uint32_t timer_tag = UINT32_MAX;
 constexpr uint32_t side_tag = uint32_t{1} << 31U; // beside the slot's index: its side socket
 
@@ -4825,7 +4870,7 @@ void set_timer(zbq_producer *prod, bool naps) {
     const uint64_t now = monotonic_ns();
     const uint64_t waited = now - prod->awaited_since;
     uint64_t time = naps || waited < nap_ns ? nap_ns : waited;
-    time = time < ZBQ_WAIT_SLICE_NS ? time : ZBQ_WAIT_SLICE_NS;
+    time = time < longest_look_ns ? time : longest_look_ns;
     const uint64_t look = until_next_look(prod);
     timer_set(prod->timer.get(), now + (look < time ? look : time));
 }
@@ -4883,9 +4928,7 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     prod->refused_room = bytes > prod->refused_room ? bytes : prod->refused_room;
     prod->window.unusual |= awaits_room;
     publish_awaited(prod);
-    refresh_tails(prod);
-    evict_stalled(prod);
-    refresh_tails(prod);
+    mind_obstacles(prod);
     set_timer(prod, naps);
     return true;
 }
@@ -4942,7 +4985,7 @@ bool await_collection(zbq_producer *prod) {
         }
     }
     answer_some_rings(prod); // and what is writable now, which tells nothing
-    evict_stalled(prod);
+    mind_obstacles(prod);
     set_timer(prod, naps);
     return true;
 }

@@ -11,7 +11,8 @@
 //
 // Neither makes a fence, so that both may miss each other while their stores are on the way: hence
 // the nap, as in wake.hpp. After that the timer runs for as long again as the wait has
-// lasted: a consumer that releases and does not ring makes it twice as long at worst.
+// lasted, but no longer than 2 ms: a consumer that releases and does not ring makes it twice as
+// long at worst, and one that moves its tail to and fro is soon seen at it.
 //
 // What awaits is the least that was refused, and still is: who tries it again, or more, when the
 // descriptor is readable, misses nothing, whatever smaller things went well in between.
@@ -24,6 +25,7 @@ namespace zbq::core {
 
 namespace {
 
+constexpr uint64_t longest_look_ns = 2'000'000; // by the timer, where nobody rings
 constexpr uint32_t timer_tag = UINT32_MAX;
 constexpr uint32_t side_tag = uint32_t{1} << 31U; // beside the slot's index: its side socket
 
@@ -82,7 +84,7 @@ void set_timer(zbq_producer *prod, bool naps) {
     const uint64_t now = monotonic_ns();
     const uint64_t waited = now - prod->awaited_since;
     uint64_t time = naps || waited < nap_ns ? nap_ns : waited;
-    time = time < ZBQ_WAIT_SLICE_NS ? time : ZBQ_WAIT_SLICE_NS;
+    time = time < longest_look_ns ? time : longest_look_ns;
     const uint64_t look = until_next_look(prod);
     timer_set(prod->timer.get(), now + (look < time ? look : time));
 }
@@ -140,9 +142,7 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     prod->refused_room = bytes > prod->refused_room ? bytes : prod->refused_room;
     prod->window.unusual |= awaits_room;
     publish_awaited(prod);
-    refresh_tails(prod);
-    evict_stalled(prod);
-    refresh_tails(prod);
+    mind_obstacles(prod);
     set_timer(prod, naps);
     return true;
 }
@@ -199,7 +199,7 @@ bool await_collection(zbq_producer *prod) {
         }
     }
     answer_some_rings(prod); // and what is writable now, which tells nothing
-    evict_stalled(prod);
+    mind_obstacles(prod);
     set_timer(prod, naps);
     return true;
 }

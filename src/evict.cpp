@@ -129,10 +129,6 @@ bool has_hung_up(slot *consumer) {
     return (ends[0].revents & hung_up) != 0;
 }
 
-bool is_dead(slot *consumer) {
-    return has_hung_up(consumer) || (consumer->process && has_exited(consumer));
-}
-
 // Whether the one who was sent the join has taken it, or is gone.
 bool is_settled(const unanswered_join &kept) {
     pollfd side = {kept.side.get(), POLLIN, 0};
@@ -147,17 +143,11 @@ void forget_settled_joins(zbq_producer *prod) {
     }
 }
 
-void evict_dead(zbq_producer *prod) {
-    for (uint32_t i = prod->active_count; i-- > 0;) {
-        slot *consumer = &prod->slots[prod->active[i]];
-        if (is_dead(consumer)) {
-            evict(prod, consumer, ZBQ_EVICTION_DEAD);
-        }
-    }
-    forget_settled_joins(prod);
-}
-
 } // namespace
+
+bool is_dead(slot *consumer) {
+    return has_hung_up(consumer) || (consumer->process && has_exited(consumer));
+}
 
 uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
     uint32_t count = 0;
@@ -184,13 +174,24 @@ void evict_unanswered(zbq_producer *prod) {
     }
 }
 
+namespace {
+
+void evict_dead(zbq_producer *prod) {
+    for (uint32_t i = prod->active_count; i-- > 0;) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (is_dead(consumer)) {
+            evict(prod, consumer, ZBQ_EVICTION_DEAD);
+        }
+    }
+    forget_settled_joins(prod);
+}
+
+} // namespace
+
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
     evict_dead(prod);
-    refresh_tails(prod);
-    evict_stalled(prod);
-    refresh_tails(prod);
-    mind_sleepers(prod);
+    mind_obstacles(prod);
 }
 
 } // namespace zbq::core

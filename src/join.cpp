@@ -113,6 +113,7 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     // Nobody else has the page yet: plain stores.
     fresh->page()->tail_offset = prod->window.head;
     fresh->page()->join_baseline = monotonic_coarse_ns();
+    take_over_debts(prod, fresh);
     return 0;
 }
 

@@ -25,7 +25,7 @@
 //                   one that never moves, or trickles         16 stall timeouts and a scan for a
 //                                                             whole wait; less with patience
 //   progress        anything                                  nothing: for people
-//   parked          always set                                wake-ups for 1/(2n) of P's time, n
+//   parked          always set                                wake-ups for 1/(4n) of P's time, n
 //                                                             consumers; a commit's look at a clock
 //   baseline, eviction, quiet_until   anything                nothing: P never reads them back
 //

@@ -162,13 +162,17 @@ bool count_failure(zbq_producer *prod, uint64_t *failures);
 
 // Wakes who is parked: a system call only for them, and never dear ones again and again.
 void mind_sleepers(zbq_producer *prod);
+void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now); // by its tail seen last
+// The largest that a consumer of the same user has left: coming back is no way out of them.
+void take_over_debts(const zbq_producer *prod, slot *fresh);
 void choose_marks(zbq_producer *prod); // those that commits look at, after a change
 void wake_for_good(slot *consumer);    // nothing comes after this event
 
 // ---- stall.cpp ----
 
-// Looks at who is in the way, charges the time, and evicts whose time is up.
-void evict_stalled(zbq_producer *prod);
+// Reads the tails; charges who is in the way for the time, wakes who sleeps beside something to
+// read, and evicts who is in the way and dead, or has used up its time.
+void mind_obstacles(zbq_producer *prod);
 void end_wait_for_room(zbq_producer *prod); // nobody holds the producer back
 void end_wait_for_collection(zbq_producer *prod);
 // The longest that the clocks leave until the next look.
@@ -183,6 +187,7 @@ void refresh_tails(zbq_producer *prod);
 void activate(zbq_producer *prod, slot *joined);
 void evict(zbq_producer *prod, slot *gone, uint32_t reason);
 
+bool is_dead(slot *consumer);
 void scan(zbq_producer *prod);
 
 // Joins of a user, or with no_user of all, that are not answered; reads the answers.

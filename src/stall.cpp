@@ -10,11 +10,12 @@ namespace zbq::core {
 namespace {
 
 constexpr uint64_t second_ns = 1'000'000'000;
+constexpr uint32_t not_lost = 0; // no reason for an eviction
 
 // The most that the clocks grow from one look to the next.
 uint64_t longest_step(const zbq_producer *prod) {
     const uint64_t without_timeout = ZBQ_WAIT_SLICE_NS / 4;
-    return prod->stall_timeout != 0 ? (prod->stall_timeout + 3) / 4 : without_timeout;
+    return prod->stall_timeout != 0 ? (prod->stall_timeout - 1) / 4 + 1 : without_timeout;
 }
 
 bool holds_back(const zbq_producer *prod, uint64_t tail) {
@@ -87,14 +88,21 @@ bool is_used_up(const patience &of) {
     return of.limited && of.used > of.rate.at_once_ns;
 }
 
-void evict_if_time_is_up(zbq_producer *prod, slot *consumer) {
-    if (consumer->holds_room && has_run_out(prod, consumer->ring_stall)) {
-        evict(prod, consumer, ZBQ_EVICTION_STALLED);
-    } else if (has_run_out(prod, consumer->side_stall)) {
-        evict(prod, consumer, ZBQ_EVICTION_SIDE_STALLED);
-    } else if (is_used_up(consumer->waited)) {
-        evict(prod, consumer, ZBQ_EVICTION_SLOW);
+// Why it is to be given up, if it is.
+uint32_t lost_by(const zbq_producer *prod, slot *consumer) {
+    if (consumer->is_in_the_way() && is_dead(consumer)) {
+        return ZBQ_EVICTION_DEAD;
     }
+    if (consumer->holds_room && has_run_out(prod, consumer->ring_stall)) {
+        return ZBQ_EVICTION_STALLED;
+    }
+    if (has_run_out(prod, consumer->side_stall)) {
+        return ZBQ_EVICTION_SIDE_STALLED;
+    }
+    if (is_used_up(consumer->waited)) {
+        return ZBQ_EVICTION_SLOW;
+    }
+    return not_lost;
 }
 
 uint64_t step_to(zbq_producer *prod, uint64_t now) {
@@ -105,17 +113,24 @@ uint64_t step_to(zbq_producer *prod, uint64_t now) {
 
 } // namespace
 
-void evict_stalled(zbq_producer *prod) {
+void mind_obstacles(zbq_producer *prod) {
     const uint64_t now = monotonic_ns();
     const uint64_t step = step_to(prod, now);
+    refresh_tails(prod);
     const bool waiting = holds_back(prod, prod->slowest_tail);
-    for (uint32_t i = prod->active_count; i-- > 0;) {
+    for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
         slot *consumer = &prod->slots[prod->active[i]];
         charge(consumer, step, now);
         look_at_ring(prod, consumer, waiting, step);
         look_at_side(prod, consumer, step);
-        evict_if_time_is_up(prod, consumer);
+        const uint32_t reason = lost_by(prod, consumer);
+        if (reason != not_lost) {
+            evict(prod, consumer, reason);
+        } else {
+            wake_if_behind(prod, consumer, now);
+        }
     }
+    refresh_tails(prod);
 }
 
 namespace {

@@ -5,10 +5,10 @@
 //
 // A consumer can make its own waking dear: by asking for it with each commit, or by what it hangs
 // on its event socket, whose waiters the kernel goes through in the sender's time. So each wake-up
-// is timed, and all of one consumer's together get a share of the producer's time: 1/(2n) with n
-// consumers, so that all together never get more than half. One that owes time is told until when
-// it will be left alone, before its mark is taken off, and is not looked at until then; it looks by
-// itself (wake.hpp). One whose wake-ups are dear again and again is evicted.
+// is timed, and all of one consumer's together get a share of the producer's time: 1/(4n) with n
+// consumers, so that all together never get more than a quarter. One that owes time is told until
+// when it will be left alone, before its mark is taken off, and is not looked at until then; it
+// looks by itself (wake.hpp). One whose wake-ups are dear again and again is evicted.
 #include "producer.hpp"
 
 namespace zbq::core {
@@ -23,7 +23,7 @@ constexpr uint32_t most_dear = 3;
 constexpr uint32_t few = 8; // consumers whose marks each commit looks at
 
 uint64_t share_of(const zbq_producer *prod) {
-    return uint64_t{2} * prod->active_count;
+    return uint64_t{4} * prod->active_count;
 }
 
 void earn(const zbq_producer *prod, wake_account *account, uint64_t now) {
@@ -88,6 +88,18 @@ bool may_be_woken(const slot *consumer, uint64_t now) {
 
 } // namespace
 
+void take_over_debts(const zbq_producer *prod, slot *fresh) {
+    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
+        const slot &gone = prod->slots[i];
+        if (!gone.taken && gone.uid == fresh->uid &&
+            gone.wakes.quiet_until > fresh->wakes.quiet_until) {
+            fresh->wakes = gone.wakes;
+            fresh->wakes.dear = 0;
+        }
+    }
+    fresh->page()->quiet_until = fresh->wakes.quiet_until; // nobody else has the page yet
+}
+
 void choose_marks(zbq_producer *prod) {
     const uint64_t now = monotonic_ns();
     uint32_t pushes = 0;
@@ -117,6 +129,15 @@ void mind_sleepers(zbq_producer *prod) {
         }
     }
     choose_marks(prod);
+}
+
+// One in the way is woken whatever it owes: meanwhile the producer would only wait for it.
+void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now) {
+    if (consumer->is_push() && consumer->tail_seen != prod->window.head &&
+        (consumer->wakes.quiet_until <= now || consumer->is_in_the_way()) &&
+        parked_seen(consumer->parking()) != 0) {
+        wake(prod, consumer);
+    }
 }
 
 void wake_for_good(slot *consumer) {

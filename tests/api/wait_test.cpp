@@ -105,6 +105,66 @@ TEST_F(Quiet, NobodyElse) {
     }
 }
 
+// All together have a quarter of the producer's time.
+TEST_F(Quiet, UntilItsShareHasPaidWhatItOwes) {
+    const test::joined other = test::join(prod_.get());
+    constexpr uint64_t owed = 10 * test::ms;
+    constexpr uint64_t shares = 4 * 2;
+    zbq::core::wake_account *account = &prod_->slots[0].wakes;
+    uint64_t since = 0;
+    do { // a machine that keeps this from running for so long has let it pay
+        since = zbq::core::monotonic_ns();
+        *account = {-static_cast<int64_t>(owed), since, 0, 0};
+        ASSERT_TRUE(publish_to_a_sleeper());
+        test::skip_all(cons_);
+        test::skip_all(other.consumer.get());
+    } while (account->quiet_until == 0);
+    EXPECT_NEAR(static_cast<double>(account->quiet_until - since),
+                static_cast<double>(owed * shares), static_cast<double>(shares));
+}
+
+// The producer would only wait for it.
+TEST_F(Quiet, NotWhoIsInTheWay) {
+    test::fill(prod_.get());
+    prod_->slots[0].wakes.quiet_until = UINT64_MAX;
+    zbq::core::choose_marks(prod_.get());
+    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+    zbq_contiguous_run run = {};
+    EXPECT_EQ(zbq_producer_reserve(prod_.get(), 16, &run), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(mark(), 0U);
+}
+
+// What was owed at the end is owed by the next of the same user, and by nobody else.
+TEST_F(Quiet, WhoComesBack) {
+    ASSERT_TRUE(use_up());
+    const uint64_t until = quiet_until();
+    joined_ = {};
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    const test::joined next = test::join(prod_.get());
+    EXPECT_EQ(zbq_consumer_meta(next.consumer.get())->quiet_until, until);
+    EXPECT_EQ(prod_->slots[next.slot].wakes.quiet_until, until);
+    EXPECT_LT(prod_->slots[next.slot].wakes.credit, 0);
+
+    const test::joined beside = test::join(prod_.get());
+    EXPECT_EQ(zbq_consumer_meta(beside.consumer.get())->quiet_until, 0U);
+}
+
+TEST_F(Quiet, NobodyOfAnotherUser) {
+    ASSERT_TRUE(use_up());
+    joined_ = {};
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    prod_->slots[0].uid += 1;
+    const test::joined other = test::join(prod_.get());
+    EXPECT_EQ(zbq_consumer_meta(other.consumer.get())->quiet_until, 0U);
+}
+
+TEST_F(Wait, AScanWakesNobodyWhoHasReadAll) {
+    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_NE(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
+    EXPECT_EQ(test::stats(prod_.get()).wakes, 0U);
+}
+
 // It sleeps no longer than it is left alone, and a nap, however long it wants to.
 TEST_F(Quiet, LooksByItself) {
     zbq::core::quiet_publish(prod_->slots[0].page(), UINT64_MAX);

@@ -58,12 +58,17 @@ bool is_excused(const trial &what) {
     return !what.refuses_evicted && what.who.front()->excuse != nullptr;
 }
 
+bool is_ended(const zbq_producer_statistics &counters) {
+    return counters.evicted[ZBQ_EVICTION_SLOW] + counters.evicted[ZBQ_EVICTION_PROTOCOL] != 0;
+}
+
 } // namespace
 
 void print_legend() {
     fmt::print("The stream's throughput, to that beside as many processes that only burn their "
                "processor, and to that beside nobody;\nthe producer's longest wait; its longest "
-               "calls, in microseconds of its thread's processor time/of the clock.\n\n"
+               "calls, in microseconds of its thread's processor time/of the clock; medians of the "
+               "turns.\n\n"
                "{:<29}{:>7}{:>8}{:>11}{:>9}{:>13}{:>13}{:>13}{:>13}{:>10}  evicted\n",
                "attack", "burner", "nobody", "messages/s", "wait ms", "commit", "record",
                "eviction", "end", "wakes/msg");
@@ -83,8 +88,8 @@ void print_row(const trial &what, const measured &found) {
 bool is_kept(const trial &what, const measured &found, bool judges_times) {
     bool kept = report(what, found.harm.empty(), found.harm);
     kept = (is_excused(what) || keeps_rate(what, found)) && kept;
-    kept = report(what, !what.patient || found.counters.evicted[ZBQ_EVICTION_SLOW] != 0,
-                  "nobody was evicted as slow") &&
+    kept = report(what, !what.patient || is_ended(found.counters),
+                  "nobody was evicted as slow, or for a breach") &&
            kept;
     return (!judges_times || keeps_times(what, found)) && kept;
 }

@@ -18,6 +18,7 @@ double median(std::vector<double> values) {
 
 struct series {
     std::vector<double> to_burner, to_nobody, rate, wakes, waits;
+    std::vector<double> longest_cpu[timed_calls], longest_wall[timed_calls];
 };
 
 class measurement {
@@ -45,6 +46,10 @@ public:
         sum_.rate = median(series_.rate);
         sum_.wakes = median(series_.wakes);
         sum_.longest_wait_ms = median(series_.waits);
+        for (unsigned i = 0; i < timed_calls; ++i) {
+            sum_.longest[i].cpu_ns = static_cast<std::uint64_t>(median(series_.longest_cpu[i]));
+            sum_.longest[i].wall_ns = static_cast<std::uint64_t>(median(series_.longest_wall[i]));
+        }
         return sum_;
     }
 
@@ -68,9 +73,8 @@ private:
 
     void add_times(const outcome &timed) {
         for (unsigned i = 0; i < timed_calls; ++i) {
-            duration *most = &sum_.longest[i];
-            most->cpu_ns = std::max(most->cpu_ns, timed.longest[i].cpu_ns);
-            most->wall_ns = std::max(most->wall_ns, timed.longest[i].wall_ns);
+            series_.longest_cpu[i].push_back(static_cast<double>(timed.longest[i].cpu_ns));
+            series_.longest_wall[i].push_back(static_cast<double>(timed.longest[i].wall_ns));
         }
     }
 

@@ -158,10 +158,12 @@ int stage::reserve(std::uint64_t bytes, zbq_contiguous_run *run) {
 }
 
 int stage::broadcast(std::uint64_t seq_id) {
-    return watch_.time(a_record, [&] {
-        const int fd = enclosed_.get();
-        return zbq_producer_broadcast_fds(ring_.get(), seq_id, &fd, 1);
-    });
+    return watch_.time_beside_evictions(
+        a_record, [this] { return evicted(); },
+        [&] {
+            const int fd = enclosed_.get();
+            return zbq_producer_broadcast_fds(ring_.get(), seq_id, &fd, 1);
+        });
 }
 
 bool stage::publish(std::uint8_t flags) {

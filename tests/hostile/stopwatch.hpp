@@ -41,6 +41,13 @@ struct stopwatch {
         return time_some([&] { return divided{an_eviction, count() - before}; }, call);
     }
 
+    // One that may give up some beside what it does.
+    template <typename Count, typename Call>
+    auto time_beside_evictions(timed_call kind, const Count &count, const Call &call) {
+        const std::uint64_t before = on ? count() : 0;
+        return time_some([&] { return divided{kind, 1 + count() - before}; }, call);
+    }
+
 private:
     struct divided {
         timed_call kind;

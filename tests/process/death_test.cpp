@@ -41,6 +41,19 @@ TEST(ConsumerDeath, KilledInTheMiddleOfAFullRingGivesTheRoomBack) {
     EXPECT_TRUE(test::publish(prod.get(), "the failed attempt scans"));
 }
 
+// A producer that waits by its descriptor need not scan.
+TEST(ConsumerDeath, KilledInTheWayIsFoundByTheNextAttempt) {
+    const auto prod = test::make_producer({.capacity = page, .clog_threshold = UINT64_MAX});
+    test::remote_consumer victim(prod, ZBQ_WAKEUP_PUSH, sleep_for_ever);
+    ASSERT_GE(zbq_producer_event_fd(prod.get()), 0);
+    test::fill(prod.get());
+    victim.process().kill();
+    zbq_contiguous_run run = {};
+    EXPECT_EQ(zbq_producer_reserve(prod.get(), 16, &run), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod.get()).evicted[ZBQ_EVICTION_DEAD], 1U);
+    EXPECT_EQ(test::stats(prod.get()).scans, 0U);
+}
+
 TEST(ConsumerDeath, StoppedIsAliveUntilItHoldsTheRingBack) {
     const auto prod = test::make_producer({.capacity = page, .stall_timeout_ns = 5 * test::ms});
     test::step_pipe joined;
