@@ -46,6 +46,47 @@
  * lets them map read-only. There is no daemon, no copy, and no system call on
  * the fast path (query, commit, peek, publish).
  *
+ * A producer publishes, and sleeps where there is no room:
+ *
+ *     struct pollfd room = {zbq_producer_event_fd(prod), POLLIN, 0};
+ *     zbq_contiguous_run run;
+ *     while (number < messages) {
+ *         while (zbq_producer_reserve(prod, size, &run) == ZBQ_ERROR_AGAIN) {
+ *             poll(&room, 1, -1); // or do something else
+ *         }
+ *         *(zbq_msg_header *)run.base = (zbq_msg_header){.payload_len = sizeof number};
+ *         memcpy((char *)run.base + sizeof(zbq_msg_header), &number, sizeof number);
+ *         zbq_producer_commit(prod, size, ZBQ_COMMIT_NONE);
+ *         ++number;
+ *     }
+ *
+ * A consumer reads, and sleeps where there is nothing:
+ *
+ *     int result = ZBQ_OK;
+ *     while (result == ZBQ_OK || result == ZBQ_ERROR_AGAIN) {
+ *         const uint32_t token = zbq_consumer_get_futex_token(cons); // before the look
+ *         zbq_msg_view view;
+ *         result = zbq_consumer_peek(cons, &view);
+ *         if (result == ZBQ_ERROR_AGAIN) {
+ *             zbq_consumer_wait_broadcast(cons, token);
+ *         } else if (result == ZBQ_OK) {
+ *             use(&view); // act on it once zbq_consumer_valid(cons) has said that it was whole
+ *             zbq_consumer_publish(cons, view.logical_offset + view.total_len);
+ *         }
+ *     } // the end: zbq_consumer_ending tells why
+ *
+ * A consumer takes what there is in batches:
+ *
+ *     zbq_readable_run run;
+ *     zbq_msg_view view;
+ *     result = zbq_consumer_readable(cons, zbq_consumer_tail(cons), &run);
+ *     while (result == ZBQ_OK && zbq_readable_next(&run, &view)) { // of zbq/inline.h
+ *         use(&view);
+ *     }
+ *     if (result == ZBQ_OK && zbq_consumer_valid(cons)) {
+ *         zbq_consumer_publish(cons, run.offset); // all at once
+ *     }
+ *
  * Conventions that hold for every call:
  *
  *   - A call that returns int gives ZBQ_OK (0) or one of the negative
@@ -759,6 +800,8 @@ ZBQ_API uint32_t zbq_version(void);
 
 #if defined(__cplusplus)
 extern "C" {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast" /* C has no other */
 #endif
 
 /** Publishes the first `bytes` of what the window's run has left: as zbq_producer_commit with
@@ -850,6 +893,7 @@ static inline bool zbq_readable_next(zbq_readable_run *run, zbq_msg_view *out) {
 }
 
 #if defined(__cplusplus)
+#pragma GCC diagnostic pop
 }
 #endif
 
@@ -905,16 +949,91 @@ inline zbq_parking *parking_of(zbq_consumer_metadata *page, uint32_t slot_index)
     return &page->parking[slot_index % ZBQ_PARKING_PLACES];
 }
 
-// The unit that the contract gives for capacities. The page size may be larger.
+static_assert(sizeof(void *) == 8, "offsets and futex time-outs are those of 64-bit Linux");
+static_assert(__atomic_always_lock_free(sizeof(uint64_t), nullptr), "shared words need it");
+static_assert(__atomic_always_lock_free(sizeof(uint32_t), nullptr), "shared words need it");
+
+} // namespace zbq::core
+
+/* ---- src/limits.hpp ---- */
+
+// All limits of the library that are its own, beside those of zbq.h, which users see. A limit on
+// everything that the other side could ask for. docs/protocol.md has them as a table; a test
+// compares the two.
+
+#include <cstdint>
+
+namespace zbq::core {
+
+// ---- memory (ring.hpp) ----
+
+// A capacity is a multiple of this, and of the page size, which may be larger.
 inline constexpr uint64_t capacity_unit = 4096;
 
 // Twice the capacity is mapped in one piece: it must be a size that exists. User
 // address spaces are 47 bits or a little more.
 inline constexpr uint64_t capacity_limit = uint64_t{1} << 46;
 
-static_assert(sizeof(void *) == 8, "offsets and futex time-outs are those of 64-bit Linux");
-static_assert(__atomic_always_lock_free(sizeof(uint64_t), nullptr), "shared words need it");
-static_assert(__atomic_always_lock_free(sizeof(uint32_t), nullptr), "shared words need it");
+// ---- sleeping and waking (wake.hpp, wake.cpp) ----
+
+// A sleeper looks again by itself after so long: longer than a store stays in a processor's buffer,
+// which is a microsecond at worst, and than the next.
+inline constexpr uint64_t nap_ns = 50000;
+
+// A producer that does not look at each commit who is parked looks at one of those that are so
+// long apart.
+inline constexpr uint64_t look_interval_ns = 10000;
+
+// So many consumers' marks are looked at by each commit; with more, the clock decides.
+inline constexpr uint32_t most_marks = 8;
+
+// All wake-ups together have one part in so many of the producer's time.
+inline constexpr uint32_t wake_parts = 4;
+
+// Wake-ups of one consumer that may come at once: its credit. Each costs a little beside its
+// system calls.
+inline constexpr int64_t most_wake_credit_ns = 100000;
+inline constexpr int64_t wake_overhead_ns = 100;
+
+// No honest wake-up takes longer, unless it is interrupted: then the next one is measured. What the
+// producer's own thread spent on it is then too dear, so many times in a row.
+inline constexpr uint64_t suspicious_wake_ns = 20000;
+inline constexpr uint64_t dear_wake_ns = 1000000;
+inline constexpr uint32_t most_dear_wakes = 3;
+
+// ---- a producer that waits (stall.cpp, await.cpp) ----
+
+// From one look to the next the stall clocks grow by one part in so many of the timeout at most.
+inline constexpr uint32_t stall_looks = 4;
+
+// In each timeout one part in so many of the ring, or of the descriptors in flight, is enough.
+inline constexpr uint32_t stall_parts = 16;
+
+// It looks by itself at least so often while it waits by its descriptor.
+inline constexpr uint64_t longest_look_ns = 2000000;
+
+// ---- joins (join.cpp, evict.cpp) ----
+
+// That are not answered, in all and of one user other than the producer's own. Each keeps its
+// descriptors in flight.
+inline constexpr uint32_t most_unanswered = 32;
+inline constexpr uint32_t most_unanswered_of_one = 8;
+inline constexpr uint32_t join_descriptors = 6;
+
+// How long one may stay unanswered where somebody else wants the slot.
+inline constexpr uint64_t time_to_answer_ns = 5000000000;
+
+// ---- descriptors (descriptors.cpp, consumer.cpp) ----
+
+// All that is in flight stays below one part in so many of RLIMIT_NOFILE.
+inline constexpr uint32_t in_flight_parts = 2;
+
+// Records that are taken back at once from who is given up: the rest by later scans.
+inline constexpr uint32_t most_taken_back = 64;
+
+// Records that one call of a consumer drops on its way to the one it wants: a producer that sends
+// old ones for ever does not keep it.
+inline constexpr uint32_t most_records_dropped = 1024;
 
 } // namespace zbq::core
 
@@ -2200,7 +2319,8 @@ public:
     [[nodiscard]] uint32_t fds() const { return fds_; }
     [[nodiscard]] bool holds_back() const { return fds_ != orphaned_fds_; }
     [[nodiscard]] uint64_t collected_fds() const { return collected_fds_; } // since the join
-    void all_taken_back();                                                  // the queue is empty
+    void oldest_taken_back();
+    void all_taken_back(); // the queue is empty
 
 private:
     struct in_flight_record {
@@ -2225,8 +2345,9 @@ private:
 int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *fds,
               uint8_t fd_count);
 
-// Takes back all that the consumer has not received.
-void side_take_back(int consumer_end, flight *in_flight);
+// Takes back what the consumer has not received, so much at a time that it is not dear. true:
+// nothing is left.
+bool side_take_back(int consumer_end, flight *in_flight);
 
 // 0, -EAGAIN with nothing there, -EPIPE at the end, -EPROTO for a malformed record.
 int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds);
@@ -2302,6 +2423,12 @@ void flight::orphan_last() {
     last.orphaned = true;
 }
 
+void flight::oldest_taken_back() {
+    if (sent_ != collected_) {
+        forget_oldest();
+    }
+}
+
 void flight::all_taken_back() {
     while (sent_ != collected_) {
         forget_oldest();
@@ -2319,10 +2446,15 @@ int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *f
     return 0;
 }
 
-void side_take_back(int consumer_end, flight *in_flight) {
-    for (unsigned i = 0; i < ZBQ_MAX_FD_IN_FLIGHT && discard_record(consumer_end); ++i) {
+bool side_take_back(int consumer_end, flight *in_flight) {
+    for (uint32_t i = 0; i < most_taken_back; ++i) {
+        if (!discard_record(consumer_end)) {
+            in_flight->all_taken_back();
+            return true;
+        }
+        in_flight->oldest_taken_back();
     }
-    in_flight->all_taken_back();
+    return false;
 }
 
 int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds) {
@@ -2448,13 +2580,6 @@ event_state event_take(int end) {
 
 namespace zbq::core {
 
-// A producer that does not look at each commit who is parked looks at one of those that are so
-// long apart: a nap is longer, with what a store may stay in a buffer.
-inline constexpr uint64_t look_interval_ns = 10000;
-
-// Longer than a store stays in a processor's buffer, which is a microsecond at worst.
-inline constexpr uint64_t nap_ns = 50000;
-
 // Tells one state of the stream from a later one: it never falls, and rises with every commit and
 // every bell.
 inline uint32_t token_of(uint64_t head, uint32_t bell) {
@@ -2575,6 +2700,8 @@ struct slot {
     }
     [[nodiscard]] zbq_parking *parking() const { return parking_of(page(), index); }
     [[nodiscard]] bool is_push() const { return mode == ZBQ_WAKEUP_PUSH; }
+    // Evicted, and what it has not collected is not all taken back.
+    [[nodiscard]] bool is_leftover() const { return !taken && side_peer; }
     [[nodiscard]] bool is_in_the_way() const { return holds_room || holds_record; }
 };
 
@@ -2584,11 +2711,6 @@ struct unanswered_join {
     unique_fd side;
     uid_t uid = 0; // who connected, as the kernel says
 };
-
-// Joins that are not answered, in all and of one user. Each keeps join_descriptors in flight.
-inline constexpr uint32_t most_unanswered = 32;
-inline constexpr uint32_t most_unanswered_of_one = 8;
-inline constexpr unsigned join_descriptors = 6;
 
 } // namespace zbq::core
 
@@ -2613,6 +2735,7 @@ struct zbq_producer {
     // Waiting, once the application has asked for a descriptor to wait for.
     uint64_t awaited_room = 0;  // bytes: the least that was refused and is not there yet; 0: none
     uint64_t refused_room = 0;  // and the most that was
+    uint64_t listened_tail = 0; // consumers may ring once for this one
     uint64_t awaited_since = 0; // by CLOCK_MONOTONIC
     bool awaits_fds = false;
     zbq::core::unique_fd watch; // epoll of event sockets, side sockets and timer
@@ -2622,6 +2745,7 @@ struct zbq_producer {
     uint64_t next_seq = 0;
     uint64_t newest_seq = 0;  // newest id begun
     bool newest_whole = true; // it has gone to all
+    uint32_t leftovers = 0;   // slots that are
 
     // Consumers.
     zbq::core::slot *slots = nullptr;
@@ -2695,6 +2819,10 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason);
 
 bool is_dead(slot *consumer);
 void scan(zbq_producer *prod);
+
+// What the evicted have not collected, some of each.
+void take_back_leftovers(zbq_producer *prod);
+bool take_back_some(slot *gone); // true: that was all
 
 // Joins of a user, or with no_user of all, that are not answered; reads the answers.
 inline constexpr uid_t no_user = UINT32_MAX;
@@ -3042,23 +3170,16 @@ namespace zbq::core {
 
 namespace {
 
-constexpr int64_t most_credit_ns = 100000; // of wake-ups that come at once
-constexpr int64_t own_work_ns = 100;        // of a wake-up, beside the system calls
-constexpr uint64_t suspicious_ns = 20000;  // no honest wake-up takes longer, unless interrupted
-constexpr uint64_t dear_ns = 1000000;
-constexpr uint32_t most_dear = 3;
-constexpr uint32_t few = 8; // consumers whose marks each commit looks at
-
 uint64_t share_of(const zbq_producer *prod) {
-    return uint64_t{4} * prod->active_count;
+    return uint64_t{wake_parts} * prod->active_count;
 }
 
 void earn(const zbq_producer *prod, wake_account *account, uint64_t now) {
     const uint64_t earned = (now - account->at) / share_of(prod);
     account->at = now;
     account->credit = earned < uint64_t{1} << 32U ? account->credit + static_cast<int64_t>(earned)
-                                                  : most_credit_ns;
-    account->credit = account->credit < most_credit_ns ? account->credit : most_credit_ns;
+                                                  : most_wake_credit_ns;
+    account->credit = account->credit < most_wake_credit_ns ? account->credit : most_wake_credit_ns;
 }
 
 void leave_alone_if_owing(const zbq_producer *prod, slot *consumer, uint64_t now) {
@@ -3086,13 +3207,13 @@ uint64_t timed_call(slot *consumer, uint32_t parked, uint64_t now) {
     if (account->dear == 0) {
         call(consumer, parked);
         const uint64_t took = monotonic_ns() - now;
-        account->dear = took > suspicious_ns ? 1 : 0;
-        return took < suspicious_ns ? took : suspicious_ns;
+        account->dear = took > suspicious_wake_ns ? 1 : 0;
+        return took < suspicious_wake_ns ? took : suspicious_wake_ns;
     }
     const uint64_t before = thread_time_ns();
     call(consumer, parked);
     const uint64_t took = thread_time_ns() - before;
-    account->dear = took > dear_ns ? account->dear + 1 : took > suspicious_ns ? 1 : 0;
+    account->dear = took > dear_wake_ns ? account->dear + 1 : took > suspicious_wake_ns ? 1 : 0;
     return took;
 }
 
@@ -3102,9 +3223,9 @@ void wake(zbq_producer *prod, slot *consumer) {
     leave_alone_if_owing(prod, consumer, now);
     const uint32_t parked = parked_take(consumer->parking());
     const uint64_t took = timed_call(consumer, parked, monotonic_ns());
-    consumer->wakes.credit -= static_cast<int64_t>(took) + own_work_ns;
+    consumer->wakes.credit -= static_cast<int64_t>(took) + wake_overhead_ns;
     ++prod->counters.wakes;
-    if (consumer->wakes.dear >= most_dear) {
+    if (consumer->wakes.dear >= most_dear_wakes) {
         evict(prod, consumer, ZBQ_EVICTION_DEAR);
     }
 }
@@ -3140,8 +3261,8 @@ void choose_marks(zbq_producer *prod) {
     }
     prod->marks = chosen;
     prod->leaves_some_alone = chosen != pushes;
-    const bool all_at_once = !prod->leaves_some_alone && pushes <= few;
-    prod->window.parking_count = pushes <= few ? chosen : 0;
+    const bool all_at_once = !prod->leaves_some_alone && pushes <= most_marks;
+    prod->window.parking_count = pushes <= most_marks ? chosen : 0;
     prod->window.unusual = all_at_once ? prod->window.unusual & ~looks_by_clock
                                        : prod->window.unusual | looks_by_clock;
 }
@@ -3257,6 +3378,9 @@ uint64_t all_in_flight(const zbq_producer *prod) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         fds += prod->slots[prod->active[i]].in_flight.fds();
     }
+    for (uint32_t i = 0; prod->leftovers != 0 && i < prod->max_consumers; ++i) {
+        fds += prod->slots[i].is_leftover() ? prod->slots[i].in_flight.fds() : 0;
+    }
     return fds;
 }
 
@@ -3330,12 +3454,15 @@ void blame_who_lacks_room(zbq_producer *prod, uint8_t fd_count) {
 
 bool can_begin(zbq_producer *prod, const record_to_send &record) {
     const uint64_t more = uint64_t{how_many_miss(prod, record.seq_id)} * record.fd_count;
-    const auto fits = [&] { return is_within(record.limit / 2, all_in_flight(prod), more); };
+    const auto fits = [&] {
+        return is_within(record.limit / in_flight_parts, all_in_flight(prod), more);
+    };
     if (fits() && has_everyone_room(prod, record.fd_count)) {
         return true;
     }
     refresh_flights(prod);
     take_back_orphans(prod);
+    take_back_leftovers(prod);
     if (!fits()) {
         blame_all_in_flight(prod);
         return false;
@@ -3604,12 +3731,19 @@ slot *find_free_slot(zbq_producer *prod) {
             evict_unanswered(prod);
         }
     }
+    slot *leftover = nullptr;
     for (uint32_t i = 0; i < prod->max_consumers; ++i) {
-        if (!prod->slots[i].taken) {
+        if (prod->slots[i].is_leftover()) {
+            leftover = &prod->slots[i];
+        } else if (!prod->slots[i].taken) {
             return &prod->slots[i];
         }
     }
-    return nullptr;
+    while (leftover != nullptr &&
+           leftover->is_leftover()) { // none but these: what is left is bounded
+        take_back_leftovers(prod);
+    }
+    return leftover;
 }
 
 int make_side_channel(unique_fd *ours, unique_fd *theirs, flight *in_flight) {
@@ -4088,12 +4222,9 @@ int record_error(int negative_errno) {
     }
 }
 
-// A producer that sends old records for ever shall not keep us here.
-constexpr int most_records_at_once = 1024;
-
 // Drops held and waiting records until one is not older than the expected.
 int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
-    for (int i = 0; i < most_records_at_once; ++i) {
+    for (uint32_t i = 0; i < most_records_dropped; ++i) {
         if (cons->held.seq_id >= expected_seq_id && cons->held.seq_id != 0) {
             return cons->held.seq_id == expected_seq_id ? ZBQ_OK : ZBQ_ERROR_NOENT;
         }
@@ -4365,8 +4496,8 @@ constexpr uint32_t not_lost = 0; // no reason for an eviction
 
 // The most that the clocks grow from one look to the next.
 uint64_t longest_step(const zbq_producer *prod) {
-    const uint64_t without_timeout = ZBQ_WAIT_SLICE_NS / 4;
-    return prod->stall_timeout != 0 ? (prod->stall_timeout - 1) / 4 + 1 : without_timeout;
+    const uint64_t timeout = prod->stall_timeout != 0 ? prod->stall_timeout : ZBQ_WAIT_SLICE_NS;
+    return (timeout - 1) / stall_looks + 1;
 }
 
 bool holds_back(const zbq_producer *prod, uint64_t tail) {
@@ -4379,11 +4510,11 @@ constexpr uint64_t least(uint64_t a, uint64_t b) {
 
 // What is wanted of a consumer in one timeout at least.
 uint64_t least_release(const zbq_producer *prod) {
-    return least(prod->wanted, prod->capacity / 16);
+    return least(prod->wanted, prod->capacity / stall_parts);
 }
 
 uint64_t least_collection(const zbq_producer *prod) {
-    return least(prod->wanted_fds, ZBQ_MAX_FD_IN_FLIGHT / 16);
+    return least(prod->wanted_fds, ZBQ_MAX_FD_IN_FLIGHT / stall_parts);
 }
 
 void advance(stall_clock *clock, bool runs, uint64_t position, uint64_t enough, uint64_t step) {
@@ -4625,6 +4756,22 @@ void close_channels(slot *gone) {
 
 } // namespace
 
+bool take_back_some(slot *gone) {
+    const bool all = side_take_back(gone->side_peer.get(), &gone->in_flight);
+    if (all) {
+        gone->side_peer.reset();
+    }
+    return all;
+}
+
+void take_back_leftovers(zbq_producer *prod) {
+    for (uint32_t i = 0; prod->leftovers != 0 && i < prod->max_consumers; ++i) {
+        if (prod->slots[i].is_leftover() && take_back_some(&prod->slots[i])) {
+            --prod->leftovers;
+        }
+    }
+}
+
 void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     // First of all the mark: only after it may anything that this consumer reads be overwritten.
     eviction_mark(gone->page(), reason);
@@ -4636,8 +4783,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     bell_ring(prod->control);
     wake_for_good(gone); // on its event socket it is told by the hang-up
     unwatch_consumer(prod, gone);
-    side_take_back(gone->side_peer.get(), &gone->in_flight);
-    gone->side_peer.reset();
+    prod->leftovers += take_back_some(gone) ? 0 : 1;
     if (!gone->announced) {
         keep_account_of_join(prod, gone);
     }
@@ -4741,7 +4887,6 @@ uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
 }
 
 void evict_unanswered(zbq_producer *prod) {
-    constexpr uint64_t time_to_answer_ns = 5000000000;
     const uint64_t now = monotonic_ns();
     for (uint32_t i = prod->active_count; i-- > 0;) {
         slot *consumer = &prod->slots[prod->active[i]];
@@ -4767,6 +4912,7 @@ void evict_dead(zbq_producer *prod) {
 
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
+    take_back_leftovers(prod);
     evict_dead(prod);
     mind_obstacles(prod);
 }
@@ -4811,7 +4957,6 @@ namespace zbq::core {
 
 namespace {
 
-constexpr uint64_t longest_look_ns = 2000000; // by the timer, where nobody rings
 constexpr uint32_t timer_tag = UINT32_MAX;
 constexpr uint32_t side_tag = uint32_t{1} << 31U; // beside the slot's index: its side socket
 
@@ -4828,19 +4973,26 @@ void answer_ring(zbq_producer *prod, slot *consumer) {
     }
 }
 
-// Whether there were any. The timer is not read: setting it again clears it. Nor is a side socket:
-// it is told of once (EPOLLET).
-bool answer_some_rings(zbq_producer *prod) {
+struct told {
+    bool rings = false;
+    bool collections = false;
+};
+
+// The timer is not read: setting it again clears it. Nor is a side socket: it is told of once
+// (EPOLLET).
+told answer_some_rings(zbq_producer *prod) {
     uint32_t ready[events_at_once] = {};
     const int count = epoll_ready(prod->watch.get(), ready);
-    bool any = false;
+    told what;
     for (int i = 0; i < count; ++i) {
         if (ready[i] < prod->max_consumers && prod->slots[ready[i]].taken) {
             answer_ring(prod, &prod->slots[ready[i]]);
-            any = true;
+            what.rings = true;
+        } else if (ready[i] != timer_tag) {
+            what.collections = true;
         }
     }
-    return any;
+    return what;
 }
 
 // To all, when something else is awaited. Bells that came too late for the last one are taken off,
@@ -4883,8 +5035,8 @@ void quieten(zbq_producer *prod) {
     }
 }
 
-void publish_awaited(zbq_producer *prod) {
-    awaited_tail_publish(prod->control, prod->window.head + prod->awaited_room - prod->capacity);
+uint64_t tail_for(const zbq_producer *prod, uint64_t room) {
+    return prod->window.head + room - prod->capacity;
 }
 
 // The least of what was refused and is not there yet.
@@ -4917,26 +5069,30 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     if (!prod->watch) {
         return false;
     }
-    answer_some_rings(prod);
+    const told what = answer_some_rings(prod);
     begin_wait(prod);
-    const uint64_t awaited = least_refused(prod, bytes);
-    const bool naps = awaited != prod->awaited_room;
-    if (naps) {
-        listen_again(prod);
-    }
-    prod->awaited_room = awaited;
+    prod->awaited_room = least_refused(prod, bytes);
     prod->refused_room = bytes > prod->refused_room ? bytes : prod->refused_room;
     prod->window.unusual |= awaits_room;
-    publish_awaited(prod);
+    const uint64_t awaited_tail = tail_for(prod, prod->awaited_room);
+    const bool naps = awaited_tail != prod->listened_tail;
+    if (naps) {
+        listen_again(prod);
+        prod->listened_tail = awaited_tail;
+    }
+    awaited_tail_publish(prod->control, awaited_tail);
     mind_obstacles(prod);
     set_timer(prod, naps);
+    if (what.collections && prod->awaits_fds) {
+        remind_of_wait(prod); // that was not for this attempt
+    }
     return true;
 }
 
 void head_has_moved(zbq_producer *prod) {
     end_wait_for_room(prod);
     if (prod->awaited_room != 0) {
-        publish_awaited(prod);
+        awaited_tail_publish(prod->control, tail_for(prod, prod->awaited_room));
     }
 }
 
@@ -4954,6 +5110,7 @@ void room_was_got(zbq_producer *prod, uint64_t bytes) {
     }
     prod->awaited_room = 0;
     prod->refused_room = 0;
+    prod->listened_tail = 0;
     prod->window.unusual &= ~awaits_room;
     awaited_tail_publish(prod->control, 0);
     quieten(prod);
@@ -4984,9 +5141,12 @@ bool await_collection(zbq_producer *prod) {
             watch_collection(prod, consumer, true);
         }
     }
-    answer_some_rings(prod); // and what is writable now, which tells nothing
+    const told what = answer_some_rings(prod); // and what is writable now, which tells nothing
     mind_obstacles(prod);
     set_timer(prod, naps);
+    if (what.rings && prod->awaited_room != 0) {
+        remind_of_wait(prod); // that was not for this attempt
+    }
     return true;
 }
 
@@ -5012,7 +5172,7 @@ void answer_rings(zbq_producer *prod) {
         timer_set(prod->timer.get(), 0);
     }
     // Each rings once; as many at a time as epoll_ready gives.
-    for (uint32_t i = 0; i <= prod->max_consumers / events_at_once && answer_some_rings(prod);
+    for (uint32_t i = 0; i <= prod->max_consumers / events_at_once && answer_some_rings(prod).rings;
          ++i) {
     }
 }

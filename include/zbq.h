@@ -9,6 +9,47 @@
  * lets them map read-only. There is no daemon, no copy, and no system call on
  * the fast path (query, commit, peek, publish).
  *
+ * A producer publishes, and sleeps where there is no room:
+ *
+ *     struct pollfd room = {zbq_producer_event_fd(prod), POLLIN, 0};
+ *     zbq_contiguous_run run;
+ *     while (number < messages) {
+ *         while (zbq_producer_reserve(prod, size, &run) == ZBQ_ERROR_AGAIN) {
+ *             poll(&room, 1, -1); // or do something else
+ *         }
+ *         *(zbq_msg_header *)run.base = (zbq_msg_header){.payload_len = sizeof number};
+ *         memcpy((char *)run.base + sizeof(zbq_msg_header), &number, sizeof number);
+ *         zbq_producer_commit(prod, size, ZBQ_COMMIT_NONE);
+ *         ++number;
+ *     }
+ *
+ * A consumer reads, and sleeps where there is nothing:
+ *
+ *     int result = ZBQ_OK;
+ *     while (result == ZBQ_OK || result == ZBQ_ERROR_AGAIN) {
+ *         const uint32_t token = zbq_consumer_get_futex_token(cons); // before the look
+ *         zbq_msg_view view;
+ *         result = zbq_consumer_peek(cons, &view);
+ *         if (result == ZBQ_ERROR_AGAIN) {
+ *             zbq_consumer_wait_broadcast(cons, token);
+ *         } else if (result == ZBQ_OK) {
+ *             use(&view); // act on it once zbq_consumer_valid(cons) has said that it was whole
+ *             zbq_consumer_publish(cons, view.logical_offset + view.total_len);
+ *         }
+ *     } // the end: zbq_consumer_ending tells why
+ *
+ * A consumer takes what there is in batches:
+ *
+ *     zbq_readable_run run;
+ *     zbq_msg_view view;
+ *     result = zbq_consumer_readable(cons, zbq_consumer_tail(cons), &run);
+ *     while (result == ZBQ_OK && zbq_readable_next(&run, &view)) { // of zbq/inline.h
+ *         use(&view);
+ *     }
+ *     if (result == ZBQ_OK && zbq_consumer_valid(cons)) {
+ *         zbq_consumer_publish(cons, run.offset); // all at once
+ *     }
+ *
  * Conventions that hold for every call:
  *
  *   - A call that returns int gives ZBQ_OK (0) or one of the negative

@@ -25,7 +25,6 @@ namespace zbq::core {
 
 namespace {
 
-constexpr uint64_t longest_look_ns = 2'000'000; // by the timer, where nobody rings
 constexpr uint32_t timer_tag = UINT32_MAX;
 constexpr uint32_t side_tag = uint32_t{1} << 31U; // beside the slot's index: its side socket
 
@@ -42,19 +41,26 @@ void answer_ring(zbq_producer *prod, slot *consumer) {
     }
 }
 
-// Whether there were any. The timer is not read: setting it again clears it. Nor is a side socket:
-// it is told of once (EPOLLET).
-bool answer_some_rings(zbq_producer *prod) {
+struct told {
+    bool rings = false;
+    bool collections = false;
+};
+
+// The timer is not read: setting it again clears it. Nor is a side socket: it is told of once
+// (EPOLLET).
+told answer_some_rings(zbq_producer *prod) {
     uint32_t ready[events_at_once] = {};
     const int count = epoll_ready(prod->watch.get(), ready);
-    bool any = false;
+    told what;
     for (int i = 0; i < count; ++i) {
         if (ready[i] < prod->max_consumers && prod->slots[ready[i]].taken) {
             answer_ring(prod, &prod->slots[ready[i]]);
-            any = true;
+            what.rings = true;
+        } else if (ready[i] != timer_tag) {
+            what.collections = true;
         }
     }
-    return any;
+    return what;
 }
 
 // To all, when something else is awaited. Bells that came too late for the last one are taken off,
@@ -97,8 +103,8 @@ void quieten(zbq_producer *prod) {
     }
 }
 
-void publish_awaited(zbq_producer *prod) {
-    awaited_tail_publish(prod->control, prod->window.head + prod->awaited_room - prod->capacity);
+uint64_t tail_for(const zbq_producer *prod, uint64_t room) {
+    return prod->window.head + room - prod->capacity;
 }
 
 // The least of what was refused and is not there yet.
@@ -131,26 +137,30 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     if (!prod->watch) {
         return false;
     }
-    answer_some_rings(prod);
+    const told what = answer_some_rings(prod);
     begin_wait(prod);
-    const uint64_t awaited = least_refused(prod, bytes);
-    const bool naps = awaited != prod->awaited_room;
-    if (naps) {
-        listen_again(prod);
-    }
-    prod->awaited_room = awaited;
+    prod->awaited_room = least_refused(prod, bytes);
     prod->refused_room = bytes > prod->refused_room ? bytes : prod->refused_room;
     prod->window.unusual |= awaits_room;
-    publish_awaited(prod);
+    const uint64_t awaited_tail = tail_for(prod, prod->awaited_room);
+    const bool naps = awaited_tail != prod->listened_tail;
+    if (naps) {
+        listen_again(prod);
+        prod->listened_tail = awaited_tail;
+    }
+    awaited_tail_publish(prod->control, awaited_tail);
     mind_obstacles(prod);
     set_timer(prod, naps);
+    if (what.collections && prod->awaits_fds) {
+        remind_of_wait(prod); // that was not for this attempt
+    }
     return true;
 }
 
 void head_has_moved(zbq_producer *prod) {
     end_wait_for_room(prod);
     if (prod->awaited_room != 0) {
-        publish_awaited(prod);
+        awaited_tail_publish(prod->control, tail_for(prod, prod->awaited_room));
     }
 }
 
@@ -168,6 +178,7 @@ void room_was_got(zbq_producer *prod, uint64_t bytes) {
     }
     prod->awaited_room = 0;
     prod->refused_room = 0;
+    prod->listened_tail = 0;
     prod->window.unusual &= ~awaits_room;
     awaited_tail_publish(prod->control, 0);
     quieten(prod);
@@ -198,9 +209,12 @@ bool await_collection(zbq_producer *prod) {
             watch_collection(prod, consumer, true);
         }
     }
-    answer_some_rings(prod); // and what is writable now, which tells nothing
+    const told what = answer_some_rings(prod); // and what is writable now, which tells nothing
     mind_obstacles(prod);
     set_timer(prod, naps);
+    if (what.rings && prod->awaited_room != 0) {
+        remind_of_wait(prod); // that was not for this attempt
+    }
     return true;
 }
 
@@ -226,7 +240,7 @@ void answer_rings(zbq_producer *prod) {
         timer_set(prod->timer.get(), 0);
     }
     // Each rings once; as many at a time as epoll_ready gives.
-    for (uint32_t i = 0; i <= prod->max_consumers / events_at_once && answer_some_rings(prod);
+    for (uint32_t i = 0; i <= prod->max_consumers / events_at_once && answer_some_rings(prod).rings;
          ++i) {
     }
 }

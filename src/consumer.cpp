@@ -189,12 +189,9 @@ int record_error(int negative_errno) {
     }
 }
 
-// A producer that sends old records for ever shall not keep us here.
-constexpr int most_records_at_once = 1024;
-
 // Drops held and waiting records until one is not older than the expected.
 int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
-    for (int i = 0; i < most_records_at_once; ++i) {
+    for (uint32_t i = 0; i < most_records_dropped; ++i) {
         if (cons->held.seq_id >= expected_seq_id && cons->held.seq_id != 0) {
             return cons->held.seq_id == expected_seq_id ? ZBQ_OK : ZBQ_ERROR_NOENT;
         }

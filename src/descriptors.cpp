@@ -48,6 +48,9 @@ uint64_t all_in_flight(const zbq_producer *prod) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         fds += prod->slots[prod->active[i]].in_flight.fds();
     }
+    for (uint32_t i = 0; prod->leftovers != 0 && i < prod->max_consumers; ++i) {
+        fds += prod->slots[i].is_leftover() ? prod->slots[i].in_flight.fds() : 0;
+    }
     return fds;
 }
 
@@ -121,12 +124,15 @@ void blame_who_lacks_room(zbq_producer *prod, uint8_t fd_count) {
 
 bool can_begin(zbq_producer *prod, const record_to_send &record) {
     const uint64_t more = uint64_t{how_many_miss(prod, record.seq_id)} * record.fd_count;
-    const auto fits = [&] { return is_within(record.limit / 2, all_in_flight(prod), more); };
+    const auto fits = [&] {
+        return is_within(record.limit / in_flight_parts, all_in_flight(prod), more);
+    };
     if (fits() && has_everyone_room(prod, record.fd_count)) {
         return true;
     }
     refresh_flights(prod);
     take_back_orphans(prod);
+    take_back_leftovers(prod);
     if (!fits()) {
         blame_all_in_flight(prod);
         return false;

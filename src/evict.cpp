@@ -48,6 +48,22 @@ void close_channels(slot *gone) {
 
 } // namespace
 
+bool take_back_some(slot *gone) {
+    const bool all = side_take_back(gone->side_peer.get(), &gone->in_flight);
+    if (all) {
+        gone->side_peer.reset();
+    }
+    return all;
+}
+
+void take_back_leftovers(zbq_producer *prod) {
+    for (uint32_t i = 0; prod->leftovers != 0 && i < prod->max_consumers; ++i) {
+        if (prod->slots[i].is_leftover() && take_back_some(&prod->slots[i])) {
+            --prod->leftovers;
+        }
+    }
+}
+
 void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     // First of all the mark: only after it may anything that this consumer reads be overwritten.
     eviction_mark(gone->page(), reason);
@@ -59,8 +75,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     bell_ring(prod->control);
     wake_for_good(gone); // on its event socket it is told by the hang-up
     unwatch_consumer(prod, gone);
-    side_take_back(gone->side_peer.get(), &gone->in_flight);
-    gone->side_peer.reset();
+    prod->leftovers += take_back_some(gone) ? 0 : 1;
     if (!gone->announced) {
         keep_account_of_join(prod, gone);
     }
@@ -164,7 +179,6 @@ uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
 }
 
 void evict_unanswered(zbq_producer *prod) {
-    constexpr uint64_t time_to_answer_ns = 5'000'000'000;
     const uint64_t now = monotonic_ns();
     for (uint32_t i = prod->active_count; i-- > 0;) {
         slot *consumer = &prod->slots[prod->active[i]];
@@ -190,6 +204,7 @@ void evict_dead(zbq_producer *prod) {
 
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
+    take_back_leftovers(prod);
     evict_dead(prod);
     mind_obstacles(prod);
 }

@@ -51,12 +51,19 @@ slot *find_free_slot(zbq_producer *prod) {
             evict_unanswered(prod);
         }
     }
+    slot *leftover = nullptr;
     for (uint32_t i = 0; i < prod->max_consumers; ++i) {
-        if (!prod->slots[i].taken) {
+        if (prod->slots[i].is_leftover()) {
+            leftover = &prod->slots[i];
+        } else if (!prod->slots[i].taken) {
             return &prod->slots[i];
         }
     }
-    return nullptr;
+    while (leftover != nullptr &&
+           leftover->is_leftover()) { // none but these: what is left is bounded
+        take_back_leftovers(prod);
+    }
+    return leftover;
 }
 
 int make_side_channel(unique_fd *ours, unique_fd *theirs, flight *in_flight) {

@@ -45,13 +45,6 @@ inline zbq_parking *parking_of(zbq_consumer_metadata *page, uint32_t slot_index)
     return &page->parking[slot_index % ZBQ_PARKING_PLACES];
 }
 
-// The unit that the contract gives for capacities. The page size may be larger.
-inline constexpr uint64_t capacity_unit = 4096;
-
-// Twice the capacity is mapped in one piece: it must be a size that exists. User
-// address spaces are 47 bits or a little more.
-inline constexpr uint64_t capacity_limit = uint64_t{1} << 46;
-
 static_assert(sizeof(void *) == 8, "offsets and futex time-outs are those of 64-bit Linux");
 static_assert(__atomic_always_lock_free(sizeof(uint64_t), nullptr), "shared words need it");
 static_assert(__atomic_always_lock_free(sizeof(uint32_t), nullptr), "shared words need it");

@@ -69,6 +69,8 @@ struct slot {
     }
     [[nodiscard]] zbq_parking *parking() const { return parking_of(page(), index); }
     [[nodiscard]] bool is_push() const { return mode == ZBQ_WAKEUP_PUSH; }
+    // Evicted, and what it has not collected is not all taken back.
+    [[nodiscard]] bool is_leftover() const { return !taken && side_peer; }
     [[nodiscard]] bool is_in_the_way() const { return holds_room || holds_record; }
 };
 
@@ -78,11 +80,6 @@ struct unanswered_join {
     unique_fd side;
     uid_t uid = 0; // who connected, as the kernel says
 };
-
-// Joins that are not answered, in all and of one user. Each keeps join_descriptors in flight.
-inline constexpr uint32_t most_unanswered = 32;
-inline constexpr uint32_t most_unanswered_of_one = 8;
-inline constexpr unsigned join_descriptors = 6;
 
 } // namespace zbq::core
 
@@ -107,6 +104,7 @@ struct zbq_producer {
     // Waiting, once the application has asked for a descriptor to wait for.
     uint64_t awaited_room = 0;  // bytes: the least that was refused and is not there yet; 0: none
     uint64_t refused_room = 0;  // and the most that was
+    uint64_t listened_tail = 0; // consumers may ring once for this one
     uint64_t awaited_since = 0; // by CLOCK_MONOTONIC
     bool awaits_fds = false;
     zbq::core::unique_fd watch; // epoll of event sockets, side sockets and timer
@@ -116,6 +114,7 @@ struct zbq_producer {
     uint64_t next_seq = 0;
     uint64_t newest_seq = 0;  // newest id begun
     bool newest_whole = true; // it has gone to all
+    uint32_t leftovers = 0;   // slots that are
 
     // Consumers.
     zbq::core::slot *slots = nullptr;
@@ -189,6 +188,10 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason);
 
 bool is_dead(slot *consumer);
 void scan(zbq_producer *prod);
+
+// What the evicted have not collected, some of each.
+void take_back_leftovers(zbq_producer *prod);
+bool take_back_some(slot *gone); // true: that was all
 
 // Joins of a user, or with no_user of all, that are not answered; reads the answers.
 inline constexpr uid_t no_user = UINT32_MAX;

@@ -7,7 +7,7 @@
 // so differences never wrap.
 #pragma once
 
-#include "layout.hpp"
+#include "limits.hpp"
 
 namespace zbq::core {
 

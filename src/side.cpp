@@ -68,6 +68,12 @@ void flight::orphan_last() {
     last.orphaned = true;
 }
 
+void flight::oldest_taken_back() {
+    if (sent_ != collected_) {
+        forget_oldest();
+    }
+}
+
 void flight::all_taken_back() {
     while (sent_ != collected_) {
         forget_oldest();
@@ -85,10 +91,15 @@ int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *f
     return 0;
 }
 
-void side_take_back(int consumer_end, flight *in_flight) {
-    for (unsigned i = 0; i < ZBQ_MAX_FD_IN_FLIGHT && discard_record(consumer_end); ++i) {
+bool side_take_back(int consumer_end, flight *in_flight) {
+    for (uint32_t i = 0; i < most_taken_back; ++i) {
+        if (!discard_record(consumer_end)) {
+            in_flight->all_taken_back();
+            return true;
+        }
+        in_flight->oldest_taken_back();
     }
-    in_flight->all_taken_back();
+    return false;
 }
 
 int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds) {

@@ -5,6 +5,7 @@
 // of what is in flight; who sends what when is in producer.cpp and consumer.cpp.
 #pragma once
 
+#include "limits.hpp"
 #include "scm.hpp"
 
 namespace zbq::core {
@@ -48,7 +49,8 @@ public:
     [[nodiscard]] uint32_t fds() const { return fds_; }
     [[nodiscard]] bool holds_back() const { return fds_ != orphaned_fds_; }
     [[nodiscard]] uint64_t collected_fds() const { return collected_fds_; } // since the join
-    void all_taken_back();                                                  // the queue is empty
+    void oldest_taken_back();
+    void all_taken_back(); // the queue is empty
 
 private:
     struct in_flight_record {
@@ -73,8 +75,9 @@ private:
 int side_send(int producer_end, flight *in_flight, uint64_t seq_id, const int *fds,
               uint8_t fd_count);
 
-// Takes back all that the consumer has not received.
-void side_take_back(int consumer_end, flight *in_flight);
+// Takes back what the consumer has not received, so much at a time that it is not dear. true:
+// nothing is left.
+bool side_take_back(int consumer_end, flight *in_flight);
 
 // 0, -EAGAIN with nothing there, -EPIPE at the end, -EPROTO for a malformed record.
 int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds);

@@ -14,8 +14,8 @@ constexpr uint32_t not_lost = 0; // no reason for an eviction
 
 // The most that the clocks grow from one look to the next.
 uint64_t longest_step(const zbq_producer *prod) {
-    const uint64_t without_timeout = ZBQ_WAIT_SLICE_NS / 4;
-    return prod->stall_timeout != 0 ? (prod->stall_timeout - 1) / 4 + 1 : without_timeout;
+    const uint64_t timeout = prod->stall_timeout != 0 ? prod->stall_timeout : ZBQ_WAIT_SLICE_NS;
+    return (timeout - 1) / stall_looks + 1;
 }
 
 bool holds_back(const zbq_producer *prod, uint64_t tail) {
@@ -28,11 +28,11 @@ constexpr uint64_t least(uint64_t a, uint64_t b) {
 
 // What is wanted of a consumer in one timeout at least.
 uint64_t least_release(const zbq_producer *prod) {
-    return least(prod->wanted, prod->capacity / 16);
+    return least(prod->wanted, prod->capacity / stall_parts);
 }
 
 uint64_t least_collection(const zbq_producer *prod) {
-    return least(prod->wanted_fds, ZBQ_MAX_FD_IN_FLIGHT / 16);
+    return least(prod->wanted_fds, ZBQ_MAX_FD_IN_FLIGHT / stall_parts);
 }
 
 void advance(stall_clock *clock, bool runs, uint64_t position, uint64_t enough, uint64_t step) {

@@ -15,23 +15,16 @@ namespace zbq::core {
 
 namespace {
 
-constexpr int64_t most_credit_ns = 100'000; // of wake-ups that come at once
-constexpr int64_t own_work_ns = 100;        // of a wake-up, beside the system calls
-constexpr uint64_t suspicious_ns = 20'000;  // no honest wake-up takes longer, unless interrupted
-constexpr uint64_t dear_ns = 1'000'000;
-constexpr uint32_t most_dear = 3;
-constexpr uint32_t few = 8; // consumers whose marks each commit looks at
-
 uint64_t share_of(const zbq_producer *prod) {
-    return uint64_t{4} * prod->active_count;
+    return uint64_t{wake_parts} * prod->active_count;
 }
 
 void earn(const zbq_producer *prod, wake_account *account, uint64_t now) {
     const uint64_t earned = (now - account->at) / share_of(prod);
     account->at = now;
     account->credit = earned < uint64_t{1} << 32U ? account->credit + static_cast<int64_t>(earned)
-                                                  : most_credit_ns;
-    account->credit = account->credit < most_credit_ns ? account->credit : most_credit_ns;
+                                                  : most_wake_credit_ns;
+    account->credit = account->credit < most_wake_credit_ns ? account->credit : most_wake_credit_ns;
 }
 
 void leave_alone_if_owing(const zbq_producer *prod, slot *consumer, uint64_t now) {
@@ -59,13 +52,13 @@ uint64_t timed_call(slot *consumer, uint32_t parked, uint64_t now) {
     if (account->dear == 0) {
         call(consumer, parked);
         const uint64_t took = monotonic_ns() - now;
-        account->dear = took > suspicious_ns ? 1 : 0;
-        return took < suspicious_ns ? took : suspicious_ns;
+        account->dear = took > suspicious_wake_ns ? 1 : 0;
+        return took < suspicious_wake_ns ? took : suspicious_wake_ns;
     }
     const uint64_t before = thread_time_ns();
     call(consumer, parked);
     const uint64_t took = thread_time_ns() - before;
-    account->dear = took > dear_ns ? account->dear + 1 : took > suspicious_ns ? 1 : 0;
+    account->dear = took > dear_wake_ns ? account->dear + 1 : took > suspicious_wake_ns ? 1 : 0;
     return took;
 }
 
@@ -75,9 +68,9 @@ void wake(zbq_producer *prod, slot *consumer) {
     leave_alone_if_owing(prod, consumer, now);
     const uint32_t parked = parked_take(consumer->parking());
     const uint64_t took = timed_call(consumer, parked, monotonic_ns());
-    consumer->wakes.credit -= static_cast<int64_t>(took) + own_work_ns;
+    consumer->wakes.credit -= static_cast<int64_t>(took) + wake_overhead_ns;
     ++prod->counters.wakes;
-    if (consumer->wakes.dear >= most_dear) {
+    if (consumer->wakes.dear >= most_dear_wakes) {
         evict(prod, consumer, ZBQ_EVICTION_DEAR);
     }
 }
@@ -113,8 +106,8 @@ void choose_marks(zbq_producer *prod) {
     }
     prod->marks = chosen;
     prod->leaves_some_alone = chosen != pushes;
-    const bool all_at_once = !prod->leaves_some_alone && pushes <= few;
-    prod->window.parking_count = pushes <= few ? chosen : 0;
+    const bool all_at_once = !prod->leaves_some_alone && pushes <= most_marks;
+    prod->window.parking_count = pushes <= most_marks ? chosen : 0;
     prod->window.unusual = all_at_once ? prod->window.unusual & ~looks_by_clock
                                        : prod->window.unusual | looks_by_clock;
 }

@@ -32,15 +32,9 @@
 
 #include "atomics.hpp"
 #include "event.hpp"
+#include "limits.hpp"
 
 namespace zbq::core {
-
-// A producer that does not look at each commit who is parked looks at one of those that are so
-// long apart: a nap is longer, with what a store may stay in a buffer.
-inline constexpr uint64_t look_interval_ns = 10'000;
-
-// Longer than a store stays in a processor's buffer, which is a microsecond at worst.
-inline constexpr uint64_t nap_ns = 50'000;
 
 // Tells one state of the stream from a later one: it never falls, and rises with every commit and
 // every bell.

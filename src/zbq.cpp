@@ -7,6 +7,7 @@
 // clang-format off
 // NOLINTBEGIN(bugprone-suspicious-include): the parts of one translation unit
 #include "layout.hpp"       // the picture of the memory
+#include "limits.hpp"       // how much of everything
 #include "atomics.hpp"      // the accesses to shared words, and their pairs
 #include "ring.hpp"         // the arithmetic
 

@@ -2,6 +2,8 @@
 """Words to mdoc(7): sentences on lines of their own, names in the macros that are for them."""
 import re
 
+from reference import Code
+
 WIDTH = 78
 END_OF_SENTENCE = re.compile(r'(?<=[a-z0-9)_"][.!?]) +(?=[A-Z0-9*])|(?<=[A-Z]\.) +(?=[A-Z])')
 WORD = re.compile(r'^(\(?)(\w+\(\)|.*?)([).,;:!?]*)$')
@@ -58,15 +60,22 @@ class Writer:
         return lines
 
     def blocks(self, blocks):
-        """Paragraphs (strings) and lists (of strings), in a row."""
+        """Paragraphs (strings), lists (of strings) and code, in a row."""
         lines, first = [], True
         for block in blocks:
             if isinstance(block, str):
                 lines += ([] if first else ['.Pp']) + self.paragraph(block)
+            elif isinstance(block, Code):
+                lines += code(block.text)
             else:
                 lines += bullets(self.paragraph(item) for item in block)
             first = False
         return lines
+
+
+def code(text):
+    indented = [text_line(escape(line)) if line else '' for line in text.split('\n')]
+    return ['.Bd -literal -offset indent', *indented, '.Ed']
 
 
 def bullets(items):

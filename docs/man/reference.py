@@ -6,8 +6,14 @@ from dataclasses import dataclass, field
 
 
 @dataclass
+class Code:
+    """Lines as they are."""
+    text: str
+
+
+@dataclass
 class Words:
-    """A comment: paragraphs (strings) and lists (of strings), and the results it tells of."""
+    """A comment: paragraphs (strings), lists (of strings) and code, and the results it tells of."""
     blocks: list = field(default_factory=list)
     returns: str = ''
     results: list = field(default_factory=list)  # of (value, when)
@@ -48,7 +54,9 @@ def plain(node):
 
 
 def add_special(words, node):
-    if node.tag == 'itemizedlist':
+    if node.tag == 'verbatim':
+        words.blocks.append(Code(node.text.strip('\n')))
+    elif node.tag == 'itemizedlist':
         words.blocks.append([plain(item) for item in node.iter('listitem')])
     elif node.tag == 'parameterlist':
         for item in node.iter('parameteritem'):
@@ -62,7 +70,7 @@ def add_paragraph(words, para):
     """A paragraph may have lists within it."""
     text = para.text or ''
     for node in para:
-        if node.tag in ('itemizedlist', 'parameterlist', 'simplesect'):
+        if node.tag in ('itemizedlist', 'parameterlist', 'simplesect', 'verbatim'):
             if text.strip():
                 words.blocks.append(re.sub(r'\s+', ' ', text).strip())
             text = ''

@@ -3,10 +3,7 @@
 /// The C interface as C++ reads it, and the namespace of this version. Not part of the interface.
 #pragma once
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wold-style-cast" // C has no other
 #include "inline.h"
-#pragma GCC diagnostic pop
 
 // All names carry the version inside of zbq, which nobody has to write: so a program and a plug-in
 // in one process, compiled with different headers, do not take each other's inline functions for

@@ -14,6 +14,8 @@
 
 #if defined(__cplusplus)
 extern "C" {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast" /* C has no other */
 #endif
 
 /** Publishes the first `bytes` of what the window's run has left: as zbq_producer_commit with
@@ -105,6 +107,7 @@ static inline bool zbq_readable_next(zbq_readable_run *run, zbq_msg_view *out) {
 }
 
 #if defined(__cplusplus)
+#pragma GCC diagnostic pop
 }
 #endif
 

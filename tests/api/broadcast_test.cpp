@@ -302,4 +302,63 @@ TEST_F(Broadcast, KernelLimitIsAgainAndTheHoarderPays) {
     EXPECT_EQ(child.wait(), 0);
 }
 
+// ---- what the evicted did not collect ----
+
+// Each of one descriptor.
+class TakenBack : public Broadcast {
+protected:
+    static constexpr uint64_t records = 2 * zbq::core::most_taken_back + 1;
+
+    // The records go to all; then the consumer that has collected none of them is given up.
+    void evict_one_with(uint64_t count) {
+        for (uint64_t i = 0; i < count; ++i) {
+            ASSERT_EQ(send_one(zbq_producer_next_seq_id(prod_.get())), ZBQ_OK);
+        }
+        zbq::core::evict(prod_.get(), evicted(), ZBQ_EVICTION_SLOW);
+    }
+    zbq::core::slot *evicted() { return &prod_->slots[joined_.slot]; }
+    uint32_t left() { return evicted()->is_leftover() ? evicted()->in_flight.fds() : 0; }
+};
+
+TEST_F(TakenBack, SomeAtATime) {
+    evict_one_with(records);
+    EXPECT_EQ(left(), records - zbq::core::most_taken_back);
+    const test::joined next = test::join(prod_.get());
+    EXPECT_NE(next.slot, joined_.slot); // while there is another one
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(left(), 1U);
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(left(), 0U);
+    EXPECT_EQ(prod_->leftovers, 0U);
+    EXPECT_EQ(test::join(prod_.get()).slot, joined_.slot);
+}
+
+TEST_F(TakenBack, BeforeTheSlotIsUsedAgain) {
+    prod_ = test::make_producer({.max_consumers = 1});
+    joined_ = test::join(prod_.get());
+    evict_one_with(records);
+    const test::joined next = test::join(prod_.get());
+    EXPECT_EQ(next.slot, joined_.slot);
+    EXPECT_EQ(prod_->leftovers, 0U);
+    EXPECT_EQ(send_one(records + 1), ZBQ_OK);
+    EXPECT_EQ(test::collect(next.consumer.get(), records + 1).result, ZBQ_OK);
+}
+
+// What is left is in flight until then: a record for which there is no room takes it back first.
+TEST_F(TakenBack, WhereARecordNeedsTheRoom) {
+    rlimit before = {};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    constexpr rlim_t for_joins = zbq::core::most_unanswered * zbq::core::join_descriptors;
+    const rlimit tight = {2 * (for_joins + 100), before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    const test::joined other = test::join(prod_.get(), ZBQ_WAKEUP_PULL);
+    evict_one_with(95);
+    ASSERT_EQ(left(), 95 - zbq::core::most_taken_back);
+    const test::joined next = test::join(prod_.get());
+    const std::vector<int> fds(80, fd_.get());
+    EXPECT_EQ(send(zbq_producer_next_seq_id(prod_.get()), fds, 80), ZBQ_OK);
+    EXPECT_EQ(left(), 0U);
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 } // namespace

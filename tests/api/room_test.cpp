@@ -257,6 +257,31 @@ TEST_F(Refused, ThenSomethingLargerWasRefused) {
     EXPECT_EQ(reserve(512), ZBQ_OK);
 }
 
+// Both were refused, and the smaller one is there now: the larger one is still awaited.
+TEST_F(Refused, ThenTheSmallerOfTwoWentWell) {
+    leave_room(256);
+    EXPECT_EQ(reserve(2000), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(reserve(1008), ZBQ_ERROR_AGAIN);
+    expect_told_at(1008 - 256);
+    EXPECT_EQ(reserve(1008), ZBQ_OK);
+    release_bytes(2000 - 1008);
+    EXPECT_TRUE(test::readable(fd_));
+    EXPECT_EQ(reserve(2000), ZBQ_OK);
+    EXPECT_FALSE(test::readable(fd_));
+}
+
+// Who has rung rings again when commits have moved the tail that is awaited.
+TEST_F(Refused, ThenCommitsMovedIt) {
+    leave_room(256);
+    EXPECT_EQ(reserve(512), ZBQ_ERROR_AGAIN);
+    expect_told_at(256);
+    ASSERT_EQ(reserve(128), ZBQ_OK);
+    ASSERT_TRUE(zbq_producer_commit(prod_.get(), 128, ZBQ_COMMIT_NONE));
+    EXPECT_EQ(reserve(512), ZBQ_ERROR_AGAIN);
+    expect_told_at(128);
+    EXPECT_EQ(reserve(512), ZBQ_OK);
+}
+
 // By the application between a failed attempt and its poll; a listener scans too.
 TEST_F(Room, AScanDoesNotSwallowTheRing) {
     test::fill(prod_.get());
@@ -327,6 +352,45 @@ TEST_F(Room, TwoWaitsEndOneByOne) {
     EXPECT_NE(control->awaited_tail, 0U);
     end_wait_for_room();
     EXPECT_EQ(control->awaited_tail, 0U);
+}
+
+// What was told for the one and came upon by an attempt at the other is told again.
+class TwoWaits : public Room {
+protected:
+    void SetUp() override {
+        Room::SetUp();
+        for (const uint64_t seq_id : {1, 2}) {
+            ASSERT_EQ(send(seq_id), ZBQ_OK);
+        }
+        test::fill(prod_.get());
+        ASSERT_EQ(send(3), ZBQ_ERROR_AGAIN);
+        ASSERT_EQ(reserve(16), ZBQ_ERROR_AGAIN);
+        ASSERT_FALSE(test::readable(fd_));
+    }
+    int send(uint64_t seq_id) {
+        return zbq_producer_broadcast_fds(prod_.get(), seq_id, fds_.data(), ZBQ_MAX_FD_PER_MSG);
+    }
+
+    const test::unique_fd sent_ = test::numbered(0);
+    const std::vector<int> fds_ = std::vector<int>(ZBQ_MAX_FD_PER_MSG, sent_.get());
+};
+
+TEST_F(TwoWaits, ARecordDoesNotSwallowTheRing) {
+    for (const test::joined *one : {&first_, &second_}) {
+        release(one->consumer.get(), 1);
+    }
+    EXPECT_EQ(send(3), ZBQ_ERROR_AGAIN);
+    EXPECT_TRUE(test::readable(fd_));
+    EXPECT_EQ(reserve(16), ZBQ_OK);
+}
+
+TEST_F(TwoWaits, RoomDoesNotSwallowTheCollection) {
+    ASSERT_EQ(test::collect(first_.consumer.get(), 1).result, ZBQ_OK);
+    ASSERT_EQ(test::collect(first_.consumer.get(), 2).result, ZBQ_OK);
+    zbq_contiguous_run run = {};
+    EXPECT_EQ(zbq_producer_reserve(prod_.get(), 16, &run), ZBQ_ERROR_AGAIN);
+    EXPECT_TRUE(test::readable(fd_));
+    EXPECT_EQ(send(3), ZBQ_OK);
 }
 
 TEST_F(Room, AScanLeavesTheTimerOfAWait) {

@@ -29,7 +29,7 @@ struct outcome {
     std::uint64_t steps = 0;
     std::uint64_t longest_wait_ns = 0; // for room, or for descriptors to be collected
     zbq_producer_statistics counters = {};
-    duration longest[timed_calls] = {};
+    std::uint64_t longest_ns[timed_calls] = {};
     char harm[512] = {}; // what happened that must not, in lines
 
     void check(bool condition, const char *otherwise);

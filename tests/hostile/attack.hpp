@@ -21,6 +21,8 @@ struct attack {
     zbq_eviction evicted_for = ZBQ_EVICTION_NONE;
     // Set: an honest slow reader may do the same, so that only its time is bounded; why.
     const char *excuse = nullptr;
+    // Its bells take as long as the kernel lets them: it is their number that is bounded.
+    bool has_dear_bells = false;
 };
 
 const std::vector<attack> &attacks();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "judge.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace hostile {
@@ -9,15 +10,10 @@ namespace {
 
 constexpr double least_beside_one = 0.5;
 constexpr double least_beside_many = 0.2;
-constexpr std::uint64_t longest_call_ns = 1'000'000;
+constexpr double longest_call_us = 1000;
 
 constexpr const char *calls[timed_calls] = {"commit", "record", "eviction", "end"};
 constexpr const char *reasons[] = {"all", "dead", "stalled", "records", "breach", "slow", "dear"};
-
-std::string microseconds(const duration &longest) {
-    return fmt::format("{:.0f}/{:.0f}", static_cast<double>(longest.cpu_ns) / 1e3,
-                       static_cast<double>(longest.wall_ns) / 1e3);
-}
 
 std::string evictions(const zbq_producer_statistics &counters) {
     std::string text;
@@ -43,12 +39,20 @@ bool keeps_rate(const trial &what, const measured &found) {
                               found.to_burner, least));
 }
 
+bool has_dear_bells(const trial &what) {
+    return std::any_of(what.who.begin(), what.who.end(),
+                       [](const attack *one) { return one->has_dear_bells; });
+}
+
+// A virtual machine takes its time for the one or the other call, whoever is there.
 bool keeps_times(const trial &what, const measured &found) {
     bool kept = true;
     for (unsigned i = 0; i < timed_calls; ++i) {
-        kept = report(what, found.longest[i].cpu_ns <= longest_call_ns,
-                      fmt::format("the longest {} took {} us", calls[i],
-                                  microseconds(found.longest[i]))) &&
+        const bool excused = (i == a_commit || i == a_record) && has_dear_bells(what);
+        const double most = std::max(longest_call_us, found.longest_beside_burner_us[i]);
+        kept = report(what, excused || found.longest_us[i] <= most,
+                      fmt::format("the longest {} took {:.0f} us, beside a burner {:.0f}", calls[i],
+                                  found.longest_us[i], found.longest_beside_burner_us[i])) &&
                kept;
     }
     return kept;
@@ -67,9 +71,9 @@ bool is_ended(const zbq_producer_statistics &counters) {
 void print_legend() {
     fmt::print("The stream's throughput, to that beside as many processes that only burn their "
                "processor, and to that beside nobody;\nthe producer's longest wait; its longest "
-               "calls, in microseconds of its thread's processor time/of the clock; medians of the "
-               "turns.\n\n"
-               "{:<29}{:>7}{:>8}{:>11}{:>9}{:>13}{:>13}{:>13}{:>13}{:>10}  evicted\n",
+               "calls, in microseconds of its thread's processor time/the same beside burners; "
+               "medians of the turns.\n\n"
+               "{:<29}{:>7}{:>8}{:>11}{:>9}{:>11}{:>11}{:>11}{:>11}{:>10}  evicted\n",
                "attack", "burner", "nobody", "messages/s", "wait ms", "commit", "record",
                "eviction", "end", "wakes/msg");
 }
@@ -77,8 +81,9 @@ void print_legend() {
 void print_row(const trial &what, const measured &found) {
     fmt::print("{:<29}{:>7.3f}{:>8.3f}{:>11.0f}{:>9.1f}", what.name, found.to_burner,
                found.to_nobody, found.rate, found.longest_wait_ms);
-    for (const duration &longest : found.longest) {
-        fmt::print("{:>13}", microseconds(longest));
+    for (unsigned i = 0; i < timed_calls; ++i) {
+        fmt::print("{:>11}", fmt::format("{:.0f}/{:.0f}", found.longest_us[i],
+                                         found.longest_beside_burner_us[i]));
     }
     fmt::print("{:>10.3f} {}{}\n", found.wakes, evictions(found.counters),
                is_excused(what) ? fmt::format("  ({})", what.who.front()->excuse) : "");

@@ -18,7 +18,7 @@ double median(std::vector<double> values) {
 
 struct series {
     std::vector<double> to_burner, to_nobody, rate, wakes, waits;
-    std::vector<double> longest_cpu[timed_calls], longest_wall[timed_calls];
+    std::vector<double> longest[timed_calls], longest_beside_burner[timed_calls];
 };
 
 class measurement {
@@ -37,7 +37,8 @@ public:
         const double beside_nobody = rate_of(run_once({}, false));
         const outcome attacked = run_once(trial_.who, false);
         add(attacked, beside_burners, beside_nobody);
-        add_times(run_once(trial_.who, true));
+        add_times(series_.longest, run_once(trial_.who, true));
+        add_times(series_.longest_beside_burner, run_once(burners, true));
     }
 
     measured summary() {
@@ -47,8 +48,8 @@ public:
         sum_.wakes = median(series_.wakes);
         sum_.longest_wait_ms = median(series_.waits);
         for (unsigned i = 0; i < timed_calls; ++i) {
-            sum_.longest[i].cpu_ns = static_cast<std::uint64_t>(median(series_.longest_cpu[i]));
-            sum_.longest[i].wall_ns = static_cast<std::uint64_t>(median(series_.longest_wall[i]));
+            sum_.longest_us[i] = median(series_.longest[i]);
+            sum_.longest_beside_burner_us[i] = median(series_.longest_beside_burner[i]);
         }
         return sum_;
     }
@@ -71,10 +72,9 @@ private:
         sum_.counters = attacked.counters;
     }
 
-    void add_times(const outcome &timed) {
+    static void add_times(std::vector<double> *to, const outcome &timed) {
         for (unsigned i = 0; i < timed_calls; ++i) {
-            series_.longest_cpu[i].push_back(static_cast<double>(timed.longest[i].cpu_ns));
-            series_.longest_wall[i].push_back(static_cast<double>(timed.longest[i].wall_ns));
+            to[i].push_back(static_cast<double>(timed.longest_ns[i]) / 1e3);
         }
     }
 

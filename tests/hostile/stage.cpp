@@ -258,7 +258,7 @@ void stage::end() {
         const zbq::producer ended = std::move(ring_);
         return true;
     });
-    std::copy(std::begin(watch_.longest), std::end(watch_.longest), result_.longest);
+    std::copy(std::begin(watch_.longest_ns), std::end(watch_.longest_ns), result_.longest_ns);
 }
 
 } // namespace
