@@ -348,7 +348,7 @@ TEST_F(TakenBack, BeforeTheSlotIsUsedAgain) {
 TEST_F(TakenBack, WhereARecordNeedsTheRoom) {
     rlimit before = {};
     ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-    constexpr rlim_t for_joins = zbq::core::most_unanswered * zbq::core::join_descriptors;
+    constexpr rlim_t for_joins = rlim_t{zbq::core::most_unanswered} * zbq::core::join_descriptors;
     const rlimit tight = {2 * (for_joins + 100), before.rlim_max};
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
     const test::joined other = test::join(prod_.get(), ZBQ_WAKEUP_PULL);

@@ -359,7 +359,7 @@ class TwoWaits : public Room {
 protected:
     void SetUp() override {
         Room::SetUp();
-        for (const uint64_t seq_id : {1, 2}) {
+        for (uint64_t seq_id = 1; seq_id <= 2; ++seq_id) {
             ASSERT_EQ(send(seq_id), ZBQ_OK);
         }
         test::fill(prod_.get());
