@@ -460,7 +460,9 @@ ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
  * @retval ZBQ_ERROR_INVALID prod or out_slot_id is NULL, mode is neither, or conn_fd is
  *     not a Unix socket
  * @retval ZBQ_ERROR_NOENT no slot is free; or the socket was connected by another user than the
- *     producer's, and 8 handshakes with that user or 32 in all are not answered by a join yet
+ *     producer's, and 8 handshakes with that user or 32 in all are not answered by a join yet,
+ *     or waking a consumer of that user that is gone has cost more than its share makes good in
+ *     100 ms
  * @retval ZBQ_ERROR_NOMEM memory for the consumer's page could not be reserved
  * @retval ZBQ_ERROR_IO the peer is gone or its socket full, or another system call
  *     failed
@@ -2793,8 +2795,11 @@ bool count_failure(zbq_producer *prod, uint64_t *failures);
 // Wakes who is parked: a system call only for them, and never dear ones again and again.
 void mind_sleepers(zbq_producer *prod);
 void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now); // by its tail seen last
-// The largest that a consumer of the same user has left: coming back is no way out of them.
-void take_over_debts(const zbq_producer *prod, slot *fresh);
+// Coming back is no way out of debts: who joins takes over the largest that a consumer of the same
+// user has left, and nobody does while that is more than can be told of.
+void close_account(const zbq_producer *prod, slot *gone);
+bool owes_much(const zbq_producer *prod, uid_t uid);
+void take_over_debt(const zbq_producer *prod, slot *fresh);
 void choose_marks(zbq_producer *prod); // those that commits look at, after a change
 void wake_for_good(slot *consumer);    // nothing comes after this event
 
@@ -3182,9 +3187,14 @@ void earn(const zbq_producer *prod, wake_account *account, uint64_t now) {
     account->credit = account->credit < most_wake_credit_ns ? account->credit : most_wake_credit_ns;
 }
 
+// Of one that owes.
+uint64_t time_to_pay(const zbq_producer *prod, const wake_account &account) {
+    return static_cast<uint64_t>(-account.credit) * share_of(prod);
+}
+
 void leave_alone_if_owing(const zbq_producer *prod, slot *consumer, uint64_t now) {
     if (consumer->wakes.credit < 0) {
-        const uint64_t owed = static_cast<uint64_t>(-consumer->wakes.credit) * share_of(prod);
+        const uint64_t owed = time_to_pay(prod, consumer->wakes);
         consumer->wakes.quiet_until = now + (owed < ZBQ_WAIT_SLICE_NS ? owed : ZBQ_WAIT_SLICE_NS);
         quiet_publish(consumer->page(), consumer->wakes.quiet_until);
     }
@@ -3236,16 +3246,42 @@ bool may_be_woken(const slot *consumer, uint64_t now) {
 
 } // namespace
 
-void take_over_debts(const zbq_producer *prod, slot *fresh) {
+void close_account(const zbq_producer *prod, slot *gone) {
+    if (gone->wakes.credit < 0) {
+        gone->wakes.quiet_until = gone->wakes.at + time_to_pay(prod, gone->wakes);
+    }
+}
+
+namespace {
+
+// The largest that a consumer of this user has left. nullptr: none.
+const wake_account *debt_of(const zbq_producer *prod, uid_t uid) {
+    const wake_account *largest = nullptr;
     for (uint32_t i = 0; i < prod->max_consumers; ++i) {
         const slot &gone = prod->slots[i];
-        if (!gone.taken && gone.uid == fresh->uid &&
-            gone.wakes.quiet_until > fresh->wakes.quiet_until) {
-            fresh->wakes = gone.wakes;
-            fresh->wakes.dear = 0;
+        if (!gone.taken && gone.uid == uid && gone.wakes.credit < 0 &&
+            (largest == nullptr || gone.wakes.quiet_until > largest->quiet_until)) {
+            largest = &gone.wakes;
         }
     }
-    fresh->page()->quiet_until = fresh->wakes.quiet_until; // nobody else has the page yet
+    return largest;
+}
+
+} // namespace
+
+bool owes_much(const zbq_producer *prod, uid_t uid) {
+    const wake_account *debt = debt_of(prod, uid);
+    return debt != nullptr && debt->quiet_until > monotonic_ns() + ZBQ_WAIT_SLICE_NS;
+}
+
+void take_over_debt(const zbq_producer *prod, slot *fresh) {
+    const wake_account *debt = debt_of(prod, fresh->uid);
+    if (debt != nullptr) {
+        const uint64_t longest = monotonic_ns() + ZBQ_WAIT_SLICE_NS;
+        const uint64_t until = debt->quiet_until < longest ? debt->quiet_until : longest;
+        fresh->wakes = {debt->credit, debt->at, until, 0};
+        fresh->page()->quiet_until = until; // nobody else has the page yet
+    }
 }
 
 void choose_marks(zbq_producer *prod) {
@@ -3718,10 +3754,12 @@ bool mode_is_valid(zbq_wakeup_mode mode) {
 // ---- the producer's end ----
 
 // Many joins that nobody has answered would fill the kernel's account of descriptors in flight, and
-// those of one user the place of others. Our own user's processes can do worse to us.
+// those of one user the place of others. Dear wake-ups are paid for before there are more. Our own
+// user's processes can do worse to us.
 bool may_join(zbq_producer *prod, uid_t uid) {
-    return uid == own_user() || (unanswered_joins(prod, no_user) < most_unanswered &&
-                                 unanswered_joins(prod, uid) < most_unanswered_of_one);
+    return uid == own_user() ||
+           (!owes_much(prod, uid) && unanswered_joins(prod, no_user) < most_unanswered &&
+            unanswered_joins(prod, uid) < most_unanswered_of_one);
 }
 
 slot *find_free_slot(zbq_producer *prod) {
@@ -3800,7 +3838,7 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     // Nobody else has the page yet: plain stores.
     fresh->page()->tail_offset = prod->window.head;
     fresh->page()->join_baseline = monotonic_coarse_ns();
-    take_over_debts(prod, fresh);
+    take_over_debt(prod, fresh);
     return 0;
 }
 
@@ -4775,6 +4813,7 @@ void take_back_leftovers(zbq_producer *prod) {
 void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     // First of all the mark: only after it may anything that this consumer reads be overwritten.
     eviction_mark(gone->page(), reason);
+    close_account(prod, gone);
     remove_from_list(prod, gone->index);
     choose_marks(prod);
     gone->last = describe(prod, gone, reason);

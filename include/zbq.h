@@ -423,7 +423,9 @@ ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
  * @retval ZBQ_ERROR_INVALID prod or out_slot_id is NULL, mode is neither, or conn_fd is
  *     not a Unix socket
  * @retval ZBQ_ERROR_NOENT no slot is free; or the socket was connected by another user than the
- *     producer's, and 8 handshakes with that user or 32 in all are not answered by a join yet
+ *     producer's, and 8 handshakes with that user or 32 in all are not answered by a join yet,
+ *     or waking a consumer of that user that is gone has cost more than its share makes good in
+ *     100 ms
  * @retval ZBQ_ERROR_NOMEM memory for the consumer's page could not be reserved
  * @retval ZBQ_ERROR_IO the peer is gone or its socket full, or another system call
  *     failed

@@ -67,6 +67,7 @@ void take_back_leftovers(zbq_producer *prod) {
 void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     // First of all the mark: only after it may anything that this consumer reads be overwritten.
     eviction_mark(gone->page(), reason);
+    close_account(prod, gone);
     remove_from_list(prod, gone->index);
     choose_marks(prod);
     gone->last = describe(prod, gone, reason);

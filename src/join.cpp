@@ -38,10 +38,12 @@ bool mode_is_valid(zbq_wakeup_mode mode) {
 // ---- the producer's end ----
 
 // Many joins that nobody has answered would fill the kernel's account of descriptors in flight, and
-// those of one user the place of others. Our own user's processes can do worse to us.
+// those of one user the place of others. Dear wake-ups are paid for before there are more. Our own
+// user's processes can do worse to us.
 bool may_join(zbq_producer *prod, uid_t uid) {
-    return uid == own_user() || (unanswered_joins(prod, no_user) < most_unanswered &&
-                                 unanswered_joins(prod, uid) < most_unanswered_of_one);
+    return uid == own_user() ||
+           (!owes_much(prod, uid) && unanswered_joins(prod, no_user) < most_unanswered &&
+            unanswered_joins(prod, uid) < most_unanswered_of_one);
 }
 
 slot *find_free_slot(zbq_producer *prod) {
@@ -120,7 +122,7 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     // Nobody else has the page yet: plain stores.
     fresh->page()->tail_offset = prod->window.head;
     fresh->page()->join_baseline = monotonic_coarse_ns();
-    take_over_debts(prod, fresh);
+    take_over_debt(prod, fresh);
     return 0;
 }
 

@@ -162,8 +162,11 @@ bool count_failure(zbq_producer *prod, uint64_t *failures);
 // Wakes who is parked: a system call only for them, and never dear ones again and again.
 void mind_sleepers(zbq_producer *prod);
 void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now); // by its tail seen last
-// The largest that a consumer of the same user has left: coming back is no way out of them.
-void take_over_debts(const zbq_producer *prod, slot *fresh);
+// Coming back is no way out of debts: who joins takes over the largest that a consumer of the same
+// user has left, and nobody does while that is more than can be told of.
+void close_account(const zbq_producer *prod, slot *gone);
+bool owes_much(const zbq_producer *prod, uid_t uid);
+void take_over_debt(const zbq_producer *prod, slot *fresh);
 void choose_marks(zbq_producer *prod); // those that commits look at, after a change
 void wake_for_good(slot *consumer);    // nothing comes after this event
 

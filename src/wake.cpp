@@ -27,9 +27,14 @@ void earn(const zbq_producer *prod, wake_account *account, uint64_t now) {
     account->credit = account->credit < most_wake_credit_ns ? account->credit : most_wake_credit_ns;
 }
 
+// Of one that owes.
+uint64_t time_to_pay(const zbq_producer *prod, const wake_account &account) {
+    return static_cast<uint64_t>(-account.credit) * share_of(prod);
+}
+
 void leave_alone_if_owing(const zbq_producer *prod, slot *consumer, uint64_t now) {
     if (consumer->wakes.credit < 0) {
-        const uint64_t owed = static_cast<uint64_t>(-consumer->wakes.credit) * share_of(prod);
+        const uint64_t owed = time_to_pay(prod, consumer->wakes);
         consumer->wakes.quiet_until = now + (owed < ZBQ_WAIT_SLICE_NS ? owed : ZBQ_WAIT_SLICE_NS);
         quiet_publish(consumer->page(), consumer->wakes.quiet_until);
     }
@@ -81,16 +86,42 @@ bool may_be_woken(const slot *consumer, uint64_t now) {
 
 } // namespace
 
-void take_over_debts(const zbq_producer *prod, slot *fresh) {
+void close_account(const zbq_producer *prod, slot *gone) {
+    if (gone->wakes.credit < 0) {
+        gone->wakes.quiet_until = gone->wakes.at + time_to_pay(prod, gone->wakes);
+    }
+}
+
+namespace {
+
+// The largest that a consumer of this user has left. nullptr: none.
+const wake_account *debt_of(const zbq_producer *prod, uid_t uid) {
+    const wake_account *largest = nullptr;
     for (uint32_t i = 0; i < prod->max_consumers; ++i) {
         const slot &gone = prod->slots[i];
-        if (!gone.taken && gone.uid == fresh->uid &&
-            gone.wakes.quiet_until > fresh->wakes.quiet_until) {
-            fresh->wakes = gone.wakes;
-            fresh->wakes.dear = 0;
+        if (!gone.taken && gone.uid == uid && gone.wakes.credit < 0 &&
+            (largest == nullptr || gone.wakes.quiet_until > largest->quiet_until)) {
+            largest = &gone.wakes;
         }
     }
-    fresh->page()->quiet_until = fresh->wakes.quiet_until; // nobody else has the page yet
+    return largest;
+}
+
+} // namespace
+
+bool owes_much(const zbq_producer *prod, uid_t uid) {
+    const wake_account *debt = debt_of(prod, uid);
+    return debt != nullptr && debt->quiet_until > monotonic_ns() + ZBQ_WAIT_SLICE_NS;
+}
+
+void take_over_debt(const zbq_producer *prod, slot *fresh) {
+    const wake_account *debt = debt_of(prod, fresh->uid);
+    if (debt != nullptr) {
+        const uint64_t longest = monotonic_ns() + ZBQ_WAIT_SLICE_NS;
+        const uint64_t until = debt->quiet_until < longest ? debt->quiet_until : longest;
+        fresh->wakes = {debt->credit, debt->at, until, 0};
+        fresh->page()->quiet_until = until; // nobody else has the page yet
+    }
 }
 
 void choose_marks(zbq_producer *prod) {

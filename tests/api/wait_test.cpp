@@ -135,27 +135,45 @@ TEST_F(Quiet, NotWhoIsInTheWay) {
 }
 
 // What was owed at the end is owed by the next of the same user, and by nobody else.
-TEST_F(Quiet, WhoComesBack) {
-    ASSERT_TRUE(use_up());
-    const uint64_t until = quiet_until();
-    joined_ = {};
-    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
-    const test::joined next = test::join(prod_.get());
-    EXPECT_EQ(zbq_consumer_meta(next.consumer.get())->quiet_until, until);
-    EXPECT_EQ(prod_->slots[next.slot].wakes.quiet_until, until);
-    EXPECT_LT(prod_->slots[next.slot].wakes.credit, 0);
+class Debt : public Quiet {
+protected:
+    static uint64_t quiet_until(const test::joined &who) {
+        return zbq_consumer_meta(who.consumer.get())->quiet_until;
+    }
+    // Of a consumer that is gone: what it takes, so many milliseconds from now, to make good for.
+    void leave_behind(uint64_t milliseconds) {
+        const uint64_t now = zbq::core::monotonic_ns();
+        prod_->slots[0].wakes = {-static_cast<int64_t>(milliseconds * test::ms / 4), now, 0, 0};
+        joined_ = {};
+        ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+        ASSERT_GE(prod_->slots[0].wakes.quiet_until, now + milliseconds * test::ms - 4);
+    }
+};
 
-    const test::joined beside = test::join(prod_.get());
-    EXPECT_EQ(zbq_consumer_meta(beside.consumer.get())->quiet_until, 0U);
+TEST_F(Debt, IsTakenOver) {
+    leave_behind(3'600'000);
+    const int64_t owed = prod_->slots[0].wakes.credit;
+    const test::joined next = test::join(prod_.get());
+    EXPECT_EQ(prod_->slots[next.slot].wakes.credit, owed);
+    EXPECT_EQ(prod_->slots[next.slot].wakes.quiet_until, quiet_until(next));
+    EXPECT_NE(quiet_until(next), 0U);
+    EXPECT_LE(quiet_until(next), zbq::core::monotonic_ns() + ZBQ_WAIT_SLICE_NS);
+    EXPECT_EQ(quiet_until(test::join(prod_.get())), 0U); // by one
 }
 
-TEST_F(Quiet, NobodyOfAnotherUser) {
-    ASSERT_TRUE(use_up());
-    joined_ = {};
-    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+TEST_F(Debt, IsNoOtherUsers) {
+    leave_behind(3'600'000);
     prod_->slots[0].uid += 1;
-    const test::joined other = test::join(prod_.get());
-    EXPECT_EQ(zbq_consumer_meta(other.consumer.get())->quiet_until, 0U);
+    EXPECT_EQ(quiet_until(test::join(prod_.get())), 0U);
+}
+
+TEST_F(Debt, KeepsItsUserOutWhileItIsLarge) {
+    leave_behind(3'600'000);
+    const uid_t uid = prod_->slots[0].uid;
+    EXPECT_TRUE(zbq::core::owes_much(prod_.get(), uid));
+    EXPECT_FALSE(zbq::core::owes_much(prod_.get(), uid + 1));
+    prod_->slots[0].wakes.quiet_until = zbq::core::monotonic_ns() + 50 * test::ms;
+    EXPECT_FALSE(zbq::core::owes_much(prod_.get(), uid));
 }
 
 TEST_F(Wait, AScanWakesNobodyWhoHasReadAll) {
