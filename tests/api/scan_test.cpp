@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "atomics.hpp"
+#include "producer.hpp"
 #include "support/process.hpp"
 #include "support/rig.hpp"
 
@@ -252,6 +253,17 @@ TEST_F(Patience, ComesBack) {
     const zbq_patience all_of_it = {.at_once_ns = UINT64_MAX, .per_second_ns = UINT64_MAX};
     ASSERT_EQ(zbq_producer_set_patience(prod_.get(), slow_.slot, &all_of_it), ZBQ_OK);
     EXPECT_EQ(wait_for_it(20), 20);
+}
+
+TEST_F(Patience, ComesBackByItsRate) {
+    constexpr uint64_t second = 1000 * ms;
+    const zbq_patience rate = {.at_once_ns = 3600 * second, .per_second_ns = second / 2};
+    ASSERT_EQ(zbq_producer_set_patience(prod_.get(), slow_.slot, &rate), ZBQ_OK);
+    zbq::core::patience *of = &prod_->slots[slow_.slot].waited;
+    of->used = 1000 * second;
+    of->at -= 100 * second;
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_LE(of->used, 950 * second);
 }
 
 // Nor is time charged in which nobody waited.

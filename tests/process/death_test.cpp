@@ -41,19 +41,6 @@ TEST(ConsumerDeath, KilledInTheMiddleOfAFullRingGivesTheRoomBack) {
     EXPECT_TRUE(test::publish(prod.get(), "the failed attempt scans"));
 }
 
-// A producer that waits by its descriptor need not scan.
-TEST(ConsumerDeath, KilledInTheWayIsFoundByTheNextAttempt) {
-    const auto prod = test::make_producer({.capacity = page, .clog_threshold = UINT64_MAX});
-    test::remote_consumer victim(prod, ZBQ_WAKEUP_PUSH, sleep_for_ever);
-    ASSERT_GE(zbq_producer_event_fd(prod.get()), 0);
-    test::fill(prod.get());
-    victim.process().kill();
-    zbq_contiguous_run run = {};
-    EXPECT_EQ(zbq_producer_reserve(prod.get(), 16, &run), ZBQ_OK);
-    EXPECT_EQ(test::stats(prod.get()).evicted[ZBQ_EVICTION_DEAD], 1U);
-    EXPECT_EQ(test::stats(prod.get()).scans, 0U);
-}
-
 TEST(ConsumerDeath, StoppedIsAliveUntilItHoldsTheRingBack) {
     const auto prod = test::make_producer({.capacity = page, .stall_timeout_ns = 5 * test::ms});
     test::step_pipe joined;
@@ -80,27 +67,45 @@ TEST(ConsumerDeath, StoppedIsAliveUntilItHoldsTheRingBack) {
 }
 
 // The side socket lives on in a grandchild: the pidfd is the second witness.
-TEST(ConsumerDeath, ProcessThatExitedIsDeadThoughItsSocketIsHeld) {
-    const auto prod = test::make_producer();
-    test::step_pipe announced;
-    test::step_pipe grandchild;
-    test::remote_consumer victim(prod, ZBQ_WAKEUP_PUSH, [&](zbq_consumer * /*unused*/) {
-        const pid_t holder = fork();
-        if (holder == 0) {
-            grandchild.receive();
-            _exit(0);
-        }
-        announced.send(1);
-        return pause();
-    });
-    announced.receive();
-    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK); // reads the announcement
-    EXPECT_EQ(test::info(prod.get(), victim.slot()).pid, victim.process().pid());
-    EXPECT_EQ(test::stats(prod.get()).consumers, 1U);
-    victim.process().kill();
-    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
-    EXPECT_EQ(test::info(prod.get(), victim.slot()).eviction, uint32_t{ZBQ_EVICTION_DEAD});
-    grandchild.send(1);
+class HeldSocket : public testing::Test {
+protected:
+    HeldSocket() {
+        announced_.receive();
+        EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK); // reads the announcement
+        EXPECT_EQ(test::info(prod_.get(), victim_.slot()).pid, victim_.process().pid());
+        EXPECT_EQ(test::stats(prod_.get()).consumers, 1U);
+    }
+    ~HeldSocket() override { grandchild_.send(1); }
+
+    test::producer_ptr prod_ =
+        test::make_producer({.capacity = page, .clog_threshold = UINT64_MAX});
+    test::step_pipe announced_;
+    test::step_pipe grandchild_;
+    test::remote_consumer victim_{prod_, ZBQ_WAKEUP_PUSH, [&](zbq_consumer * /*unused*/) {
+                                      const pid_t holder = fork();
+                                      if (holder == 0) {
+                                          grandchild_.receive();
+                                          _exit(0);
+                                      }
+                                      announced_.send(1);
+                                      return pause();
+                                  }};
+};
+
+TEST_F(HeldSocket, ProcessThatExitedIsDead) {
+    victim_.process().kill();
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(test::info(prod_.get(), victim_.slot()).eviction, uint32_t{ZBQ_EVICTION_DEAD});
+}
+
+// A producer that waits by its descriptor need not scan.
+TEST_F(HeldSocket, ProcessThatExitedInTheWayIsFoundByTheNextAttempt) {
+    ASSERT_GE(zbq_producer_event_fd(prod_.get()), 0);
+    test::fill(prod_.get());
+    victim_.process().kill();
+    zbq_contiguous_run run = {};
+    EXPECT_EQ(zbq_producer_reserve(prod_.get(), 16, &run), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod_.get()).scans, 1U);
 }
 
 TEST(ConsumerDeath, ZombieIsDead) {

@@ -104,6 +104,25 @@ TEST(DescriptorLimit, SixteenReadersOfLargeRecordsTakeTurns) {
               0);
 }
 
+// Who has its turn and does not collect is in the way of the others, and out when its time is up.
+TEST(DescriptorLimit, WhoStopsATurnIsEvicted) {
+    EXPECT_EQ(as_another(few_descriptors,
+                         [] {
+                             const auto prod =
+                                 test::make_producer({.stall_timeout_ns = 1, .max_consumers = 16});
+                             const many readers(prod.get(), 16);
+                             const auto stalled = [&prod] {
+                                 return test::stats(prod.get()).evicted[ZBQ_EVICTION_SIDE_STALLED];
+                             };
+                             for (int i = 0; i < 1000 && stalled() == 0; ++i) {
+                                 send(prod.get(), 1, ZBQ_MAX_FD_PER_MSG);
+                             }
+                             CHILD_CHECK(stalled() != 0);
+                             return 0;
+                         }),
+              0);
+}
+
 // One that collects nothing keeps nobody from joining, also where it comes again and again and
 // keeps its sockets, and what it did not take is taken back.
 TEST(DescriptorLimit, WhoNeverCollectsCostsNobody) {
@@ -131,39 +150,94 @@ TEST(DescriptorLimit, WhoNeverCollectsCostsNobody) {
               0);
 }
 
-// A stranger that asks for slots and never takes what it is sent: its own share, and no more.
-TEST(DescriptorLimit, JoinsThatNobodyAnswersAreFew) {
-    if (geteuid() != 0) {
-        GTEST_SKIP() << "not root: no sockets of another user to be had";
+// Strangers that ask for slots and never take what they are sent: a share for each user, and one
+// for all. Who is evicted before it has answered counts until its join is taken, or nobody's any
+// more.
+class Unanswered : public testing::Test {
+protected:
+    static constexpr uid_t first_user = 64'900;
+    static constexpr std::size_t users = 6;
+    static constexpr std::size_t of_each = 16;
+
+    void SetUp() override {
+        if (geteuid() != 0) {
+            GTEST_SKIP() << "not root: no sockets of other users to be had";
+        }
+        for (uid_t user = first_user; user < first_user + users; ++user) {
+            ASSERT_EQ(seteuid(user), 0);
+            for (std::size_t i = 0; i < of_each; ++i) {
+                sockets_.push_back(test::make_sockets());
+            }
+            ASSERT_EQ(seteuid(0), 0);
+        }
     }
-    std::vector<test::socket_pair> of_root(64);
-    for (test::socket_pair &one : of_root) {
-        one = test::make_sockets();
+    int handshake(std::size_t number) {
+        std::uint32_t slot = 0;
+        return zbq_producer_handshake(prod_.get(), sockets_[number].producer_end.get(),
+                                      ZBQ_WAKEUP_PUSH, &slot);
     }
-    EXPECT_EQ(
-        as_another(few_descriptors,
-                   [&of_root] {
-                       const auto prod = test::make_producer({.max_consumers = 256});
-                       const auto handshake = [&prod](const test::socket_pair &sockets) {
-                           std::uint32_t slot = 0;
-                           return zbq_producer_handshake(prod.get(), sockets.producer_end.get(),
-                                                         ZBQ_WAKEUP_PUSH, &slot);
-                       };
-                       std::size_t admitted = 0;
-                       while (admitted < of_root.size() && handshake(of_root[admitted]) == ZBQ_OK) {
-                           ++admitted;
-                       }
-                       CHILD_CHECK(admitted == zbq::core::most_unanswered_of_one);
-                       const test::joined own = test::join(prod.get()); // others are let in,
-                       CHILD_CHECK(own.consumer != nullptr);
-                       zbq_consumer *late = nullptr; // and it too, once one of its has answered
-                       CHILD_CHECK(zbq_consumer_join(of_root[0].consumer_end.get(), ZBQ_WAKEUP_PUSH,
-                                                     &late) == ZBQ_OK);
-                       const test::consumer_ptr answered(late);
-                       CHILD_CHECK(handshake(of_root.back()) == ZBQ_OK);
-                       return 0;
-                   }),
-        0);
+    // How many of that user's.
+    std::size_t admit_from(std::size_t user) {
+        std::size_t admitted = 0;
+        for (std::size_t i = 0; i < of_each; ++i) {
+            admitted += handshake(user * of_each + i) == ZBQ_OK ? 1 : 0;
+        }
+        return admitted;
+    }
+    int run(const std::function<int()> &body) {
+        return as_another(few_descriptors, [this, &body] {
+            prod_ = test::make_producer({.max_consumers = 256});
+            return body();
+        });
+    }
+
+    std::vector<test::socket_pair> sockets_;
+    test::producer_ptr prod_;
+};
+
+TEST_F(Unanswered, AreFewForOneUser) {
+    EXPECT_EQ(run([this] {
+                  CHILD_CHECK(admit_from(0) == zbq::core::most_unanswered_of_one);
+                  const test::joined own = test::join(prod_.get()); // others are let in,
+                  CHILD_CHECK(own.consumer != nullptr);
+                  zbq_consumer *late = nullptr; // and it too, once one of its has answered
+                  CHILD_CHECK(zbq_consumer_join(sockets_[0].consumer_end.get(), ZBQ_WAKEUP_PUSH,
+                                                &late) == ZBQ_OK);
+                  const test::consumer_ptr answered(late);
+                  CHILD_CHECK(handshake(of_each - 1) == ZBQ_OK);
+                  return 0;
+              }),
+              0);
+}
+
+TEST_F(Unanswered, AreFewInAll) {
+    EXPECT_EQ(run([this] {
+                  std::size_t admitted = 0;
+                  for (std::size_t user = 0; user < users; ++user) {
+                      admitted += admit_from(user);
+                  }
+                  CHILD_CHECK(admitted == zbq::core::most_unanswered);
+                  return 0;
+              }),
+              0);
+}
+
+TEST_F(Unanswered, CountAlsoOnceEvicted) {
+    EXPECT_EQ(run([this] {
+                  CHILD_CHECK(admit_from(0) == zbq::core::most_unanswered_of_one);
+                  while (prod_->active_count != 0) {
+                      zbq::core::evict(prod_.get(), &prod_->slots[prod_->active[0]],
+                                       ZBQ_EVICTION_DEAD);
+                  }
+                  CHILD_CHECK(handshake(of_each - 1) == ZBQ_ERROR_NOENT);
+                  zbq_consumer *late = nullptr; // it takes its join, which is no good any more
+                  CHILD_CHECK(zbq_consumer_join(sockets_[0].consumer_end.get(), ZBQ_WAKEUP_PUSH,
+                                                &late) == ZBQ_OK);
+                  const test::consumer_ptr answered(late);
+                  CHILD_CHECK(handshake(of_each - 1) == ZBQ_OK);
+                  return 0;
+              }),
+              0);
 }
 
 // ---- the poll of many ----
