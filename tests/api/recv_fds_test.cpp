@@ -110,6 +110,15 @@ protected:
     uint8_t count_ = 0;
 };
 
+// The kernel tells of the end, once, before what is still queued.
+TEST_F(Malformed, NotARecordBeforeAnEndWithTheAnnouncementUnread) {
+    ASSERT_GT(send_record(1, 1, 0, 1), 0);
+    pretender_.take_side().reset();
+    ASSERT_EQ(zbq_consumer_recv_fds(cons_.get(), 1, fds_, &count_), ZBQ_OK);
+    close(fds_[0]);
+    EXPECT_EQ(zbq_consumer_recv_fds(cons_.get(), 2, fds_, &count_), ZBQ_ERROR_NOENT);
+}
+
 TEST_F(Malformed, EachIsAnErrorThatClosesWhatCame) {
     ASSERT_GT(send_record(1, 2, 0, 1), 0); // too few
     expect_protocol_error(1);

@@ -176,6 +176,12 @@ TEST_F(Debt, KeepsItsUserOutWhileItIsLarge) {
     EXPECT_FALSE(zbq::core::owes_much(prod_.get(), uid));
 }
 
+TEST_F(Wait, AnEvictionTakesTheMarkOff) {
+    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+    zbq::core::evict(prod_.get(), &prod_->slots[joined_.slot], ZBQ_EVICTION_SLOW);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
+}
+
 TEST_F(Wait, AScanWakesNobodyWhoHasReadAll) {
     zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
     ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
