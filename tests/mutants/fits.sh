@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 # shellcheck source=tests/mutants/mutate.sh
 . "$here/mutate.sh"
-[ $# -gt 0 ] || set -- tests/mutants/list.txt tests/model/*/mutants.txt
+[ $# -gt 0 ] || set -- tests/mutants/list.txt tests/fuzz/mutants.txt tests/model/*/mutants.txt
 copy=$(mktemp)
 trap 'rm -f "$copy"' EXIT
 

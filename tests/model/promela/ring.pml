@@ -3,8 +3,9 @@
  * The arithmetic of the ring: room, tails, evictions, joins, and that the producer goes on.
  *
  * Stands for: reserve and the scan (has_room_for and room_was_found in src/producer.cpp;
- * refresh_tails, evict_stalled, evict, scan in src/evict.cpp), free_bytes and tail_is_valid
- * (src/ring.hpp), zbq_producer_handshake (src/join.cpp), zbq_consumer_publish (src/consumer.cpp).
+ * refresh_tails, evict, scan in src/evict.cpp; mind_obstacles in src/stall.cpp), free_bytes and
+ * tail_is_valid (src/ring.hpp), zbq_producer_handshake (src/join.cpp), zbq_consumer_publish
+ * (src/consumer.cpp).
  *
  * Leaves out: what the bytes are and when stores become visible (order.pml), sleep (wake.pml), the
  * side socket, query. All tails are loaded in one step: a load that is older is a consumer that is
@@ -150,7 +151,7 @@ inline evict_dead(s) {
 
 inline scan() {
     d_step { evict_dead(1); evict_dead(0) }
-    refresh_tails();
+    refresh_tails(); /* mind_obstacles from here on */
     d_step { evict_stalled(1); evict_stalled(0) }
     refresh_tails()
 }
