@@ -1900,6 +1900,17 @@ int map(int fd, uint64_t size, bool mirrored, mapping *out) {
     return result == 0 ? hide_from_children(out->get(), out->size()) : result;
 }
 
+// The mapping has populated it, unless a signal has ended that, or an emulator never began: what was
+// not written to yet is a hole to those who open it.
+int write_to_all(int fd, const mapping &memory, uint64_t size) {
+    uint64_t hole = 0;
+    const int result = first_hole(fd, &hole);
+    for (uint64_t at = hole; result == 0 && at < size; at += page_size()) {
+        static_cast<char *>(memory.get())[at] = 0;
+    }
+    return result;
+}
+
 // Some kernels accept the seal for files whose mappings they do not check (hugetlb before
 // 5.13): only a mapping that is refused for it proves it.
 int prove_read_only(int fd, uint64_t size) {
@@ -1965,6 +1976,9 @@ int region_create(const char *name, uint64_t size, bool mirrored, sharing how, r
         return result;
     }
     result = map(fd, size, mirrored, &made.memory);
+    if (result == 0) {
+        result = write_to_all(fd, made.memory, size);
+    }
     if (result < 0) {
         return result;
     }

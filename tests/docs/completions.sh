@@ -79,7 +79,7 @@ listens() { # ABSTRACT-NAME
 stale=$!
 "$zbq" pub live <&"$never" 2>live.err &
 "$zbq" pub co:lon <&"$never" 2>colon.err &
-"$zbq" pub "@zbq-completions-$$" <&"$never" 2>abstract.err &
+"$zbq" pub "@zbq-$$-completions" <&"$never" 2>abstract.err &
 wait_until "the directory" test -d zbq
 python3 -c '
 import socket, sys
@@ -90,7 +90,7 @@ wait_until "the socket that does not listen" test -S zbq/mute
 for name in stale live co:lon; do # there once it listens
     wait_until "$name" test -S "zbq/$name"
 done
-wait_until "the abstract name" listens "@zbq-completions-$$"
+wait_until "the abstract name" listens "@zbq-$$-completions"
 kill -KILL "$stale"
 wait "$stale" 2>/dev/null || true
 [ -S zbq/stale ] || fail "the socket of who was killed is gone"
@@ -99,8 +99,8 @@ expect 'zbq sub li' live
 expect 'zbq sub --pull li' live
 not_offered 'zbq sub ' stale
 not_offered 'zbq sub ' mute
-offered 'zbq sub @' "@zbq-completions-$$"
-expect 'zbq sub @zbq-completions-' "@zbq-completions-$$"
+offered 'zbq sub @' "@zbq-$$-completions"
+expect "zbq sub @zbq-$$-" "@zbq-$$-completions"
 expect 'zbq sub co' co:lon
 case $shell in
 bash) expect 'zbq sub co:l' lon ;; # the rest is on the line already
