@@ -1900,8 +1900,8 @@ int map(int fd, uint64_t size, bool mirrored, mapping *out) {
     return result == 0 ? hide_from_children(out->get(), out->size()) : result;
 }
 
-// The mapping has populated it, unless a signal has ended that, or an emulator never began: what was
-// not written to yet is a hole to those who open it.
+// The mapping has populated it, unless a signal has ended that, or an emulator never began: what
+// was not written to yet is a hole to those who open it.
 int write_to_all(int fd, const mapping &memory, uint64_t size) {
     uint64_t hole = 0;
     const int result = first_hole(fd, &hole);
