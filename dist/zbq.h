@@ -157,8 +157,7 @@ extern "C" {
 #define ZBQ_MAX_FD_IN_FLIGHT 512
 
 /** The longest that one call of zbq_consumer_wait or zbq_consumer_wait_broadcast
- * sleeps, and that the producer's event descriptor stays quiet while something is
- * awaited. */
+ * sleeps. */
 #define ZBQ_WAIT_SLICE_NS 100000000
 
 /** What a call gives that returns int. */
@@ -246,7 +245,7 @@ typedef struct zbq_consumer_metadata {
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
     uint32_t pad1_;              /**< zero */
-    uint64_t quiet_until;        /**< producer: it will not wake it before then, CLOCK_MONOTONIC */
+    uint64_t quiet_until;        /**< producer: it need not wake it before then, CLOCK_MONOTONIC */
     uint8_t pad2_[48];           /**< zero */
     zbq_parking parking[ZBQ_PARKING_PLACES]; /**< slot i uses i % ZBQ_PARKING_PLACES */
 } zbq_consumer_metadata;
@@ -574,7 +573,7 @@ ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, cons
  * the descriptor and try again: whatever else has succeeded in between. A run of a query that
  * ends at the physical end of the ring does not grow by waiting. The descriptor is readable from
  * the start; and while something is awaited, again and again at times that grow with the time
- * waited so far, up to ZBQ_WAIT_SLICE_NS, so that a consumer which releases and does not ring
+ * waited so far, up to 2 ms, so that a consumer which releases and does not ring
  * cannot make the producer wait for longer than twice as long. Consumers make a system call only
  * when they are asked to.
  *
@@ -588,7 +587,7 @@ ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, cons
 ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
 
 /** Looks at every consumer and evicts:
- *   - the dead: the side socket hung up, or the process exited;
+ *   - the dead: a socket of theirs hung up, or the process exited;
  *   - those that published a tail that cannot be;
  *   - the stalled: those that have held back the ring, or a descriptor record, for
  *     stall_timeout_ns in which they have released less than the producer waits for or a
@@ -2691,11 +2690,13 @@ struct slot {
     bool rang = false;         // its bells are not listened to until the next wait
     bool holds_room = false;   // that the producer waited for, at the last look
     bool holds_record = false; // the same
+    bool bell_failed = false;  // and is owed
     uint32_t index = 0;
     uint32_t mode = 0;
     pid_t pid = 0;
     uid_t uid = 0; // of who connected
     uint64_t join_number = 0;
+    uint64_t nudged_at = UINT64_MAX; // the head at which it was last woken for being behind
     uint64_t joined_at = 0;
     uint64_t tail_seen = 0;     // the last valid tail
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
@@ -2810,7 +2811,7 @@ bool count_failure(zbq_producer *prod, uint64_t *failures);
 void mind_sleepers(zbq_producer *prod);
 void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now); // by its tail seen last
 // Coming back is no way out of debts: who joins takes over the largest that a consumer of the same
-// user has left, and nobody does while that is more than can be told of.
+// user has left, and nobody does while that is more than can be told of. But for our own user.
 void close_account(const zbq_producer *prod, slot *gone);
 bool owes_much(const zbq_producer *prod, uid_t uid);
 void take_over_debt(const zbq_producer *prod, slot *fresh);
@@ -3218,7 +3219,8 @@ void call(slot *consumer, uint32_t parked) {
     if ((parked & parked_on_futex) != 0) {
         futex_wake_one(&consumer->parking()->parked);
     }
-    if ((parked & parked_on_event) != 0 && !event_ring(consumer->event.get())) {
+    consumer->bell_failed = (parked & parked_on_event) != 0 && !event_ring(consumer->event.get());
+    if (consumer->bell_failed) {
         parked_return(consumer->parking(), parked_on_event); // for want of memory: next time
     }
 }
@@ -3290,7 +3292,7 @@ bool owes_much(const zbq_producer *prod, uid_t uid) {
 
 void take_over_debt(const zbq_producer *prod, slot *fresh) {
     const wake_account *debt = debt_of(prod, fresh->uid);
-    if (debt != nullptr) {
+    if (debt != nullptr && fresh->uid != own_user()) {
         const uint64_t longest = monotonic_ns() + ZBQ_WAIT_SLICE_NS;
         const uint64_t until = debt->quiet_until < longest ? debt->quiet_until : longest;
         fresh->wakes = {debt->credit, debt->at, until, 0};
@@ -3329,11 +3331,15 @@ void mind_sleepers(zbq_producer *prod) {
     choose_marks(prod);
 }
 
-// One in the way is woken whatever it owes: meanwhile the producer would only wait for it.
+// Once for each head, or for a bell that failed. One in the way is woken whatever it owes:
+// meanwhile the producer would only wait for it.
 void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now) {
-    if (consumer->is_push() && consumer->tail_seen != prod->window.head &&
-        (consumer->wakes.quiet_until <= now || consumer->is_in_the_way()) &&
+    const bool behind = consumer->tail_seen != prod->window.head || consumer->holds_record;
+    const bool has_news = behind && consumer->nudged_at != prod->window.head;
+    const bool may_be = consumer->wakes.quiet_until <= now || consumer->is_in_the_way();
+    if (consumer->is_push() && (has_news || consumer->bell_failed) && may_be &&
         parked_seen(consumer->parking()) != 0) {
+        consumer->nudged_at = prod->window.head;
         wake(prod, consumer);
     }
 }
@@ -3771,9 +3777,27 @@ bool mode_is_valid(zbq_wakeup_mode mode) {
 // those of one user the place of others. Dear wake-ups are paid for before there are more. Our own
 // user's processes can do worse to us.
 bool may_join(zbq_producer *prod, uid_t uid) {
+    take_back_leftovers(prod);
     return uid == own_user() ||
            (!owes_much(prod, uid) && unanswered_joins(prod, no_user) < most_unanswered &&
             unanswered_joins(prod, uid) < most_unanswered_of_one);
+}
+
+// The better to be used, the less: what is to be taken back takes time, and a debt is forgotten.
+uint32_t reluctance(const slot &of, uint64_t now) {
+    return of.is_leftover() ? 2 : of.wakes.quiet_until > now ? 1 : 0;
+}
+
+slot *best_free_slot(const zbq_producer *prod) {
+    const uint64_t now = monotonic_ns();
+    slot *best = nullptr;
+    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
+        slot *one = &prod->slots[i];
+        if (!one->taken && (best == nullptr || reluctance(*one, now) < reluctance(*best, now))) {
+            best = one;
+        }
+    }
+    return best;
 }
 
 slot *find_free_slot(zbq_producer *prod) {
@@ -3783,19 +3807,11 @@ slot *find_free_slot(zbq_producer *prod) {
             evict_unanswered(prod);
         }
     }
-    slot *leftover = nullptr;
-    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
-        if (prod->slots[i].is_leftover()) {
-            leftover = &prod->slots[i];
-        } else if (!prod->slots[i].taken) {
-            return &prod->slots[i];
-        }
+    slot *free_slot = best_free_slot(prod);
+    while (free_slot != nullptr && free_slot->is_leftover()) {
+        prod->leftovers -= take_back_some(free_slot) ? 1 : 0;
     }
-    while (leftover != nullptr &&
-           leftover->is_leftover()) { // none but these: what is left is bounded
-        take_back_leftovers(prod);
-    }
-    return leftover;
+    return free_slot;
 }
 
 int make_side_channel(unique_fd *ours, unique_fd *theirs, flight *in_flight) {
@@ -4650,6 +4666,7 @@ uint64_t step_to(zbq_producer *prod, uint64_t now) {
 void mind_obstacles(zbq_producer *prod) {
     const uint64_t now = monotonic_ns();
     const uint64_t step = step_to(prod, now);
+    take_back_leftovers(prod);
     refresh_tails(prod);
     const bool waiting = holds_back(prod, prod->slowest_tail);
     for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
@@ -4894,15 +4911,15 @@ bool has_exited(const slot *consumer) {
 
 constexpr short hung_up = POLLHUP | POLLERR | POLLNVAL;
 
-// Reads the announcement where it is there. Whether the consumer has left: of the two sockets only
-// the event socket tells, for of the other one's far end there is a copy here.
+// Reads the announcement where it is there. Whether the consumer has left: it has closed its event
+// socket, or shut down the side socket, of whose far end there is a copy here.
 bool has_hung_up(slot *consumer) {
-    pollfd ends[] = {{consumer->event.get(), 0, 0},
-                     {consumer->announced ? -1 : consumer->side.get(), POLLIN, 0}};
-    if (poll_now(ends, 2) > 0 && (ends[1].revents & POLLIN) != 0) {
+    const short awaited = consumer->announced ? 0 : POLLIN;
+    pollfd ends[] = {{consumer->event.get(), 0, 0}, {consumer->side.get(), awaited, 0}};
+    if (poll_now(ends, 2) > 0 && (ends[1].revents & awaited) != 0) {
         read_announcement(consumer);
     }
-    return (ends[0].revents & hung_up) != 0;
+    return ((ends[0].revents | ends[1].revents) & hung_up) != 0;
 }
 
 // Whether the one who was sent the join has taken it, or is gone.
@@ -4965,7 +4982,6 @@ void evict_dead(zbq_producer *prod) {
 
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
-    take_back_leftovers(prod);
     evict_dead(prod);
     mind_obstacles(prod);
 }
@@ -5038,10 +5054,19 @@ told answer_some_rings(zbq_producer *prod) {
     const int count = epoll_ready(prod->watch.get(), ready);
     told what;
     for (int i = 0; i < count; ++i) {
-        if (ready[i] < prod->max_consumers && prod->slots[ready[i]].taken) {
-            answer_ring(prod, &prod->slots[ready[i]]);
+        if (ready[i] == timer_tag) {
+            continue;
+        }
+        slot *consumer = &prod->slots[ready[i] & ~side_tag];
+        if (!consumer->taken) { // evicted for what was told before
+            continue;
+        }
+        if ((ready[i] & side_tag) == 0) {
+            answer_ring(prod, consumer);
             what.rings = true;
-        } else if (ready[i] != timer_tag) {
+        } else if (is_dead(consumer)) { // its hang-up would be told for ever
+            evict(prod, consumer, ZBQ_EVICTION_DEAD);
+        } else {
             what.collections = true;
         }
     }
@@ -5122,6 +5147,7 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     if (!prod->watch) {
         return false;
     }
+    const uint64_t evicted = prod->counters.evicted[0];
     const told what = answer_some_rings(prod);
     begin_wait(prod);
     prod->awaited_room = least_refused(prod, bytes);
@@ -5136,8 +5162,8 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     awaited_tail_publish(prod->control, awaited_tail);
     mind_obstacles(prod);
     set_timer(prod, naps);
-    if (what.collections && prod->awaits_fds) {
-        remind_of_wait(prod); // that was not for this attempt
+    if (evicted != prod->counters.evicted[0] || (what.collections && prod->awaits_fds)) {
+        remind_of_wait(prod); // what else is awaited may be there
     }
     return true;
 }
@@ -5185,6 +5211,7 @@ bool await_collection(zbq_producer *prod) {
     if (!prod->watch) {
         return false;
     }
+    const uint64_t evicted = prod->counters.evicted[0];
     begin_wait(prod);
     const bool naps = !prod->awaits_fds;
     prod->awaits_fds = true;
@@ -5197,8 +5224,8 @@ bool await_collection(zbq_producer *prod) {
     const told what = answer_some_rings(prod); // and what is writable now, which tells nothing
     mind_obstacles(prod);
     set_timer(prod, naps);
-    if (what.rings && prod->awaited_room != 0) {
-        remind_of_wait(prod); // that was not for this attempt
+    if (evicted != prod->counters.evicted[0] || (what.rings && prod->awaited_room != 0)) {
+        remind_of_wait(prod); // what else is awaited may be there
     }
     return true;
 }

@@ -120,8 +120,7 @@ extern "C" {
 #define ZBQ_MAX_FD_IN_FLIGHT 512
 
 /** The longest that one call of zbq_consumer_wait or zbq_consumer_wait_broadcast
- * sleeps, and that the producer's event descriptor stays quiet while something is
- * awaited. */
+ * sleeps. */
 #define ZBQ_WAIT_SLICE_NS 100000000
 
 /** What a call gives that returns int. */
@@ -209,7 +208,7 @@ typedef struct zbq_consumer_metadata {
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
     uint32_t pad1_;              /**< zero */
-    uint64_t quiet_until;        /**< producer: it will not wake it before then, CLOCK_MONOTONIC */
+    uint64_t quiet_until;        /**< producer: it need not wake it before then, CLOCK_MONOTONIC */
     uint8_t pad2_[48];           /**< zero */
     zbq_parking parking[ZBQ_PARKING_PLACES]; /**< slot i uses i % ZBQ_PARKING_PLACES */
 } zbq_consumer_metadata;
@@ -537,7 +536,7 @@ ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, cons
  * the descriptor and try again: whatever else has succeeded in between. A run of a query that
  * ends at the physical end of the ring does not grow by waiting. The descriptor is readable from
  * the start; and while something is awaited, again and again at times that grow with the time
- * waited so far, up to ZBQ_WAIT_SLICE_NS, so that a consumer which releases and does not ring
+ * waited so far, up to 2 ms, so that a consumer which releases and does not ring
  * cannot make the producer wait for longer than twice as long. Consumers make a system call only
  * when they are asked to.
  *
@@ -551,7 +550,7 @@ ZBQ_API int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, cons
 ZBQ_API int zbq_producer_event_fd(zbq_producer *prod);
 
 /** Looks at every consumer and evicts:
- *   - the dead: the side socket hung up, or the process exited;
+ *   - the dead: a socket of theirs hung up, or the process exited;
  *   - those that published a tail that cannot be;
  *   - the stalled: those that have held back the ring, or a descriptor record, for
  *     stall_timeout_ns in which they have released less than the producer waits for or a

@@ -53,10 +53,19 @@ told answer_some_rings(zbq_producer *prod) {
     const int count = epoll_ready(prod->watch.get(), ready);
     told what;
     for (int i = 0; i < count; ++i) {
-        if (ready[i] < prod->max_consumers && prod->slots[ready[i]].taken) {
-            answer_ring(prod, &prod->slots[ready[i]]);
+        if (ready[i] == timer_tag) {
+            continue;
+        }
+        slot *consumer = &prod->slots[ready[i] & ~side_tag];
+        if (!consumer->taken) { // evicted for what was told before
+            continue;
+        }
+        if ((ready[i] & side_tag) == 0) {
+            answer_ring(prod, consumer);
             what.rings = true;
-        } else if (ready[i] != timer_tag) {
+        } else if (is_dead(consumer)) { // its hang-up would be told for ever
+            evict(prod, consumer, ZBQ_EVICTION_DEAD);
+        } else {
             what.collections = true;
         }
     }
@@ -137,6 +146,7 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     if (!prod->watch) {
         return false;
     }
+    const uint64_t evicted = prod->counters.evicted[0];
     const told what = answer_some_rings(prod);
     begin_wait(prod);
     prod->awaited_room = least_refused(prod, bytes);
@@ -151,8 +161,8 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     awaited_tail_publish(prod->control, awaited_tail);
     mind_obstacles(prod);
     set_timer(prod, naps);
-    if (what.collections && prod->awaits_fds) {
-        remind_of_wait(prod); // that was not for this attempt
+    if (evicted != prod->counters.evicted[0] || (what.collections && prod->awaits_fds)) {
+        remind_of_wait(prod); // what else is awaited may be there
     }
     return true;
 }
@@ -200,6 +210,7 @@ bool await_collection(zbq_producer *prod) {
     if (!prod->watch) {
         return false;
     }
+    const uint64_t evicted = prod->counters.evicted[0];
     begin_wait(prod);
     const bool naps = !prod->awaits_fds;
     prod->awaits_fds = true;
@@ -212,8 +223,8 @@ bool await_collection(zbq_producer *prod) {
     const told what = answer_some_rings(prod); // and what is writable now, which tells nothing
     mind_obstacles(prod);
     set_timer(prod, naps);
-    if (what.rings && prod->awaited_room != 0) {
-        remind_of_wait(prod); // that was not for this attempt
+    if (evicted != prod->counters.evicted[0] || (what.rings && prod->awaited_room != 0)) {
+        remind_of_wait(prod); // what else is awaited may be there
     }
     return true;
 }

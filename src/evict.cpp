@@ -134,15 +134,15 @@ bool has_exited(const slot *consumer) {
 
 constexpr short hung_up = POLLHUP | POLLERR | POLLNVAL;
 
-// Reads the announcement where it is there. Whether the consumer has left: of the two sockets only
-// the event socket tells, for of the other one's far end there is a copy here.
+// Reads the announcement where it is there. Whether the consumer has left: it has closed its event
+// socket, or shut down the side socket, of whose far end there is a copy here.
 bool has_hung_up(slot *consumer) {
-    pollfd ends[] = {{consumer->event.get(), 0, 0},
-                     {consumer->announced ? -1 : consumer->side.get(), POLLIN, 0}};
-    if (poll_now(ends, 2) > 0 && (ends[1].revents & POLLIN) != 0) {
+    const short awaited = consumer->announced ? 0 : POLLIN;
+    pollfd ends[] = {{consumer->event.get(), 0, 0}, {consumer->side.get(), awaited, 0}};
+    if (poll_now(ends, 2) > 0 && (ends[1].revents & awaited) != 0) {
         read_announcement(consumer);
     }
-    return (ends[0].revents & hung_up) != 0;
+    return ((ends[0].revents | ends[1].revents) & hung_up) != 0;
 }
 
 // Whether the one who was sent the join has taken it, or is gone.
@@ -205,7 +205,6 @@ void evict_dead(zbq_producer *prod) {
 
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
-    take_back_leftovers(prod);
     evict_dead(prod);
     mind_obstacles(prod);
 }

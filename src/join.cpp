@@ -41,9 +41,27 @@ bool mode_is_valid(zbq_wakeup_mode mode) {
 // those of one user the place of others. Dear wake-ups are paid for before there are more. Our own
 // user's processes can do worse to us.
 bool may_join(zbq_producer *prod, uid_t uid) {
+    take_back_leftovers(prod);
     return uid == own_user() ||
            (!owes_much(prod, uid) && unanswered_joins(prod, no_user) < most_unanswered &&
             unanswered_joins(prod, uid) < most_unanswered_of_one);
+}
+
+// The better to be used, the less: what is to be taken back takes time, and a debt is forgotten.
+uint32_t reluctance(const slot &of, uint64_t now) {
+    return of.is_leftover() ? 2 : of.wakes.quiet_until > now ? 1 : 0;
+}
+
+slot *best_free_slot(const zbq_producer *prod) {
+    const uint64_t now = monotonic_ns();
+    slot *best = nullptr;
+    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
+        slot *one = &prod->slots[i];
+        if (!one->taken && (best == nullptr || reluctance(*one, now) < reluctance(*best, now))) {
+            best = one;
+        }
+    }
+    return best;
 }
 
 slot *find_free_slot(zbq_producer *prod) {
@@ -53,19 +71,11 @@ slot *find_free_slot(zbq_producer *prod) {
             evict_unanswered(prod);
         }
     }
-    slot *leftover = nullptr;
-    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
-        if (prod->slots[i].is_leftover()) {
-            leftover = &prod->slots[i];
-        } else if (!prod->slots[i].taken) {
-            return &prod->slots[i];
-        }
+    slot *free_slot = best_free_slot(prod);
+    while (free_slot != nullptr && free_slot->is_leftover()) {
+        prod->leftovers -= take_back_some(free_slot) ? 1 : 0;
     }
-    while (leftover != nullptr &&
-           leftover->is_leftover()) { // none but these: what is left is bounded
-        take_back_leftovers(prod);
-    }
-    return leftover;
+    return free_slot;
 }
 
 int make_side_channel(unique_fd *ours, unique_fd *theirs, flight *in_flight) {

@@ -44,11 +44,13 @@ struct slot {
     bool rang = false;         // its bells are not listened to until the next wait
     bool holds_room = false;   // that the producer waited for, at the last look
     bool holds_record = false; // the same
+    bool bell_failed = false;  // and is owed
     uint32_t index = 0;
     uint32_t mode = 0;
     pid_t pid = 0;
     uid_t uid = 0; // of who connected
     uint64_t join_number = 0;
+    uint64_t nudged_at = UINT64_MAX; // the head at which it was last woken for being behind
     uint64_t joined_at = 0;
     uint64_t tail_seen = 0;     // the last valid tail
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
@@ -163,7 +165,7 @@ bool count_failure(zbq_producer *prod, uint64_t *failures);
 void mind_sleepers(zbq_producer *prod);
 void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now); // by its tail seen last
 // Coming back is no way out of debts: who joins takes over the largest that a consumer of the same
-// user has left, and nobody does while that is more than can be told of.
+// user has left, and nobody does while that is more than can be told of. But for our own user.
 void close_account(const zbq_producer *prod, slot *gone);
 bool owes_much(const zbq_producer *prod, uid_t uid);
 void take_over_debt(const zbq_producer *prod, slot *fresh);

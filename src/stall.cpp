@@ -116,6 +116,7 @@ uint64_t step_to(zbq_producer *prod, uint64_t now) {
 void mind_obstacles(zbq_producer *prod) {
     const uint64_t now = monotonic_ns();
     const uint64_t step = step_to(prod, now);
+    take_back_leftovers(prod);
     refresh_tails(prod);
     const bool waiting = holds_back(prod, prod->slowest_tail);
     for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end

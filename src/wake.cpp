@@ -44,7 +44,8 @@ void call(slot *consumer, uint32_t parked) {
     if ((parked & parked_on_futex) != 0) {
         futex_wake_one(&consumer->parking()->parked);
     }
-    if ((parked & parked_on_event) != 0 && !event_ring(consumer->event.get())) {
+    consumer->bell_failed = (parked & parked_on_event) != 0 && !event_ring(consumer->event.get());
+    if (consumer->bell_failed) {
         parked_return(consumer->parking(), parked_on_event); // for want of memory: next time
     }
 }
@@ -116,7 +117,7 @@ bool owes_much(const zbq_producer *prod, uid_t uid) {
 
 void take_over_debt(const zbq_producer *prod, slot *fresh) {
     const wake_account *debt = debt_of(prod, fresh->uid);
-    if (debt != nullptr) {
+    if (debt != nullptr && fresh->uid != own_user()) {
         const uint64_t longest = monotonic_ns() + ZBQ_WAIT_SLICE_NS;
         const uint64_t until = debt->quiet_until < longest ? debt->quiet_until : longest;
         fresh->wakes = {debt->credit, debt->at, until, 0};
@@ -155,11 +156,15 @@ void mind_sleepers(zbq_producer *prod) {
     choose_marks(prod);
 }
 
-// One in the way is woken whatever it owes: meanwhile the producer would only wait for it.
+// Once for each head, or for a bell that failed. One in the way is woken whatever it owes:
+// meanwhile the producer would only wait for it.
 void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now) {
-    if (consumer->is_push() && consumer->tail_seen != prod->window.head &&
-        (consumer->wakes.quiet_until <= now || consumer->is_in_the_way()) &&
+    const bool behind = consumer->tail_seen != prod->window.head || consumer->holds_record;
+    const bool has_news = behind && consumer->nudged_at != prod->window.head;
+    const bool may_be = consumer->wakes.quiet_until <= now || consumer->is_in_the_way();
+    if (consumer->is_push() && (has_news || consumer->bell_failed) && may_be &&
         parked_seen(consumer->parking()) != 0) {
+        consumer->nudged_at = prod->window.head;
         wake(prod, consumer);
     }
 }

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -147,6 +148,16 @@ TEST_F(Room, ReadableWhenAConsumerLeaves) {
     EXPECT_TRUE(test::readable(fd_));
     EXPECT_EQ(reserve(64), ZBQ_OK);
     EXPECT_EQ(test::stats(prod_.get()).evicted[ZBQ_EVICTION_DEAD], 1U);
+}
+
+// Its hang-up would be told of again and again.
+TEST_F(Room, WhoShutsItsSideSocketDownHasLeft) {
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    ASSERT_EQ(shutdown(first_.consumer->side.get(), SHUT_RDWR), 0);
+    EXPECT_TRUE(test::readable(fd_));
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(test::info(prod_.get(), first_.slot).eviction, uint32_t{ZBQ_EVICTION_DEAD});
+    EXPECT_FALSE(test::readable(fd_));
 }
 
 TEST_F(Room, OnlyAWaitWatchesANewcomer) {

@@ -137,43 +137,89 @@ TEST_F(Quiet, NotWhoIsInTheWay) {
 // What was owed at the end is owed by the next of the same user, and by nobody else.
 class Debt : public Quiet {
 protected:
-    static uint64_t quiet_until(const test::joined &who) {
-        return zbq_consumer_meta(who.consumer.get())->quiet_until;
-    }
-    // Of a consumer that is gone: what it takes, so many milliseconds from now, to make good for.
-    void leave_behind(uint64_t milliseconds) {
+    static constexpr uid_t stranger = 64'999;
+    static constexpr uint64_t an_hour = 3'600'000 * test::ms;
+
+    void SetUp() override {
         const uint64_t now = zbq::core::monotonic_ns();
-        prod_->slots[0].wakes = {-static_cast<int64_t>(milliseconds * test::ms / 4), now, 0, 0};
+        const auto owed =
+            static_cast<int64_t>(an_hour / 4); // the one consumer's share is a quarter
+        prod_->slots[0].wakes = {-owed, now, 0, 0};
         joined_ = {};
         ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
-        ASSERT_GE(prod_->slots[0].wakes.quiet_until, now + milliseconds * test::ms - 4);
+        ASSERT_GE(prod_->slots[0].wakes.quiet_until, now + an_hour);
+        prod_->slots[0].uid = stranger;
+        ASSERT_EQ(zbq::core::region_create("fresh", zbq::core::metadata_size, false,
+                                           zbq::core::sharing::writable, &page_),
+                  0);
+        fresh_.page_memory = std::move(page_.memory);
     }
+    uint64_t told() { return fresh_.page()->quiet_until; }
+
+    zbq::core::region page_;
+    zbq::core::slot fresh_;
 };
 
-TEST_F(Debt, IsTakenOver) {
-    leave_behind(3'600'000);
-    const int64_t owed = prod_->slots[0].wakes.credit;
-    const test::joined next = test::join(prod_.get());
-    EXPECT_EQ(prod_->slots[next.slot].wakes.credit, owed);
-    EXPECT_EQ(prod_->slots[next.slot].wakes.quiet_until, quiet_until(next));
-    EXPECT_NE(quiet_until(next), 0U);
-    EXPECT_LE(quiet_until(next), zbq::core::monotonic_ns() + ZBQ_WAIT_SLICE_NS);
-    EXPECT_EQ(quiet_until(test::join(prod_.get())), 0U); // by one
+TEST_F(Debt, IsTakenOverByTheSameUser) {
+    fresh_.uid = stranger;
+    zbq::core::take_over_debt(prod_.get(), &fresh_);
+    EXPECT_EQ(fresh_.wakes.credit, prod_->slots[0].wakes.credit);
+    EXPECT_EQ(fresh_.wakes.quiet_until, told());
+    EXPECT_NE(told(), 0U);
+    EXPECT_LE(told(), zbq::core::monotonic_ns() + ZBQ_WAIT_SLICE_NS);
 }
 
-TEST_F(Debt, IsNoOtherUsers) {
-    leave_behind(3'600'000);
-    prod_->slots[0].uid += 1;
-    EXPECT_EQ(quiet_until(test::join(prod_.get())), 0U);
+TEST_F(Debt, IsNotTakenOverByAnother) {
+    fresh_.uid = stranger + 1;
+    zbq::core::take_over_debt(prod_.get(), &fresh_);
+    EXPECT_EQ(told(), 0U);
+}
+
+// Whose processes can do worse.
+TEST_F(Debt, IsNotTakenOverByTheOwnUser) {
+    prod_->slots[0].uid = fresh_.uid = geteuid();
+    zbq::core::take_over_debt(prod_.get(), &fresh_);
+    EXPECT_EQ(told(), 0U);
 }
 
 TEST_F(Debt, KeepsItsUserOutWhileItIsLarge) {
-    leave_behind(3'600'000);
-    const uid_t uid = prod_->slots[0].uid;
-    EXPECT_TRUE(zbq::core::owes_much(prod_.get(), uid));
-    EXPECT_FALSE(zbq::core::owes_much(prod_.get(), uid + 1));
+    EXPECT_TRUE(zbq::core::owes_much(prod_.get(), stranger));
+    EXPECT_FALSE(zbq::core::owes_much(prod_.get(), stranger + 1));
     prod_->slots[0].wakes.quiet_until = zbq::core::monotonic_ns() + 50 * test::ms;
-    EXPECT_FALSE(zbq::core::owes_much(prod_.get(), uid));
+    EXPECT_FALSE(zbq::core::owes_much(prod_.get(), stranger));
+}
+
+TEST_F(Debt, IsNotForgottenForANewcomer) {
+    EXPECT_NE(test::join(prod_.get()).slot, 0U);
+    EXPECT_TRUE(zbq::core::owes_much(prod_.get(), stranger));
+}
+
+// Once for what there is to read.
+TEST_F(Quiet, WhoHoldsItsTailAndSleepsIsWokenOnce) {
+    ASSERT_TRUE(test::publish(prod_.get(), "x"));
+    for (int i = 0; i < 3; ++i) {
+        zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+        ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+        EXPECT_EQ(test::stats(prod_.get()).wakes, 1U);
+    }
+    EXPECT_NE(mark(), 0U);
+}
+
+TEST_F(Quiet, NotWhoHoldsARecordBack) {
+    zbq::core::slot *consumer = &prod_->slots[0];
+    consumer->holds_record = true;
+    consumer->wakes.quiet_until = UINT64_MAX;
+    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+    zbq::core::wake_if_behind(prod_.get(), consumer, 1);
+    EXPECT_EQ(mark(), 0U);
+}
+
+TEST_F(Quiet, NotWhoseBellFailed) {
+    prod_->slots[0].bell_failed = true;
+    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_event);
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(mark(), 0U);
+    EXPECT_FALSE(prod_->slots[0].bell_failed);
 }
 
 TEST_F(Wait, AnEvictionTakesTheMarkOff) {
