@@ -1514,12 +1514,15 @@ int reserve_memory(int fd, uint64_t size) {
     if (ftruncate(fd, static_cast<off_t>(size)) < 0) {
         return errno == EINVAL ? -EFBIG : -errno;
     }
-    int result = 0;
-    for (uint64_t begin = 0; begin < size && result == 0; begin += allocation_piece) {
+    for (uint64_t begin = 0; begin < size; begin += allocation_piece) {
         const uint64_t left = size - begin;
-        result = allocate_piece(fd, begin, left < allocation_piece ? left : allocation_piece);
+        const uint64_t piece = left < allocation_piece ? left : allocation_piece;
+        const int result = allocate_piece(fd, begin, piece);
+        if (result < 0) {
+            return result;
+        }
     }
-    return result;
+    return 0;
 }
 
 int add_seals(int fd, int seals) {
@@ -2434,7 +2437,7 @@ void flight::orphan_last() {
         return;
     }
     in_flight_record &last = records_[(sent_ - 1) % ZBQ_MAX_FD_IN_FLIGHT];
-    orphaned_fds_ += last.orphaned ? 0 : last.fd_count;
+    orphaned_fds_ += last.fd_count;
     last.orphaned = true;
 }
 
@@ -5162,7 +5165,7 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     awaited_tail_publish(prod->control, awaited_tail);
     mind_obstacles(prod);
     set_timer(prod, naps);
-    if (evicted != prod->counters.evicted[0] || (what.collections && prod->awaits_fds)) {
+    if (evicted != prod->counters.evicted[0] || what.collections) {
         remind_of_wait(prod); // what else is awaited may be there
     }
     return true;

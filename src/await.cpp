@@ -161,7 +161,7 @@ bool await_room(zbq_producer *prod, uint64_t bytes) {
     awaited_tail_publish(prod->control, awaited_tail);
     mind_obstacles(prod);
     set_timer(prod, naps);
-    if (evicted != prod->counters.evicted[0] || (what.collections && prod->awaits_fds)) {
+    if (evicted != prod->counters.evicted[0] || what.collections) {
         remind_of_wait(prod); // what else is awaited may be there
     }
     return true;

@@ -162,12 +162,15 @@ int reserve_memory(int fd, uint64_t size) {
     if (ftruncate(fd, static_cast<off_t>(size)) < 0) {
         return errno == EINVAL ? -EFBIG : -errno;
     }
-    int result = 0;
-    for (uint64_t begin = 0; begin < size && result == 0; begin += allocation_piece) {
+    for (uint64_t begin = 0; begin < size; begin += allocation_piece) {
         const uint64_t left = size - begin;
-        result = allocate_piece(fd, begin, left < allocation_piece ? left : allocation_piece);
+        const uint64_t piece = left < allocation_piece ? left : allocation_piece;
+        const int result = allocate_piece(fd, begin, piece);
+        if (result < 0) {
+            return result;
+        }
     }
-    return result;
+    return 0;
 }
 
 int add_seals(int fd, int seals) {

@@ -64,7 +64,7 @@ void flight::orphan_last() {
         return;
     }
     in_flight_record &last = records_[(sent_ - 1) % ZBQ_MAX_FD_IN_FLIGHT];
-    orphaned_fds_ += last.orphaned ? 0 : last.fd_count;
+    orphaned_fds_ += last.fd_count;
     last.orphaned = true;
 }
 

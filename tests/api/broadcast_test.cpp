@@ -153,6 +153,20 @@ TEST_F(GivenUp, IsTakenBackFromWhoHasIt) {
     EXPECT_EQ(send(7, test::plain(many), ZBQ_MAX_FD_PER_MSG), ZBQ_ERROR_AGAIN);
 }
 
+// Nor is anything taken back from who has none of it.
+TEST_F(GivenUp, IsNothingToTheOthers) {
+    const test::joined pull = test::join(prod_.get(), ZBQ_WAKEUP_PULL);
+    leave_unfinished(1);
+    const test::joined newcomer = test::join(prod_.get());
+    const test::joined without = test::join(prod_.get());
+    prod_->slots[without.slot].newest_record = 0; // its turn had not come
+    ASSERT_EQ(send_one(2), ZBQ_OK);
+    for (const test::joined *one : {&newcomer, &without}) {
+        EXPECT_EQ(test::info(prod_.get(), one->slot).fds_in_flight, 1U);
+        EXPECT_EQ(test::collect(one->consumer.get(), 2).numbers.size(), 1U);
+    }
+}
+
 TEST_F(GivenUp, CountsAgainstNobody) {
     leave_unfinished(1);
     const auto many = test::numbered_list(ZBQ_MAX_FD_PER_MSG);

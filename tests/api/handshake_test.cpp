@@ -78,6 +78,25 @@ TEST_F(Handshake, TakesTheSlotOfAConsumerThatLeft) {
     EXPECT_EQ(third.slot, first.slot);
 }
 
+TEST_F(Handshake, TakesTheSlotOfWhoHasNotAnsweredForLong) {
+    const std::vector<test::socket_pair> silent = [] {
+        std::vector<test::socket_pair> made(64);
+        for (test::socket_pair &one : made) {
+            one = test::make_sockets();
+        }
+        return made;
+    }();
+    for (const test::socket_pair &sockets : silent) { // more than are kept an account of
+        ASSERT_EQ(handshake(sockets.producer_end.get()), ZBQ_OK);
+        for (std::uint32_t i = 0; i < prod_->active_count; ++i) {
+            prod_->slots[prod_->active[i]].joined_at -= zbq::core::time_to_answer_ns + 1;
+        }
+    }
+    EXPECT_NE(test::join(prod_.get()).consumer, nullptr);
+    EXPECT_EQ(test::stats(prod_.get()).evicted[ZBQ_EVICTION_DEAD],
+              silent.size() + 1 - test::stats(prod_.get()).consumers);
+}
+
 TEST_F(Handshake, FailsWhenThePeerIsGoneAndLeaksNothing) {
     test::socket_pair sockets = test::make_sockets();
     sockets.consumer_end.reset();

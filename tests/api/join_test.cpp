@@ -128,6 +128,23 @@ TEST_F(Hostile, ThePretenderIsBelievedUnchanged) {
     EXPECT_NE(pretender_.join(), nullptr);
 }
 
+// Descriptors that were sent before they could be refused.
+TEST_F(Hostile, DescriptorsInASocketThatIsNotForThem) {
+    const unique_fd extra(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const int fd = extra.get();
+    zbq::core::event_take(pretender_.fds[5]); // the first bell
+    ASSERT_EQ(zbq::core::send_record(pretender_.event().get(), "x", 1, &fd, 1), 1);
+    expect_refused();
+}
+
+TEST_F(Hostile, DescriptorsForOneInPullMode) {
+    const unique_fd extra(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const int fd = extra.get();
+    ASSERT_EQ(zbq::core::send_record(pretender_.side(), "x", 1, &fd, 1), 1);
+    EXPECT_EQ(pretender_.join(ZBQ_WAKEUP_PULL), nullptr);
+    EXPECT_EQ(pretender_.result, ZBQ_ERROR_PROTOCOL);
+}
+
 TEST_F(Hostile, Payload) {
     const zbq_join_payload good = pretender_.payload;
     const std::function<void(zbq_join_payload *)> changes[] = {

@@ -236,6 +236,12 @@ TEST_F(Patience, EndsForOneThatMovesAndIsSlow) {
     EXPECT_EQ(eviction(), uint32_t{ZBQ_EVICTION_SLOW});
 }
 
+TEST_F(Patience, EndsWithinAWait) {
+    ASSERT_EQ(zbq_producer_set_patience(prod_.get(), slow_.slot, &little), ZBQ_OK);
+    test::fill(prod_.get());
+    EXPECT_EQ(test::scan_until_evicted(prod_.get(), slow_.slot), uint32_t{ZBQ_EVICTION_SLOW});
+}
+
 TEST_F(Patience, IsForThoseThatComeLaterToo) {
     ASSERT_GE(zbq_producer_event_fd(prod_.get()), 0);
     ASSERT_EQ(zbq_producer_set_patience(prod_.get(), ZBQ_ALL_CONSUMERS, &little), ZBQ_OK);

@@ -169,6 +169,13 @@ TEST_F(Debt, IsTakenOverByTheSameUser) {
     EXPECT_LE(told(), zbq::core::monotonic_ns() + ZBQ_WAIT_SLICE_NS);
 }
 
+TEST_F(Debt, IsTheLargest) {
+    prod_->slots[1].uid = fresh_.uid = stranger;
+    prod_->slots[1].wakes = {-1, 1, 2, 0};
+    zbq::core::take_over_debt(prod_.get(), &fresh_);
+    EXPECT_EQ(fresh_.wakes.credit, prod_->slots[0].wakes.credit);
+}
+
 TEST_F(Debt, IsNotTakenOverByAnother) {
     fresh_.uid = stranger + 1;
     zbq::core::take_over_debt(prod_.get(), &fresh_);

@@ -210,6 +210,17 @@ TEST_F(Unanswered, AreFewForOneUser) {
               0);
 }
 
+TEST_F(Unanswered, NeedNotBeWhereAUserOwes) {
+    EXPECT_EQ(run([this] {
+                  prod_->slots[100].uid = first_user; // of a consumer that is gone
+                  prod_->slots[100].wakes = {-1, 0, UINT64_MAX, 0};
+                  CHILD_CHECK(handshake(0) == ZBQ_ERROR_NOENT);
+                  CHILD_CHECK(handshake(of_each) == ZBQ_OK);
+                  return 0;
+              }),
+              0);
+}
+
 TEST_F(Unanswered, AreFewInAll) {
     EXPECT_EQ(run([this] {
                   std::size_t admitted = 0;
@@ -230,6 +241,7 @@ TEST_F(Unanswered, CountAlsoOnceEvicted) {
                                        ZBQ_EVICTION_DEAD);
                   }
                   CHILD_CHECK(handshake(of_each - 1) == ZBQ_ERROR_NOENT);
+                  CHILD_CHECK(handshake(of_each) == ZBQ_OK); // another user's
                   zbq_consumer *late = nullptr; // it takes its join, which is no good any more
                   CHILD_CHECK(zbq_consumer_join(sockets_[0].consumer_end.get(), ZBQ_WAKEUP_PUSH,
                                                 &late) == ZBQ_OK);
