@@ -285,9 +285,8 @@ private:
         const int result =
             zbq_producer_handshake(producer_.get(), sockets.producer_end.get(), mode, &slot);
         std::unique_ptr<fuzz::model_consumer> fresh;
-        MUST(result == model_.handshake(&fresh, mode, gone));
+        MUST(result == model_.handshake(&fresh, mode, gone, slot));
         if (fresh) {
-            MUST(slot == fresh->slot);
             consumers_.push_back(std::make_unique<fuzz::consumer_pair>(
                 model_, std::move(fresh), std::move(sockets.consumer_end)));
         }

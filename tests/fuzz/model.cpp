@@ -235,20 +235,22 @@ void model_producer::scan() {
 }
 
 int model_producer::handshake(std::unique_ptr<model_consumer> *fresh, zbq_wakeup_mode mode,
-                              bool peer_gone) {
+                              bool peer_gone, std::uint32_t chosen) {
     if (active_.size() == slots.size()) {
         scan();
     }
-    const auto free_slot = std::find(slots.begin(), slots.end(), nullptr);
-    if (free_slot == slots.end()) {
+    if (active_.size() == slots.size()) {
         return ZBQ_ERROR_NOENT;
     }
     if (peer_gone) {
         return ZBQ_ERROR_IO;
     }
+    if (chosen >= slots.size() || slots[chosen] != nullptr) {
+        return ZBQ_ERROR_PROTOCOL; // which the library never gives here
+    }
     *fresh = std::make_unique<model_consumer>(*this, mode);
-    *free_slot = fresh->get();
-    (*fresh)->slot = static_cast<std::uint32_t>(free_slot - slots.begin());
+    slots[chosen] = fresh->get();
+    (*fresh)->slot = chosen;
     (*fresh)->join_number = ++joined;
     active_.push_back((*fresh)->slot);
     return ZBQ_OK;

@@ -101,7 +101,9 @@ public:
     bool window_commit(const std::uint8_t *from, std::uint64_t size);
     int broadcast(std::uint64_t seq_id, const std::vector<int> &fds);
     void scan();
-    int handshake(std::unique_ptr<model_consumer> *fresh, zbq_wakeup_mode mode, bool peer_gone);
+    // Which free slot is the library's choice: that one.
+    int handshake(std::unique_ptr<model_consumer> *fresh, zbq_wakeup_mode mode, bool peer_gone,
+                  std::uint32_t chosen);
     void end();
 
     void read_tails();
