@@ -141,6 +141,7 @@ TEST_F(Hostile, DescriptorsForOneInPullMode) {
     const unique_fd extra(open("/dev/null", O_RDONLY | O_CLOEXEC));
     const int fd = extra.get();
     ASSERT_EQ(zbq::core::send_record(pretender_.side(), "x", 1, &fd, 1), 1);
+    pretender_.payload.wakeup_mode = ZBQ_WAKEUP_PULL;
     EXPECT_EQ(pretender_.join(ZBQ_WAKEUP_PULL), nullptr);
     EXPECT_EQ(pretender_.result, ZBQ_ERROR_PROTOCOL);
 }

@@ -172,8 +172,10 @@ TEST_F(Debt, IsTakenOverByTheSameUser) {
 TEST_F(Debt, IsTheLargest) {
     prod_->slots[1].uid = fresh_.uid = stranger;
     prod_->slots[1].wakes = {-1, 1, 2, 0};
+    prod_->slots[2].uid = stranger;
+    prod_->slots[2].wakes = {-2, 1, UINT64_MAX, 0};
     zbq::core::take_over_debt(prod_.get(), &fresh_);
-    EXPECT_EQ(fresh_.wakes.credit, prod_->slots[0].wakes.credit);
+    EXPECT_EQ(fresh_.wakes.credit, -2);
 }
 
 TEST_F(Debt, IsNotTakenOverByAnother) {
