@@ -530,6 +530,7 @@ int model_producer::broadcast(std::uint64_t seq_id, const std::vector<int> &fds)
     if (result == ZBQ_ERROR_AGAIN) {
         const bool scanned = count_failure(&side_failures_in_a_row_);
         if (watches) {
+            read_tails();
             look_at_the_blocked();
         }
         result = watches || scanned ? broadcast_once(record) : result;
