@@ -225,7 +225,7 @@ TEST_F(Storm, FollowsTheRules) {
     const test::leak_check leaks;
     play(0, rounds); // the same ones each time, of which it is known how far they come:
     EXPECT_GT(malformed_, rounds / 4);
-    EXPECT_GT(messages_, 5 * rounds); // and not at once
+    EXPECT_GT(messages_, 9 * rounds); // and not at once
     play(random_seed(), rounds);
 }
 

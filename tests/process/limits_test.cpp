@@ -176,6 +176,12 @@ protected:
         return zbq_producer_handshake(prod_.get(), sockets_[number].producer_end.get(),
                                       ZBQ_WAKEUP_PUSH, &slot);
     }
+    test::consumer_ptr answer(std::size_t number) {
+        zbq_consumer *late = nullptr;
+        CHILD_CHECK(zbq_consumer_join(sockets_[number].consumer_end.get(), ZBQ_WAKEUP_PUSH,
+                                      &late) == ZBQ_OK);
+        return test::consumer_ptr(late);
+    }
     // How many of that user's.
     std::size_t admit_from(std::size_t user) {
         std::size_t admitted = 0;
@@ -200,10 +206,7 @@ TEST_F(Unanswered, AreFewForOneUser) {
                   CHILD_CHECK(admit_from(0) == zbq::core::most_unanswered_of_one);
                   const test::joined own = test::join(prod_.get()); // others are let in,
                   CHILD_CHECK(own.consumer != nullptr);
-                  zbq_consumer *late = nullptr; // and it too, once one of its has answered
-                  CHILD_CHECK(zbq_consumer_join(sockets_[0].consumer_end.get(), ZBQ_WAKEUP_PUSH,
-                                                &late) == ZBQ_OK);
-                  const test::consumer_ptr answered(late);
+                  const test::consumer_ptr late = answer(0); // and it too, once one has answered
                   CHILD_CHECK(handshake(of_each - 1) == ZBQ_OK);
                   return 0;
               }),
@@ -242,10 +245,7 @@ TEST_F(Unanswered, CountAlsoOnceEvicted) {
                   }
                   CHILD_CHECK(handshake(of_each - 1) == ZBQ_ERROR_NOENT);
                   CHILD_CHECK(handshake(of_each) == ZBQ_OK); // another user's
-                  zbq_consumer *late = nullptr; // it takes its join, which is no good any more
-                  CHILD_CHECK(zbq_consumer_join(sockets_[0].consumer_end.get(), ZBQ_WAKEUP_PUSH,
-                                                &late) == ZBQ_OK);
-                  const test::consumer_ptr answered(late);
+                  const test::consumer_ptr late = answer(0); // though it is no good any more
                   CHILD_CHECK(handshake(of_each - 1) == ZBQ_OK);
                   return 0;
               }),
