@@ -50,6 +50,7 @@ void stop_parked(zbq_producer *prod, remote_consumer *consumer) {
         wait_until_parked(prod, consumer->slot());
         consumer->process().stop();
     }
+    forget_wakes(prod, consumer->slot());
 }
 
 int wait_and_read(zbq_consumer *cons, std::string *payload) {

@@ -29,7 +29,8 @@ private:
 // Whether the consumer in the slot has marked itself parked.
 bool is_parked(zbq_producer *prod, std::uint32_t slot);
 void wait_until_parked(zbq_producer *prod, std::uint32_t slot);
-// Stops its process while it is: it cannot run, nor park again.
+// Stops its process while it is: it cannot run, nor park again. The next wake-up comes, whatever
+// the last ones took.
 void stop_parked(zbq_producer *prod, remote_consumer *consumer);
 
 // Waits for the next message, takes it and releases it. ZBQ_OK, or why there is none.

@@ -85,6 +85,10 @@ int skip_all(zbq_consumer *cons) {
     return count;
 }
 
+void forget_wakes(zbq_producer *prod, std::uint32_t slot) {
+    prod->slots[slot].wakes = {};
+}
+
 zbq_producer_statistics stats(zbq_producer *prod) {
     zbq_producer_statistics now = {};
     EXPECT_EQ(zbq_producer_stats(prod, &now), ZBQ_OK);
