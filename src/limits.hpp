@@ -20,7 +20,7 @@ inline constexpr uint64_t capacity_unit = 4096;
 // address spaces are 47 bits or a little more.
 inline constexpr uint64_t capacity_limit = uint64_t{1} << 46;
 
-// ---- sleeping and waking (wake.hpp, wake.cpp) ----
+// ---- sleeping and waking (wake.hpp, account.cpp, wake.cpp) ----
 
 // A sleeper looks again by itself after so long: longer than a store stays in a processor's buffer,
 // which is a microsecond at worst, and than the next.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The producer's state, shared by its parts: producer.cpp (the stream), wake.cpp (sleepers),
-// descriptors.cpp (records), join.cpp (new consumers), stall.cpp and evict.cpp (lost ones),
-// await.cpp (waiting), info.cpp (accounts). One thread at a time.
+// The producer's state, shared by its parts: producer.cpp (the stream), account.cpp and wake.cpp
+// (sleepers), descriptors.cpp (records), join.cpp (new consumers), stall.cpp and evict.cpp (lost
+// ones), await.cpp (waiting), info.cpp (accounts). One thread at a time.
 #pragma once
 
 #include "region.hpp"
@@ -159,16 +159,19 @@ inline uint64_t known_free(const zbq_producer *prod) {
 // Counts a failed attempt; every so often one runs a scan. Whether this one did.
 bool count_failure(zbq_producer *prod, uint64_t *failures);
 
+// ---- account.cpp ----
+
+void earn(const zbq_producer *prod, wake_account *account, uint64_t now);
+uint64_t time_to_pay(const zbq_producer *prod, const wake_account &account); // of one that owes
+void close_account(const zbq_producer *prod, slot *gone);
+bool owes_much(const zbq_producer *prod, uid_t uid); // more than can be told of
+void take_over_debt(const zbq_producer *prod, slot *fresh);
+
 // ---- wake.cpp ----
 
 // Wakes who is parked: a system call only for them, and never dear ones again and again.
 void mind_sleepers(zbq_producer *prod);
 void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now); // by its tail seen last
-// Coming back is no way out of debts: who joins takes over the largest that a consumer of the same
-// user has left, and nobody does while that is more than can be told of. But for our own user.
-void close_account(const zbq_producer *prod, slot *gone);
-bool owes_much(const zbq_producer *prod, uid_t uid);
-void take_over_debt(const zbq_producer *prod, slot *fresh);
 void choose_marks(zbq_producer *prod); // those that commits look at, after a change
 void wake_for_good(slot *consumer);    // nothing comes after this event
 

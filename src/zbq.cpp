@@ -21,7 +21,8 @@
 
 #include "wake.hpp"         // sleeping and waking
 #include "producer.cpp"     // the stream
-#include "wake.cpp"         // who is parked, and what that may cost
+#include "account.cpp"      // what waking costs
+#include "wake.cpp"         // who is parked
 #include "descriptors.cpp"  // records to all
 #include "join.cpp"         // both ends of a join
 #include "consumer.cpp"     // reading

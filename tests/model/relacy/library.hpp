@@ -17,6 +17,7 @@
 #include "event.cpp"
 #include "wake.hpp"
 #include "producer.cpp"
+#include "account.cpp"
 #include "wake.cpp"
 #include "descriptors.cpp"
 #include "join.cpp"
