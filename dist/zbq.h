@@ -975,7 +975,7 @@ inline constexpr uint64_t capacity_unit = 4096;
 // address spaces are 47 bits or a little more.
 inline constexpr uint64_t capacity_limit = uint64_t{1} << 46;
 
-// ---- sleeping and waking (wake.hpp, wake.cpp) ----
+// ---- sleeping and waking (wake.hpp, account.cpp, wake.cpp) ----
 
 // A sleeper looks again by itself after so long: longer than a store stays in a processor's buffer,
 // which is a microsecond at worst, and than the next.
@@ -2655,9 +2655,9 @@ inline int park(const zbq_control_region *control, const parking *own, uint32_t 
 
 /* ---- src/producer.hpp ---- */
 
-// The producer's state, shared by its parts: producer.cpp (the stream), wake.cpp (sleepers),
-// descriptors.cpp (records), join.cpp (new consumers), stall.cpp and evict.cpp (lost ones),
-// await.cpp (waiting), info.cpp (accounts). One thread at a time.
+// The producer's state, shared by its parts: producer.cpp (the stream), account.cpp and wake.cpp
+// (sleepers), descriptors.cpp (records), join.cpp (new consumers), stall.cpp and evict.cpp (lost
+// ones), await.cpp (waiting), info.cpp (accounts). One thread at a time.
 
 namespace zbq::core {
 
@@ -2808,16 +2808,19 @@ inline uint64_t known_free(const zbq_producer *prod) {
 // Counts a failed attempt; every so often one runs a scan. Whether this one did.
 bool count_failure(zbq_producer *prod, uint64_t *failures);
 
+// ---- account.cpp ----
+
+void earn(const zbq_producer *prod, wake_account *account, uint64_t now);
+uint64_t time_to_pay(const zbq_producer *prod, const wake_account &account); // of one that owes
+void close_account(const zbq_producer *prod, slot *gone);
+bool owes_much(const zbq_producer *prod, uid_t uid); // more than can be told of
+void take_over_debt(const zbq_producer *prod, slot *fresh);
+
 // ---- wake.cpp ----
 
 // Wakes who is parked: a system call only for them, and never dear ones again and again.
 void mind_sleepers(zbq_producer *prod);
 void wake_if_behind(zbq_producer *prod, slot *consumer, uint64_t now); // by its tail seen last
-// Coming back is no way out of debts: who joins takes over the largest that a consumer of the same
-// user has left, and nobody does while that is more than can be told of. But for our own user.
-void close_account(const zbq_producer *prod, slot *gone);
-bool owes_much(const zbq_producer *prod, uid_t uid);
-void take_over_debt(const zbq_producer *prod, slot *fresh);
 void choose_marks(zbq_producer *prod); // those that commits look at, after a change
 void wake_for_good(slot *consumer);    // nothing comes after this event
 
@@ -3177,17 +3180,15 @@ int zbq_producer_set_type(zbq_producer *prod, const zbq_type *type) {
     return ZBQ_OK;
 }
 
-/* ---- src/wake.cpp ---- */
+/* ---- src/account.cpp ---- */
 
-// The producer's half of waking: who is parked, and what it may cost. Commits look at the marks
-// themselves (zbq_window_commit) and come here when they find one.
-//
-// A consumer can make its own waking dear: by asking for it with each commit, or by what it hangs
-// on its event socket, whose waiters the kernel goes through in the sender's time. So each wake-up
-// is timed, and all of one consumer's together get a share of the producer's time: 1/(4n) with n
-// consumers, so that all together never get more than a quarter. One that owes time is told until
-// when it will be left alone, before its mark is taken off, and is not looked at until then; it
-// looks by itself (wake.hpp). One whose wake-ups are dear again and again is evicted.
+// What waking costs each consumer, and what it leaves behind. A consumer can make its own waking
+// dear: by asking for it with each commit, or by what it hangs on its event socket, whose waiters
+// the kernel goes through in the sender's time. So all wake-ups of one consumer together get a
+// share of the producer's time: 1/(4n) with n consumers, so that all together never get more than a
+// quarter. Coming back is no way out of debts: who joins takes over the largest that a consumer of
+// the same user has left, and nobody does while that is more than can be told of. But for our own
+// user, whose processes can do worse.
 
 namespace zbq::core {
 
@@ -3197,6 +3198,8 @@ uint64_t share_of(const zbq_producer *prod) {
     return uint64_t{wake_parts} * prod->active_count;
 }
 
+} // namespace
+
 void earn(const zbq_producer *prod, wake_account *account, uint64_t now) {
     const uint64_t earned = (now - account->at) / share_of(prod);
     account->at = now;
@@ -3205,10 +3208,61 @@ void earn(const zbq_producer *prod, wake_account *account, uint64_t now) {
     account->credit = account->credit < most_wake_credit_ns ? account->credit : most_wake_credit_ns;
 }
 
-// Of one that owes.
 uint64_t time_to_pay(const zbq_producer *prod, const wake_account &account) {
     return static_cast<uint64_t>(-account.credit) * share_of(prod);
 }
+
+void close_account(const zbq_producer *prod, slot *gone) {
+    if (gone->wakes.credit < 0) {
+        gone->wakes.quiet_until = gone->wakes.at + time_to_pay(prod, gone->wakes);
+    }
+}
+
+namespace {
+
+// The largest that a consumer of this user has left. nullptr: none.
+const wake_account *debt_of(const zbq_producer *prod, uid_t uid) {
+    const wake_account *largest = nullptr;
+    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
+        const slot &gone = prod->slots[i];
+        if (!gone.taken && gone.uid == uid && gone.wakes.credit < 0 &&
+            (largest == nullptr || gone.wakes.quiet_until > largest->quiet_until)) {
+            largest = &gone.wakes;
+        }
+    }
+    return largest;
+}
+
+} // namespace
+
+bool owes_much(const zbq_producer *prod, uid_t uid) {
+    const wake_account *debt = debt_of(prod, uid);
+    return debt != nullptr && debt->quiet_until > monotonic_ns() + ZBQ_WAIT_SLICE_NS;
+}
+
+void take_over_debt(const zbq_producer *prod, slot *fresh) {
+    const wake_account *debt = debt_of(prod, fresh->uid);
+    if (debt != nullptr && fresh->uid != own_user()) {
+        const uint64_t longest = monotonic_ns() + ZBQ_WAIT_SLICE_NS;
+        const uint64_t until = debt->quiet_until < longest ? debt->quiet_until : longest;
+        fresh->wakes = {debt->credit, debt->at, until, 0};
+        fresh->page()->quiet_until = until; // nobody else has the page yet
+    }
+}
+
+} // namespace zbq::core
+
+/* ---- src/wake.cpp ---- */
+
+// The producer's half of waking: who is parked. Commits look at the marks themselves
+// (zbq_window_commit) and come here when they find one. Each wake-up is timed and charged
+// (account.cpp). One that owes time is told until when it will be left alone, before its mark is
+// taken off, and is not looked at until then; it looks by itself (wake.hpp). One whose wake-ups are
+// dear again and again is evicted.
+
+namespace zbq::core {
+
+namespace {
 
 void leave_alone_if_owing(const zbq_producer *prod, slot *consumer, uint64_t now) {
     if (consumer->wakes.credit < 0) {
@@ -3264,44 +3318,6 @@ bool may_be_woken(const slot *consumer, uint64_t now) {
 }
 
 } // namespace
-
-void close_account(const zbq_producer *prod, slot *gone) {
-    if (gone->wakes.credit < 0) {
-        gone->wakes.quiet_until = gone->wakes.at + time_to_pay(prod, gone->wakes);
-    }
-}
-
-namespace {
-
-// The largest that a consumer of this user has left. nullptr: none.
-const wake_account *debt_of(const zbq_producer *prod, uid_t uid) {
-    const wake_account *largest = nullptr;
-    for (uint32_t i = 0; i < prod->max_consumers; ++i) {
-        const slot &gone = prod->slots[i];
-        if (!gone.taken && gone.uid == uid && gone.wakes.credit < 0 &&
-            (largest == nullptr || gone.wakes.quiet_until > largest->quiet_until)) {
-            largest = &gone.wakes;
-        }
-    }
-    return largest;
-}
-
-} // namespace
-
-bool owes_much(const zbq_producer *prod, uid_t uid) {
-    const wake_account *debt = debt_of(prod, uid);
-    return debt != nullptr && debt->quiet_until > monotonic_ns() + ZBQ_WAIT_SLICE_NS;
-}
-
-void take_over_debt(const zbq_producer *prod, slot *fresh) {
-    const wake_account *debt = debt_of(prod, fresh->uid);
-    if (debt != nullptr && fresh->uid != own_user()) {
-        const uint64_t longest = monotonic_ns() + ZBQ_WAIT_SLICE_NS;
-        const uint64_t until = debt->quiet_until < longest ? debt->quiet_until : longest;
-        fresh->wakes = {debt->credit, debt->at, until, 0};
-        fresh->page()->quiet_until = until; // nobody else has the page yet
-    }
-}
 
 void choose_marks(zbq_producer *prod) {
     const uint64_t now = monotonic_ns();

@@ -21,6 +21,7 @@ struct attack {
     zbq_eviction evicted_for = ZBQ_EVICTION_NONE;
     // Set: an honest slow reader may do the same, so that only its time is bounded; why.
     const char *excuse = nullptr;
+    bool reads_along = false; // as fast as an honest reader, whatever else it does
     // Its bells take as long as the kernel lets them: it is their number that is bounded.
     bool has_dear_bells = false;
 };
@@ -33,8 +34,10 @@ using attackers = std::vector<const attack *>;
 // So many of all kinds, but for those that have an excuse.
 attackers mixed(std::size_t count);
 
-// In an attacker's place: no consumer, and busy.
+// In an attacker's place: no consumer, and busy; or an honest one that spins, in the place of one
+// of many that read along, for the ring waits for each.
 extern const attack burner;
+extern const attack reader;
 
 // ---- page_attacks.cpp: its own page, and the shared memory ----
 void writes_random_page(intruder &in, unsigned amount);
@@ -46,6 +49,7 @@ void pins_memory(intruder &in, unsigned amount);
 void asks_for_everything(intruder &in, unsigned amount);
 
 // ---- waking_attacks.cpp ----
+void reads_along(intruder &in, unsigned amount);
 void parks(intruder &in, unsigned how);
 void toggles(intruder &in, unsigned amount);
 void is_woken(intruder &in, unsigned how);

@@ -27,12 +27,14 @@ class campaign {
 public:
     explicit campaign(const options &chosen) : options_(chosen), only_(chosen.only) {}
 
-    // Each attack; then twenty at once, of all kinds and of the one that cost most.
+    // Each attack; then twenty at once: of all kinds, honest readers, and of the one that cost
+    // most.
     bool run() {
         for (const attack &what : hostile::attacks()) {
             run_variants(what);
         }
         run_one({"twenty-mixed", hostile::mixed(many)});
+        run_one({"twenty-readers", hostile::attackers(many, &hostile::reader)});
         if (worst_ != nullptr) {
             run_one({"twenty-of-the-worst", hostile::attackers(many, worst_)});
         }

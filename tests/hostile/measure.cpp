@@ -21,6 +21,15 @@ struct series {
     std::vector<double> longest[timed_calls], longest_beside_burner[timed_calls];
 };
 
+// Instead of the attackers, as many: burners, but for those of many that read along.
+attackers in_place_of(const attackers &who) {
+    attackers instead;
+    for (const attack *one : who) {
+        instead.push_back(who.size() > 1 && one->reads_along ? &reader : &burner);
+    }
+    return instead;
+}
+
 class measurement {
 public:
     measurement(const trial &what, const effort &chosen) : trial_(what) {
@@ -32,13 +41,13 @@ public:
     }
 
     void turn() {
-        const attackers burners(trial_.who.size(), &burner);
-        const double beside_burners = rate_of(run_once(burners, false));
+        const attackers instead = in_place_of(trial_.who);
+        const double beside_burners = rate_of(run_once(instead, false));
         const double beside_nobody = rate_of(run_once({}, false));
         const outcome attacked = run_once(trial_.who, false);
         add(attacked, beside_burners, beside_nobody);
         add_times(series_.longest, run_once(trial_.who, true));
-        add_times(series_.longest_beside_burner, run_once(burners, true));
+        add_times(series_.longest_beside_burner, run_once(instead, true));
     }
 
     measured summary() {
