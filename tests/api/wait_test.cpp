@@ -180,6 +180,13 @@ TEST_F(Debt, IsTheLargest) {
     EXPECT_EQ(fresh_.wakes.credit, -2);
 }
 
+TEST_F(Debt, LeavesItsHeirAloneNoLongerThanItLasts) {
+    fresh_.uid = stranger;
+    prod_->slots[0].wakes.quiet_until = 5;
+    zbq::core::take_over_debt(prod_.get(), &fresh_);
+    EXPECT_EQ(told(), 5U);
+}
+
 TEST_F(Debt, IsNotTakenOverByAnother) {
     fresh_.uid = stranger + 1;
     zbq::core::take_over_debt(prod_.get(), &fresh_);
