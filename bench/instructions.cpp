@@ -71,7 +71,8 @@ public:
             {"peek", 1, commit_one, [this] { zbq_consumer_peek(cons_, views_.data()); }},
             {"peek in vain", 1, nothing, [this] { zbq_consumer_peek(cons_, views_.data()); }},
             {"next", 1, commit_one, [this] { zbq_consumer_next(cons_, views_.data()); }},
-            {"readable, next", batch_size, [this] { publish(batch_size); }, [this] { walk_run(); }},
+            {"next, inline", batch_size, [this] { publish(batch_size); },
+             [this] { walk_window(); }},
             {"valid", 1, nothing, [this] { zbq_consumer_valid(cons_); }},
             {"publish", 1, walk, [this] { zbq_consumer_publish(cons_, ring_.statistics().head); }},
             {"C++ try_publish", 1, nothing, [this] { std::ignore = ring_.try_publish(payload_); }},
@@ -106,11 +107,12 @@ private:
             zbq_producer_commit(prod_, message_size, ZBQ_COMMIT_NONE);
         }
     }
-    void walk_run() {
-        zbq_readable_run run = {};
-        zbq_consumer_readable(cons_, zbq_consumer_tail(cons_), &run);
-        while (zbq_readable_next(&run, views_.data())) {
+    void walk_window() {
+        zbq_read_window *window = zbq_consumer_window(cons_);
+        for (unsigned left = batch_size; left > 0; --left) {
+            zbq_window_next(window, views_.data());
             asm volatile("" ::"r"(views_[0].payload));
+            zbq_window_release(window, views_[0].logical_offset + views_[0].total_len);
         }
     }
     void read_batch() {

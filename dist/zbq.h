@@ -75,17 +75,14 @@
  *         }
  *     } // the end: zbq_consumer_ending tells why
  *
- * A consumer takes what there is in batches:
+ * A consumer that looks all the time reads without a call:
  *
- *     zbq_readable_run run;
+ *     zbq_read_window *window = zbq_consumer_window(cons);
  *     zbq_msg_view view;
- *     result = zbq_consumer_readable(cons, zbq_consumer_tail(cons), &run);
- *     while (result == ZBQ_OK && zbq_readable_next(&run, &view)) { // of zbq/inline.h
- *         use(&view);
- *     }
- *     if (result == ZBQ_OK && zbq_consumer_valid(cons)) {
- *         zbq_consumer_publish(cons, run.offset); // all at once
- *     }
+ *     while ((result = zbq_window_next(window, &view)) == ZBQ_OK) { // of zbq/inline.h
+ *         use(&view); // act on it once zbq_window_valid(window) has said that it was whole
+ *         zbq_window_release(window, view.logical_offset + view.total_len);
+ *     } // ZBQ_ERROR_AGAIN: look again once zbq_window_seems_ready(window)
  *
  * Conventions that hold for every call:
  *
@@ -240,7 +237,7 @@ typedef struct zbq_parking {
  * the producer reads at each commit, fall on different sets of its cache. */
 typedef struct zbq_consumer_metadata {
     ZBQ_ALIGNAS(4096) uint64_t tail_offset; /**< consumer: all below it is released */
-    uint64_t progress_timestamp; /**< consumer: time of its last publish, after join_baseline */
+    uint64_t progress_timestamp; /**< consumer: when it last released, after join_baseline */
     uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
@@ -396,13 +393,20 @@ typedef struct zbq_msg_view {
     uint64_t total_len;           /**< 16 + payload_len; publish rounds it up */
 } zbq_msg_view;
 
-/** Messages that lie one after the other, from zbq_consumer_readable; zbq_readable_next of
- * zbq/inline.h walks them. Valid for as long as a view of the first of them would be. */
-typedef struct zbq_readable_run {
-    const void *base; /**< in the ring: the next message */
-    uint64_t bytes;   /**< from there up to the head; 0: all were walked */
-    uint64_t offset;  /**< logical offset of base */
-} zbq_readable_run;
+/** The fast part of a consumer, from zbq_consumer_window: for zbq_window_next and what else
+ * zbq/inline.h has, and to be written by nothing else. Later versions may add to its end. */
+typedef struct zbq_read_window {
+    uint64_t cursor;                   /**< where zbq_consumer_next reads: up to here it was read */
+    uint64_t head;                     /**< last acquired, and found valid */
+    uint64_t tail;                     /**< all below it is released */
+    const char *next;                  /**< where the cursor is in the ring */
+    const char *ring;                  /**< its bytes, twice in a row */
+    uint64_t capacity;                 /**< of the ring */
+    const zbq_control_region *control; /**< as zbq_consumer_ctrl */
+    zbq_consumer_metadata *page;       /**< as zbq_consumer_meta */
+    zbq_consumer *consumer;            /**< whose it is */
+    uint32_t unusual;                  /**< not 0: reading is for the calls */
+} zbq_read_window;
 
 /** Of a ring, from zbq_producer_stats. */
 typedef struct zbq_producer_statistics {
@@ -664,17 +668,24 @@ ZBQ_API int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out);
  * at the tail. Walks a batch that a single zbq_consumer_publish then releases. */
 ZBQ_API int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out);
 
-/** All that is there from `from` on: the logical offset where a message starts, at or
- * past the tail and not past the head last acquired. For many messages with one call:
- * zbq_readable_next of zbq/inline.h gives them. The first was checked as by zbq_consumer_peek.
- * zbq_consumer_next goes on at `from` too. On failure *out is as it was.
+/** What zbq_consumer_next would give, with nothing taken.
  *
- * @retval ZBQ_ERROR_INVALID cons or out is NULL, or `from` is out of range
- * @retval ZBQ_ERROR_AGAIN nothing new, as for zbq_consumer_peek
+ * @retval ZBQ_OK there is a message
+ * @retval ZBQ_ERROR_INVALID cons is NULL
+ * @retval ZBQ_ERROR_AGAIN nothing new
  * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
- * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek
- */
-ZBQ_API int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out);
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+ZBQ_API int zbq_consumer_look(zbq_consumer *cons);
+
+/** For zbq_window_next and zbq_window_release of zbq/inline.h, which read and release without a
+ * call. Calls and inline functions may be mixed.
+ *
+ * @return the consumer's window, valid until it is destroyed. NULL for NULL. */
+ZBQ_API zbq_read_window *zbq_consumer_window(zbq_consumer *cons);
+
+/** The rest of a zbq_window_release that has released what the producer sleeps for; to be called by
+ * that alone. Makes a system call. Nothing for NULL. */
+ZBQ_API void zbq_consumer_ring(zbq_consumer *cons);
 
 /** Whether the consumer still has its slot. Called after reading a message's
  * bytes, true means that they were whole: the producer marks an evicted consumer
@@ -853,43 +864,116 @@ static inline void zbq_prefetch_for_writing(const void *place, uint64_t bytes) {
     }
 }
 
-/** Whether a look would find something: messages past `offset`, the end of the stream, an eviction.
- * For one who looks again and again, with what zbq_consumer_ctrl and zbq_consumer_meta gave. */
-static inline bool zbq_seems_ready(const zbq_control_region *control,
-                                   const zbq_consumer_metadata *page, uint64_t offset) {
-    /* Relaxed: whoever finds something asks the library, which loads it again. */
-    return __atomic_load_n(&control->producer_head, __ATOMIC_RELAXED) != offset ||
-           __atomic_load_n(&control->closed, __ATOMIC_RELAXED) != 0 ||
-           __atomic_load_n(&page->eviction, __ATOMIC_RELAXED) != 0;
-}
-
-/** The next message of a run, and takes it off. An evicted reader may also be given nonsense,
- * inside the ring: see zbq_consumer_valid.
+/** Takes over a head that can be: for the library and zbq_window_look.
  *
- * @return whether there was one. false with bytes left: there is no message, since the
- *     consumer was evicted meanwhile or the stream is malformed; zbq_consumer_readable at
- *     run->offset tells which */
-static inline bool zbq_readable_next(zbq_readable_run *run, zbq_msg_view *out) {
-    const zbq_msg_header *header = (const zbq_msg_header *)run->base;
-    if (run->bytes == 0) {
+ * @return false, with nothing changed: none that is not hostile publishes such a one */
+static inline bool zbq_window_accept(zbq_read_window *window, uint64_t head) {
+    if (head < window->head || head - window->tail > window->capacity ||
+        head % ZBQ_MSG_ALIGN != 0) {
         return false;
     }
+    window->head = head;
+    if (window->next >= window->ring + window->capacity) {
+        window->next -= window->capacity; /* the same bytes: the ring is mapped twice */
+    }
+    return true;
+}
+
+/** Looks for messages past those that are known, without a call.
+ *
+ * @return whether there are some. false tells nothing more: zbq_consumer_look does */
+static inline bool zbq_window_look(zbq_read_window *window) {
+    /* Acquire: pairs with zbq_window_commit's store; carries the messages below the head. */
+    const uint64_t head = __atomic_load_n(&window->control->producer_head, __ATOMIC_ACQUIRE);
+    return head != window->head && window->unusual == 0 && zbq_window_accept(window, head);
+}
+
+/** For one who looks again and again: whether a call would tell anything but "nothing yet": of a
+ * message, the end, an eviction. Asks for the next message's first lines, so that they travel
+ * together with the head's, not after it.
+ *
+ * @return true: look again, with zbq_window_next or a call */
+static inline bool zbq_window_seems_ready(const zbq_read_window *window) {
+    __builtin_prefetch(window->next);
+    __builtin_prefetch(window->next + 64);
+    /* Relaxed: whoever finds something looks, with an acquire. */
+    return __atomic_load_n(&window->control->producer_head, __ATOMIC_RELAXED) != window->cursor ||
+           __atomic_load_n(&window->control->closed, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) != 0;
+}
+
+/** As zbq_consumer_valid.
+ *
+ * @return whether the consumer still has its slot, so that what was read was whole */
+static inline bool zbq_window_valid(const zbq_read_window *window) {
+    /* An acquire fence, then the load: pairs with eviction_mark. If a read before this call saw a
+     * byte written after the mark, the mark is seen. */
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) == ZBQ_EVICTION_NONE;
+}
+
+/** Describes the message at `place`, whose logical offset is `offset`: for the library and
+ * zbq_window_next.
+ *
+ * @return false, with *out as it was: no message ends at or before the head */
+static inline bool zbq_window_view(const zbq_read_window *window, const char *place,
+                                   uint64_t offset, zbq_msg_view *out) {
+    const zbq_msg_header *header = (const zbq_msg_header *)place;
     /* Relaxed: one load, whose copy is checked and used, for the producer may be hostile; the
-     * load of the head that gave the run has ordered it. */
+     * load of the head has ordered it. */
     const uint64_t payload_len = __atomic_load_n(&header->payload_len, __ATOMIC_RELAXED);
     const uint64_t total_len = sizeof(zbq_msg_header) + payload_len;
-    const uint64_t step = (total_len + ZBQ_MSG_ALIGN - 1) & ~(uint64_t)(ZBQ_MSG_ALIGN - 1);
-    if (step > run->bytes) {
+    if (total_len > window->head - offset) { /* both are on the grid of messages */
         return false;
     }
     out->header = header;
     out->payload = header + 1;
     out->payload_len = payload_len;
-    out->logical_offset = run->offset;
+    out->logical_offset = offset;
     out->total_len = total_len;
-    run->base = (const char *)run->base + step;
-    run->bytes -= step;
-    run->offset += step;
+    return true;
+}
+
+/** As zbq_consumer_next, without the call where there is a message.
+ *
+ * @retval ZBQ_OK *out is the message
+ * @retval ZBQ_ERROR_INVALID out is NULL, which is noticed where there is no message
+ * @retval ZBQ_ERROR_AGAIN nothing new
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+static inline int zbq_window_next(zbq_read_window *window, zbq_msg_view *out) {
+    if (window->unusual == 0 && (window->cursor != window->head || zbq_window_look(window)) &&
+        zbq_window_view(window, window->next, window->cursor, out) && zbq_window_valid(window)) {
+        const uint64_t step = (out->total_len + ZBQ_MSG_ALIGN - 1) & ~(uint64_t)(ZBQ_MSG_ALIGN - 1);
+        window->next += step;
+        window->cursor += step;
+        return ZBQ_OK;
+    }
+    return zbq_consumer_next(window->consumer, out);
+}
+
+/** As zbq_consumer_publish, for what was read: without the call, unless the producer sleeps until
+ * this room is released. Leaves the time in the page as it is.
+ *
+ * @return true; or false, with nothing changed, when new_tail, rounded up to ZBQ_MSG_ALIGN, is
+ *     behind the tail or past the cursor */
+static inline bool zbq_window_release(zbq_read_window *window, uint64_t new_tail) {
+    const uint64_t before = window->tail;
+    const uint64_t tail = (new_tail + ZBQ_MSG_ALIGN - 1) & ~(uint64_t)(ZBQ_MSG_ALIGN - 1);
+    if (tail - before > window->cursor - before) { /* unsigned: one behind is far ahead */
+        return false;
+    }
+    window->tail = tail;
+    /* Release: pairs with tail_acquire. Carries "my reads below it are done", so that the
+     * producer's later writes there cannot be seen by them. */
+    __atomic_store_n(&window->page->tail_offset, tail, __ATOMIC_RELEASE);
+    /* Instead of a full fence, for a producer that naps: see await.cpp. */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    /* Relaxed: it pairs by time alone. */
+    const uint64_t awaited = __atomic_load_n(&window->control->awaited_tail, __ATOMIC_RELAXED);
+    if (awaited > before && awaited <= tail) {
+        zbq_consumer_ring(window->consumer);
+    }
     return true;
 }
 
@@ -1045,9 +1129,10 @@ inline constexpr uint32_t most_records_dropped = 1024;
 // that the other side can write give a local copy: check that, never the word again.
 //
 // Some accesses are in include/zbq/inline.h, because programs inline them: the store of the head
-// with the look at `parked` that follows it, the load of a message's length, and the looks of one
-// who spins. docs/memory-order.md argues each pair; a model checker takes the place of the
-// atomics of these two files, so nothing else touches a shared word.
+// with the look at `parked` that follows it; the look at the head, the load of a message's length,
+// the question whether it was whole, and the store of the tail with the look at `awaited_tail`.
+// docs/memory-order.md argues each pair; a model checker takes the place of the atomics of these
+// two files, so nothing else touches a shared word.
 
 namespace zbq::core {
 
@@ -1061,13 +1146,8 @@ inline uint64_t head_acquire(const zbq_control_region *control) {
 
 // ---- tail: a consumer's release of ring space ----
 
-// Release: pairs with tail_acquire. Carries "my reads below it are done", so that the
-// producer's later writes there cannot be seen by them.
-inline void tail_publish(zbq_consumer_metadata *page, uint64_t tail) {
-    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_RELEASE);
-}
-
-// Acquire: pairs with tail_publish. The value is the consumer's word: untrusted.
+// Its store is in zbq_window_release. Acquire: pairs with that. The value is the consumer's word:
+// untrusted.
 inline uint64_t tail_acquire(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->tail_offset, __ATOMIC_ACQUIRE);
 }
@@ -1079,17 +1159,15 @@ inline void progress_publish(zbq_consumer_metadata *page, uint64_t nanoseconds) 
 
 // ---- eviction: a sequence lock with a single turn ----
 
-// The store, then a release fence: pairs with eviction_check_after_reading. Message bytes
+// The store, then a release fence: pairs with zbq_window_valid. Message bytes
 // that are written after this call are seen only by readers who then see the mark.
 inline void eviction_mark(zbq_consumer_metadata *page, uint32_t reason) {
     __atomic_store_n(&page->eviction, reason, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
-// An acquire fence, then the load: pairs with eviction_mark. If a read before this call
-// saw a byte written after the mark, the mark is seen.
-inline uint32_t eviction_check_after_reading(const zbq_consumer_metadata *page) {
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+// Relaxed: why, for one who is told. zbq_window_valid tells whether.
+inline uint32_t eviction_reason(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->eviction, __ATOMIC_RELAXED);
 }
 
@@ -1164,16 +1242,10 @@ inline uint64_t quiet_after_park(const zbq_consumer_metadata *page) {
 
 // ---- awaited: the producer sleeps until room is released ----
 
-// Relaxed: it pairs by time alone (see await.cpp). Carries nothing.
+// Relaxed: it pairs with the load in zbq_window_release by time alone (see await.cpp). Carries
+// nothing.
 inline void awaited_tail_publish(zbq_control_region *control, uint64_t tail) {
     __atomic_store_n(&control->awaited_tail, tail, __ATOMIC_RELAXED);
-}
-
-// The consumer's: after tail_publish, in the order of the program. Instead of a full fence, for a
-// producer that naps.
-inline uint64_t awaited_tail_after_publish(const zbq_control_region *control) {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    return __atomic_load_n(&control->awaited_tail, __ATOMIC_RELAXED);
 }
 
 // ---- closed: the head is final ----
@@ -1223,12 +1295,6 @@ constexpr uint64_t free_bytes(uint64_t head, uint64_t slowest_tail, uint64_t cap
 // never passes the head, and stays on the grid of messages.
 constexpr bool tail_is_valid(uint64_t tail, uint64_t last_seen, uint64_t head) {
     return is_aligned(tail) && tail >= last_seen && tail <= head;
-}
-
-// Whether a head that the producer published can be, for a consumer at `tail` that has
-// acquired `last_seen` before.
-constexpr bool head_is_valid(uint64_t head, uint64_t last_seen, uint64_t tail, uint64_t capacity) {
-    return is_aligned(head) && head >= last_seen && head - tail <= capacity;
 }
 
 } // namespace zbq::core
@@ -3701,18 +3767,6 @@ int zbq_producer_broadcast_fds(zbq_producer *prod, uint64_t seq_id, const int *f
 
 namespace zbq::core {
 
-// A logical offset and its place in the ring, kept together to save a division.
-struct place {
-    uint64_t offset = 0;
-    uint64_t position = 0; // offset % capacity
-
-    // By a capacity at most.
-    [[nodiscard]] place advanced_to(uint64_t new_offset, uint64_t capacity) const {
-        const uint64_t further = position + (new_offset - offset);
-        return {new_offset, further >= capacity ? further - capacity : further};
-    }
-};
-
 // A record received ahead of the one that was asked for.
 struct held_record {
     uint64_t seq_id = 0; // 0: none
@@ -3722,20 +3776,14 @@ struct held_record {
 } // namespace zbq::core
 
 struct zbq_consumer {
-    // The fast path. What these say is this side's own knowledge: never read back from
-    // shared memory.
-    const zbq_control_region *control = nullptr;
-    const char *ring = nullptr;
-    zbq_consumer_metadata *page = nullptr;
-    zbq::core::parking parking; // in that page
-    uint64_t capacity = 0;
-    zbq::core::place tail;     // published
-    zbq::core::place cursor;   // where zbq_consumer_next reads; never behind the tail
-    mutable uint64_t head = 0; // last acquired and found valid
+    // The fast path, and what it knows: never read back from shared memory. Mutable: a look at the
+    // head changes nothing that a caller has.
+    mutable zbq_read_window window = {};
+    zbq::core::parking parking; // in its page
     uint64_t baseline = 0;
-    mutable bool malformed = false; // the stream is, for good
-    bool producer_gone = false;     // its process was found to have ended
-    bool abandoned = false;         // the event socket was closed: nothing more will come
+    uint64_t noted_tail = 0;    // the last one with a time in the page
+    bool producer_gone = false; // its process was found to have ended
+    bool abandoned = false;     // the event socket was closed: nothing more will come
 
     // Descriptors.
     uint64_t newest_record = 0; // records up to this id were seen, or are not for us
@@ -3757,6 +3805,12 @@ struct zbq_consumer {
     zbq::core::mapping control_memory;
     zbq::core::mapping ring_memory;
     zbq::core::mapping page_memory;
+
+    [[nodiscard]] const zbq_control_region *control() const { return window.control; }
+    [[nodiscard]] zbq_consumer_metadata *page() const { return window.page; }
+
+    // The stream is, for good.
+    [[nodiscard]] bool is_malformed() const { return window.unusual != 0; }
 };
 
 /* ---- src/join.cpp ---- */
@@ -3998,15 +4052,21 @@ int map_all(const join_message &message, zbq_consumer *cons) {
 }
 
 void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
-    cons->control = static_cast<const zbq_control_region *>(cons->control_memory.get());
-    cons->ring = static_cast<const char *>(cons->ring_memory.get());
-    cons->page = static_cast<zbq_consumer_metadata *>(cons->page_memory.get());
-    cons->parking.page = cons->page;
-    cons->parking.place = parking_of(cons->page, payload.slot_index);
-    cons->capacity = payload.ring_capacity;
-    cons->tail = {payload.initial_head, payload.initial_head % payload.ring_capacity};
-    cons->cursor = cons->tail;
-    cons->head = payload.initial_head;
+    const auto *ring = static_cast<const char *>(cons->ring_memory.get());
+    const uint64_t start = payload.initial_head;
+    cons->window = {start,
+                    start,
+                    start,
+                    ring + start % payload.ring_capacity,
+                    ring,
+                    payload.ring_capacity,
+                    static_cast<const zbq_control_region *>(cons->control_memory.get()),
+                    static_cast<zbq_consumer_metadata *>(cons->page_memory.get()),
+                    cons,
+                    0};
+    cons->noted_tail = start;
+    cons->parking.page = cons->page();
+    cons->parking.place = parking_of(cons->page(), payload.slot_index);
     cons->baseline = payload.join_baseline;
     cons->newest_record = payload.seq_floor;
     cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
@@ -4034,7 +4094,7 @@ int adopt(join_message *message, zbq_consumer *cons) {
     cons->producer = fds.take(join_pidfd);
     cons->event = fds.take(join_event);
     start_at(message->payload, cons);
-    if (cons->control->ring_capacity != message->payload.ring_capacity) {
+    if (cons->control()->ring_capacity != message->payload.ring_capacity) {
         return ZBQ_ERROR_PROTOCOL;
     }
     announce_to_producer(cons, message->payload.slot_index);
@@ -4135,28 +4195,25 @@ namespace {
 
 // Loads the head; keeps it if it can be. A head that cannot be makes the stream malformed.
 void refresh_head(const zbq_consumer *cons) {
-    const uint64_t head = head_acquire(cons->control);
-    if (head_is_valid(head, cons->head, cons->tail.offset, cons->capacity)) {
-        cons->head = head;
-    } else {
-        cons->malformed = true;
+    if (!zbq_window_accept(&cons->window, head_acquire(cons->control()))) {
+        cons->window.unusual = 1; // for good
     }
 }
 
-// For one who looks again and again: the next message's first lines then travel together with
-// the head's, not after it.
-void prefetch_next(const zbq_consumer *cons) {
-    __builtin_prefetch(cons->ring + cons->cursor.position);
-    __builtin_prefetch(cons->ring + cons->cursor.position + 64);
-}
-
 bool is_evicted(const zbq_consumer *cons) {
-    return eviction_check_after_reading(cons->page) != ZBQ_EVICTION_NONE;
+    return !zbq_window_valid(&cons->window);
 }
 
 // Before the head is loaded: a head loaded after the mark is the last one.
 bool has_ended(const zbq_consumer *cons) {
-    return closed_acquire(cons->control) || cons->producer_gone || cons->abandoned;
+    return closed_acquire(cons->control()) || cons->producer_gone || cons->abandoned;
+}
+
+// For people and tools, and not for each message: it decides nothing.
+void note_progress(zbq_consumer *cons) {
+    const uint64_t now = monotonic_coarse_ns();
+    progress_publish(cons->page(), now > cons->baseline ? now - cons->baseline : 0);
+    cons->noted_tail = cons->window.tail;
 }
 
 // What there is at a place where the head last acquired shows no message: ZBQ_OK where
@@ -4167,13 +4224,15 @@ int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
     if (is_evicted(cons)) {
         return ZBQ_ERROR_NOENT;
     }
-    if (cons->malformed) {
+    if (cons->is_malformed()) {
         return ZBQ_ERROR_PROTOCOL;
     }
-    if (cons->head != offset) {
+    if (cons->window.head != offset) {
         return ZBQ_OK;
     }
-    prefetch_next(cons);
+    if (cons->noted_tail != cons->window.tail) {
+        note_progress(cons);
+    }
     return ended ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
 }
 
@@ -4202,8 +4261,8 @@ void look_again_at(zbq_consumer *cons, uint64_t time) {
 void park_on_event(zbq_consumer *cons) {
     const uint32_t before = park_announce(cons->parking.place, parked_on_event);
     const uint64_t now = monotonic_ns();
-    if ((before & parked_on_event) == 0 || quiet_after_park(cons->page) > now) {
-        cons->nap_end = now + nap_length(cons->page);
+    if ((before & parked_on_event) == 0 || quiet_after_park(cons->page()) > now) {
+        cons->nap_end = now + nap_length(cons->page());
     }
     look_again_at(cons, now < cons->nap_end ? cons->nap_end : 0);
 }
@@ -4231,8 +4290,8 @@ void tell_of_record(zbq_consumer *cons) {
 
 // And the other way round: that of messages which no look has seen.
 void tell_of_messages(zbq_consumer *cons) {
-    const uint64_t head = head_acquire(cons->control);
-    if (head != cons->head && head != cons->told_head) {
+    const uint64_t head = head_acquire(cons->control());
+    if (head != cons->window.head && head != cons->told_head) {
         cons->told_head = head;
         look_again_at(cons, 1);
     }
@@ -4250,32 +4309,36 @@ int look_and_rearm(zbq_consumer *cons, uint64_t offset) {
 
 // ---- messages ----
 
-int view_at(zbq_consumer *cons, const place &at, zbq_msg_view *out) {
-    if (at.offset == cons->head || cons->malformed) {
-        const int result = look_and_rearm(cons, at.offset);
+// Where an offset between tail and head lies. The ring is mapped twice: the cursor may be in
+// either.
+const char *place_of(const zbq_consumer *cons, uint64_t offset) {
+    const zbq_read_window &window = cons->window;
+    const uint64_t behind = window.cursor - offset;
+    const auto position = static_cast<uint64_t>(window.next - window.ring);
+    return behind <= position ? window.next - behind : window.next + (window.capacity - behind);
+}
+
+int view_at(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
+    if (offset == cons->window.head || cons->is_malformed()) {
+        const int result = look_and_rearm(cons, offset);
         if (result != ZBQ_OK) {
             return result;
         }
     }
-    zbq_readable_run run = {cons->ring + at.position, cons->head - at.offset, at.offset};
-    const bool fits = zbq_readable_next(&run, out);
+    const bool fits = zbq_window_view(&cons->window, place_of(cons, offset), offset, out);
     if (is_evicted(cons)) { // then the length read may not be one
         return ZBQ_ERROR_NOENT;
     }
     if (!fits) {
-        cons->malformed = true;
+        cons->window.unusual = 1; // for good
         return ZBQ_ERROR_PROTOCOL;
     }
     return ZBQ_OK;
 }
 
-int walk(zbq_consumer *cons, zbq_msg_view *out) {
-    const int result = view_at(cons, cons->cursor, out);
-    if (result == ZBQ_OK) {
-        const uint64_t next = round_up(out->logical_offset + out->total_len);
-        cons->cursor = cons->cursor.advanced_to(next, cons->capacity);
-    }
-    return result;
+void move_cursor(zbq_consumer *cons, uint64_t to) {
+    cons->window.next += to - cons->window.cursor;
+    cons->window.cursor = to;
 }
 
 // ---- descriptors ----
@@ -4332,12 +4395,12 @@ int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
 // ---- sleep ----
 
 bool is_at_end(const zbq_consumer *cons) {
-    return has_ended(cons) && head_acquire(cons->control) == cons->cursor.offset;
+    return has_ended(cons) && head_acquire(cons->control()) == cons->window.cursor;
 }
 
 // What a waiter has to know, without sleeping. ZBQ_ERROR_AGAIN: nothing has happened.
 int event_since(const zbq_consumer *cons, uint32_t token) {
-    const bool changed = token_now(cons->control) != token;
+    const bool changed = token_now(cons->control()) != token;
     if (is_evicted(cons) || is_at_end(cons)) {
         return ZBQ_ERROR_NOENT;
     }
@@ -4346,7 +4409,7 @@ int event_since(const zbq_consumer *cons, uint32_t token) {
 
 int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
     const uint64_t slice = timeout_ns < ZBQ_WAIT_SLICE_NS ? timeout_ns : ZBQ_WAIT_SLICE_NS;
-    const int result = park(cons->control, &cons->parking, token, slice);
+    const int result = park(cons->control(), &cons->parking, token, slice);
     if (result == -ETIMEDOUT) {
         look_for_producer(cons);
     } else if (result < 0 && result != -EAGAIN && result != -EINTR) {
@@ -4408,38 +4471,37 @@ uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons) {
         return 0;
     }
     refresh_head(cons);
-    if (cons->head == cons->cursor.offset) {
-        prefetch_next(cons);
-    }
-    return cons->head;
+    return cons->window.head;
 }
 
 int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out) {
     if (cons == nullptr || out == nullptr) {
         return ZBQ_ERROR_INVALID;
     }
-    return view_at(cons, cons->tail, out);
+    return view_at(cons, cons->window.tail, out);
 }
 
 int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out) {
     if (cons == nullptr || out == nullptr) {
         return ZBQ_ERROR_INVALID;
     }
-    return walk(cons, out);
-}
-
-int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out) {
-    if (cons == nullptr || out == nullptr || !is_aligned(from) || from < cons->tail.offset ||
-        from > cons->head) {
-        return ZBQ_ERROR_INVALID;
-    }
-    cons->cursor = cons->tail.advanced_to(from, cons->capacity);
-    zbq_msg_view first = {};
-    const int result = view_at(cons, cons->cursor, &first);
+    const int result = view_at(cons, cons->window.cursor, out);
     if (result == ZBQ_OK) {
-        *out = {first.header, cons->head - from, from};
+        move_cursor(cons, round_up(out->logical_offset + out->total_len));
     }
     return result;
+}
+
+int zbq_consumer_look(zbq_consumer *cons) {
+    if (cons == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    zbq_msg_view first = {};
+    return view_at(cons, cons->window.cursor, &first);
+}
+
+zbq_read_window *zbq_consumer_window(zbq_consumer *cons) {
+    return cons == nullptr ? nullptr : &cons->window;
 }
 
 bool zbq_consumer_valid(const zbq_consumer *cons) {
@@ -4451,20 +4513,18 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
         return;
     }
     const uint64_t tail = round_up(new_tail);
-    if (tail < cons->tail.offset || new_tail > cons->head) { // which is on the grid
+    if (tail < cons->window.tail || new_tail > cons->window.head) { // which is on the grid
         return;
     }
-    const uint64_t tail_before = cons->tail.offset;
-    const place released = cons->tail.advanced_to(tail, cons->capacity);
-    cons->tail = released;
-    if (cons->cursor.offset < tail) {
-        cons->cursor = released;
+    if (tail > cons->window.cursor) {
+        move_cursor(cons, tail);
     }
-    const uint64_t now = monotonic_coarse_ns();
-    progress_publish(cons->page, now > cons->baseline ? now - cons->baseline : 0);
-    tail_publish(cons->page, tail);
-    const uint64_t awaited = awaited_tail_after_publish(cons->control);
-    if (awaited > tail_before && awaited <= tail) {
+    zbq_window_release(&cons->window, tail);
+    note_progress(cons);
+}
+
+void zbq_consumer_ring(zbq_consumer *cons) {
+    if (cons != nullptr) {
         event_ring(cons->event.get());
     }
 }
@@ -4496,7 +4556,7 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
 }
 
 uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons) {
-    return cons == nullptr ? 0 : token_now(cons->control);
+    return cons == nullptr ? 0 : token_now(cons->control());
 }
 
 int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token) {
@@ -4532,17 +4592,17 @@ zbq_ending zbq_consumer_ending(const zbq_consumer *cons, uint32_t *out_eviction)
     if (cons == nullptr) {
         return ZBQ_ENDING_NONE;
     }
-    const uint32_t eviction = eviction_check_after_reading(cons->page);
+    const uint32_t eviction = eviction_reason(cons->page());
     if (eviction != ZBQ_EVICTION_NONE) {
         if (out_eviction != nullptr) {
             *out_eviction = eviction;
         }
         return ZBQ_ENDING_EVICTED;
     }
-    if (cons->malformed) {
+    if (cons->is_malformed()) {
         return ZBQ_ENDING_MALFORMED;
     }
-    if (closed_acquire(cons->control)) {
+    if (closed_acquire(cons->control())) {
         return ZBQ_ENDING_CLOSED;
     }
     return has_ended(cons) ? ZBQ_ENDING_PRODUCER_DIED : ZBQ_ENDING_NONE;
@@ -4557,15 +4617,15 @@ int zbq_consumer_type(const zbq_consumer *cons, zbq_type *out) {
 }
 
 uint64_t zbq_consumer_tail(const zbq_consumer *cons) {
-    return cons == nullptr ? 0 : cons->tail.offset;
+    return cons == nullptr ? 0 : cons->window.tail;
 }
 
 const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons) {
-    return cons == nullptr ? nullptr : cons->control;
+    return cons == nullptr ? nullptr : cons->control();
 }
 
 zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons) {
-    return cons == nullptr ? nullptr : cons->page;
+    return cons == nullptr ? nullptr : cons->page();
 }
 
 /* ---- src/stall.cpp ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The three loops that zbq.h opens with, as a program: a producer, a reader that sleeps, a reader
- * that takes batches. It ends with status 0 if both have counted right.
+ * that looks all the time. It ends with status 0 if both have counted right.
  *
  *   cc -Iinclude examples/loops.c -lzbq
  */
@@ -59,20 +59,20 @@ static void read_and_sleep(zbq_consumer *cons) {
     /* zbq.h: end */
 }
 
-static void read_in_batches(zbq_consumer *cons) {
-    int result = ZBQ_OK;
-    while (result == ZBQ_OK || result == ZBQ_ERROR_AGAIN) {
+static void read_and_spin(zbq_consumer *cons) {
+    int result = ZBQ_ERROR_AGAIN;
+    while (result == ZBQ_ERROR_AGAIN) {
         /* zbq.h: begin */
-        zbq_readable_run run;
+        zbq_read_window *window = zbq_consumer_window(cons);
         zbq_msg_view view;
-        result = zbq_consumer_readable(cons, zbq_consumer_tail(cons), &run);
-        while (result == ZBQ_OK && zbq_readable_next(&run, &view)) { /* of zbq/inline.h */
-            use(&view);
-        }
-        if (result == ZBQ_OK && zbq_consumer_valid(cons)) {
-            zbq_consumer_publish(cons, run.offset); /* all at once */
-        }
+        while ((result = zbq_window_next(window, &view)) == ZBQ_OK) { /* of zbq/inline.h */
+            use(&view); /* act on it once zbq_window_valid(window) has said that it was whole */
+            zbq_window_release(window, view.logical_offset + view.total_len);
+        } /* ZBQ_ERROR_AGAIN: look again once zbq_window_seems_ready(window) */
         /* zbq.h: end */
+        while (result == ZBQ_ERROR_AGAIN && !zbq_window_seems_ready(window) &&
+               zbq_consumer_is_producer_alive(cons)) {
+        }
     }
 }
 
@@ -94,7 +94,7 @@ int main(void) {
         .max_consumers = readers,
     };
     const zbq_wakeup_mode modes[readers] = {ZBQ_WAKEUP_PUSH, ZBQ_WAKEUP_PULL};
-    void (*const loops[readers])(zbq_consumer *) = {read_and_sleep, read_in_batches};
+    void (*const loops[readers])(zbq_consumer *) = {read_and_sleep, read_and_spin};
     zbq_producer *prod = NULL;
     int bad = zbq_producer_create(&prod, &params) != ZBQ_OK;
     for (int i = 0; i < readers && !bad; ++i) {

@@ -38,17 +38,14 @@
  *         }
  *     } // the end: zbq_consumer_ending tells why
  *
- * A consumer takes what there is in batches:
+ * A consumer that looks all the time reads without a call:
  *
- *     zbq_readable_run run;
+ *     zbq_read_window *window = zbq_consumer_window(cons);
  *     zbq_msg_view view;
- *     result = zbq_consumer_readable(cons, zbq_consumer_tail(cons), &run);
- *     while (result == ZBQ_OK && zbq_readable_next(&run, &view)) { // of zbq/inline.h
- *         use(&view);
- *     }
- *     if (result == ZBQ_OK && zbq_consumer_valid(cons)) {
- *         zbq_consumer_publish(cons, run.offset); // all at once
- *     }
+ *     while ((result = zbq_window_next(window, &view)) == ZBQ_OK) { // of zbq/inline.h
+ *         use(&view); // act on it once zbq_window_valid(window) has said that it was whole
+ *         zbq_window_release(window, view.logical_offset + view.total_len);
+ *     } // ZBQ_ERROR_AGAIN: look again once zbq_window_seems_ready(window)
  *
  * Conventions that hold for every call:
  *
@@ -203,7 +200,7 @@ typedef struct zbq_parking {
  * the producer reads at each commit, fall on different sets of its cache. */
 typedef struct zbq_consumer_metadata {
     ZBQ_ALIGNAS(4096) uint64_t tail_offset; /**< consumer: all below it is released */
-    uint64_t progress_timestamp; /**< consumer: time of its last publish, after join_baseline */
+    uint64_t progress_timestamp; /**< consumer: when it last released, after join_baseline */
     uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
@@ -359,13 +356,20 @@ typedef struct zbq_msg_view {
     uint64_t total_len;           /**< 16 + payload_len; publish rounds it up */
 } zbq_msg_view;
 
-/** Messages that lie one after the other, from zbq_consumer_readable; zbq_readable_next of
- * zbq/inline.h walks them. Valid for as long as a view of the first of them would be. */
-typedef struct zbq_readable_run {
-    const void *base; /**< in the ring: the next message */
-    uint64_t bytes;   /**< from there up to the head; 0: all were walked */
-    uint64_t offset;  /**< logical offset of base */
-} zbq_readable_run;
+/** The fast part of a consumer, from zbq_consumer_window: for zbq_window_next and what else
+ * zbq/inline.h has, and to be written by nothing else. Later versions may add to its end. */
+typedef struct zbq_read_window {
+    uint64_t cursor;                   /**< where zbq_consumer_next reads: up to here it was read */
+    uint64_t head;                     /**< last acquired, and found valid */
+    uint64_t tail;                     /**< all below it is released */
+    const char *next;                  /**< where the cursor is in the ring */
+    const char *ring;                  /**< its bytes, twice in a row */
+    uint64_t capacity;                 /**< of the ring */
+    const zbq_control_region *control; /**< as zbq_consumer_ctrl */
+    zbq_consumer_metadata *page;       /**< as zbq_consumer_meta */
+    zbq_consumer *consumer;            /**< whose it is */
+    uint32_t unusual;                  /**< not 0: reading is for the calls */
+} zbq_read_window;
 
 /** Of a ring, from zbq_producer_stats. */
 typedef struct zbq_producer_statistics {
@@ -627,17 +631,24 @@ ZBQ_API int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out);
  * at the tail. Walks a batch that a single zbq_consumer_publish then releases. */
 ZBQ_API int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out);
 
-/** All that is there from `from` on: the logical offset where a message starts, at or
- * past the tail and not past the head last acquired. For many messages with one call:
- * zbq_readable_next of zbq/inline.h gives them. The first was checked as by zbq_consumer_peek.
- * zbq_consumer_next goes on at `from` too. On failure *out is as it was.
+/** What zbq_consumer_next would give, with nothing taken.
  *
- * @retval ZBQ_ERROR_INVALID cons or out is NULL, or `from` is out of range
- * @retval ZBQ_ERROR_AGAIN nothing new, as for zbq_consumer_peek
+ * @retval ZBQ_OK there is a message
+ * @retval ZBQ_ERROR_INVALID cons is NULL
+ * @retval ZBQ_ERROR_AGAIN nothing new
  * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
- * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek
- */
-ZBQ_API int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out);
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+ZBQ_API int zbq_consumer_look(zbq_consumer *cons);
+
+/** For zbq_window_next and zbq_window_release of zbq/inline.h, which read and release without a
+ * call. Calls and inline functions may be mixed.
+ *
+ * @return the consumer's window, valid until it is destroyed. NULL for NULL. */
+ZBQ_API zbq_read_window *zbq_consumer_window(zbq_consumer *cons);
+
+/** The rest of a zbq_window_release that has released what the producer sleeps for; to be called by
+ * that alone. Makes a system call. Nothing for NULL. */
+ZBQ_API void zbq_consumer_ring(zbq_consumer *cons);
 
 /** Whether the consumer still has its slot. Called after reading a message's
  * bytes, true means that they were whole: the producer marks an evicted consumer

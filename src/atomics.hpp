@@ -5,9 +5,10 @@
 // that the other side can write give a local copy: check that, never the word again.
 //
 // Some accesses are in include/zbq/inline.h, because programs inline them: the store of the head
-// with the look at `parked` that follows it, the load of a message's length, and the looks of one
-// who spins. docs/memory-order.md argues each pair; a model checker takes the place of the
-// atomics of these two files, so nothing else touches a shared word.
+// with the look at `parked` that follows it; the look at the head, the load of a message's length,
+// the question whether it was whole, and the store of the tail with the look at `awaited_tail`.
+// docs/memory-order.md argues each pair; a model checker takes the place of the atomics of these
+// two files, so nothing else touches a shared word.
 #pragma once
 
 #include "zbq/inline.h"
@@ -24,13 +25,8 @@ inline uint64_t head_acquire(const zbq_control_region *control) {
 
 // ---- tail: a consumer's release of ring space ----
 
-// Release: pairs with tail_acquire. Carries "my reads below it are done", so that the
-// producer's later writes there cannot be seen by them.
-inline void tail_publish(zbq_consumer_metadata *page, uint64_t tail) {
-    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_RELEASE);
-}
-
-// Acquire: pairs with tail_publish. The value is the consumer's word: untrusted.
+// Its store is in zbq_window_release. Acquire: pairs with that. The value is the consumer's word:
+// untrusted.
 inline uint64_t tail_acquire(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->tail_offset, __ATOMIC_ACQUIRE);
 }
@@ -42,17 +38,15 @@ inline void progress_publish(zbq_consumer_metadata *page, uint64_t nanoseconds) 
 
 // ---- eviction: a sequence lock with a single turn ----
 
-// The store, then a release fence: pairs with eviction_check_after_reading. Message bytes
+// The store, then a release fence: pairs with zbq_window_valid. Message bytes
 // that are written after this call are seen only by readers who then see the mark.
 inline void eviction_mark(zbq_consumer_metadata *page, uint32_t reason) {
     __atomic_store_n(&page->eviction, reason, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
-// An acquire fence, then the load: pairs with eviction_mark. If a read before this call
-// saw a byte written after the mark, the mark is seen.
-inline uint32_t eviction_check_after_reading(const zbq_consumer_metadata *page) {
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+// Relaxed: why, for one who is told. zbq_window_valid tells whether.
+inline uint32_t eviction_reason(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->eviction, __ATOMIC_RELAXED);
 }
 
@@ -127,16 +121,10 @@ inline uint64_t quiet_after_park(const zbq_consumer_metadata *page) {
 
 // ---- awaited: the producer sleeps until room is released ----
 
-// Relaxed: it pairs by time alone (see await.cpp). Carries nothing.
+// Relaxed: it pairs with the load in zbq_window_release by time alone (see await.cpp). Carries
+// nothing.
 inline void awaited_tail_publish(zbq_control_region *control, uint64_t tail) {
     __atomic_store_n(&control->awaited_tail, tail, __ATOMIC_RELAXED);
-}
-
-// The consumer's: after tail_publish, in the order of the program. Instead of a full fence, for a
-// producer that naps.
-inline uint64_t awaited_tail_after_publish(const zbq_control_region *control) {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    return __atomic_load_n(&control->awaited_tail, __ATOMIC_RELAXED);
 }
 
 // ---- closed: the head is final ----

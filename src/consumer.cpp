@@ -15,28 +15,25 @@ namespace {
 
 // Loads the head; keeps it if it can be. A head that cannot be makes the stream malformed.
 void refresh_head(const zbq_consumer *cons) {
-    const uint64_t head = head_acquire(cons->control);
-    if (head_is_valid(head, cons->head, cons->tail.offset, cons->capacity)) {
-        cons->head = head;
-    } else {
-        cons->malformed = true;
+    if (!zbq_window_accept(&cons->window, head_acquire(cons->control()))) {
+        cons->window.unusual = 1; // for good
     }
 }
 
-// For one who looks again and again: the next message's first lines then travel together with
-// the head's, not after it.
-void prefetch_next(const zbq_consumer *cons) {
-    __builtin_prefetch(cons->ring + cons->cursor.position);
-    __builtin_prefetch(cons->ring + cons->cursor.position + 64);
-}
-
 bool is_evicted(const zbq_consumer *cons) {
-    return eviction_check_after_reading(cons->page) != ZBQ_EVICTION_NONE;
+    return !zbq_window_valid(&cons->window);
 }
 
 // Before the head is loaded: a head loaded after the mark is the last one.
 bool has_ended(const zbq_consumer *cons) {
-    return closed_acquire(cons->control) || cons->producer_gone || cons->abandoned;
+    return closed_acquire(cons->control()) || cons->producer_gone || cons->abandoned;
+}
+
+// For people and tools, and not for each message: it decides nothing.
+void note_progress(zbq_consumer *cons) {
+    const uint64_t now = monotonic_coarse_ns();
+    progress_publish(cons->page(), now > cons->baseline ? now - cons->baseline : 0);
+    cons->noted_tail = cons->window.tail;
 }
 
 // What there is at a place where the head last acquired shows no message: ZBQ_OK where
@@ -47,13 +44,15 @@ int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
     if (is_evicted(cons)) {
         return ZBQ_ERROR_NOENT;
     }
-    if (cons->malformed) {
+    if (cons->is_malformed()) {
         return ZBQ_ERROR_PROTOCOL;
     }
-    if (cons->head != offset) {
+    if (cons->window.head != offset) {
         return ZBQ_OK;
     }
-    prefetch_next(cons);
+    if (cons->noted_tail != cons->window.tail) {
+        note_progress(cons);
+    }
     return ended ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
 }
 
@@ -82,8 +81,8 @@ void look_again_at(zbq_consumer *cons, uint64_t time) {
 void park_on_event(zbq_consumer *cons) {
     const uint32_t before = park_announce(cons->parking.place, parked_on_event);
     const uint64_t now = monotonic_ns();
-    if ((before & parked_on_event) == 0 || quiet_after_park(cons->page) > now) {
-        cons->nap_end = now + nap_length(cons->page);
+    if ((before & parked_on_event) == 0 || quiet_after_park(cons->page()) > now) {
+        cons->nap_end = now + nap_length(cons->page());
     }
     look_again_at(cons, now < cons->nap_end ? cons->nap_end : 0);
 }
@@ -111,8 +110,8 @@ void tell_of_record(zbq_consumer *cons) {
 
 // And the other way round: that of messages which no look has seen.
 void tell_of_messages(zbq_consumer *cons) {
-    const uint64_t head = head_acquire(cons->control);
-    if (head != cons->head && head != cons->told_head) {
+    const uint64_t head = head_acquire(cons->control());
+    if (head != cons->window.head && head != cons->told_head) {
         cons->told_head = head;
         look_again_at(cons, 1);
     }
@@ -130,32 +129,36 @@ int look_and_rearm(zbq_consumer *cons, uint64_t offset) {
 
 // ---- messages ----
 
-int view_at(zbq_consumer *cons, const place &at, zbq_msg_view *out) {
-    if (at.offset == cons->head || cons->malformed) {
-        const int result = look_and_rearm(cons, at.offset);
+// Where an offset between tail and head lies. The ring is mapped twice: the cursor may be in
+// either.
+const char *place_of(const zbq_consumer *cons, uint64_t offset) {
+    const zbq_read_window &window = cons->window;
+    const uint64_t behind = window.cursor - offset;
+    const auto position = static_cast<uint64_t>(window.next - window.ring);
+    return behind <= position ? window.next - behind : window.next + (window.capacity - behind);
+}
+
+int view_at(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
+    if (offset == cons->window.head || cons->is_malformed()) {
+        const int result = look_and_rearm(cons, offset);
         if (result != ZBQ_OK) {
             return result;
         }
     }
-    zbq_readable_run run = {cons->ring + at.position, cons->head - at.offset, at.offset};
-    const bool fits = zbq_readable_next(&run, out);
+    const bool fits = zbq_window_view(&cons->window, place_of(cons, offset), offset, out);
     if (is_evicted(cons)) { // then the length read may not be one
         return ZBQ_ERROR_NOENT;
     }
     if (!fits) {
-        cons->malformed = true;
+        cons->window.unusual = 1; // for good
         return ZBQ_ERROR_PROTOCOL;
     }
     return ZBQ_OK;
 }
 
-int walk(zbq_consumer *cons, zbq_msg_view *out) {
-    const int result = view_at(cons, cons->cursor, out);
-    if (result == ZBQ_OK) {
-        const uint64_t next = round_up(out->logical_offset + out->total_len);
-        cons->cursor = cons->cursor.advanced_to(next, cons->capacity);
-    }
-    return result;
+void move_cursor(zbq_consumer *cons, uint64_t to) {
+    cons->window.next += to - cons->window.cursor;
+    cons->window.cursor = to;
 }
 
 // ---- descriptors ----
@@ -212,12 +215,12 @@ int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
 // ---- sleep ----
 
 bool is_at_end(const zbq_consumer *cons) {
-    return has_ended(cons) && head_acquire(cons->control) == cons->cursor.offset;
+    return has_ended(cons) && head_acquire(cons->control()) == cons->window.cursor;
 }
 
 // What a waiter has to know, without sleeping. ZBQ_ERROR_AGAIN: nothing has happened.
 int event_since(const zbq_consumer *cons, uint32_t token) {
-    const bool changed = token_now(cons->control) != token;
+    const bool changed = token_now(cons->control()) != token;
     if (is_evicted(cons) || is_at_end(cons)) {
         return ZBQ_ERROR_NOENT;
     }
@@ -226,7 +229,7 @@ int event_since(const zbq_consumer *cons, uint32_t token) {
 
 int sleep_for_event(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns) {
     const uint64_t slice = timeout_ns < ZBQ_WAIT_SLICE_NS ? timeout_ns : ZBQ_WAIT_SLICE_NS;
-    const int result = park(cons->control, &cons->parking, token, slice);
+    const int result = park(cons->control(), &cons->parking, token, slice);
     if (result == -ETIMEDOUT) {
         look_for_producer(cons);
     } else if (result < 0 && result != -EAGAIN && result != -EINTR) {
@@ -288,38 +291,37 @@ uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons) {
         return 0;
     }
     refresh_head(cons);
-    if (cons->head == cons->cursor.offset) {
-        prefetch_next(cons);
-    }
-    return cons->head;
+    return cons->window.head;
 }
 
 int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out) {
     if (cons == nullptr || out == nullptr) {
         return ZBQ_ERROR_INVALID;
     }
-    return view_at(cons, cons->tail, out);
+    return view_at(cons, cons->window.tail, out);
 }
 
 int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out) {
     if (cons == nullptr || out == nullptr) {
         return ZBQ_ERROR_INVALID;
     }
-    return walk(cons, out);
-}
-
-int zbq_consumer_readable(zbq_consumer *cons, uint64_t from, zbq_readable_run *out) {
-    if (cons == nullptr || out == nullptr || !is_aligned(from) || from < cons->tail.offset ||
-        from > cons->head) {
-        return ZBQ_ERROR_INVALID;
-    }
-    cons->cursor = cons->tail.advanced_to(from, cons->capacity);
-    zbq_msg_view first = {};
-    const int result = view_at(cons, cons->cursor, &first);
+    const int result = view_at(cons, cons->window.cursor, out);
     if (result == ZBQ_OK) {
-        *out = {first.header, cons->head - from, from};
+        move_cursor(cons, round_up(out->logical_offset + out->total_len));
     }
     return result;
+}
+
+int zbq_consumer_look(zbq_consumer *cons) {
+    if (cons == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    zbq_msg_view first = {};
+    return view_at(cons, cons->window.cursor, &first);
+}
+
+zbq_read_window *zbq_consumer_window(zbq_consumer *cons) {
+    return cons == nullptr ? nullptr : &cons->window;
 }
 
 bool zbq_consumer_valid(const zbq_consumer *cons) {
@@ -331,20 +333,18 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
         return;
     }
     const uint64_t tail = round_up(new_tail);
-    if (tail < cons->tail.offset || new_tail > cons->head) { // which is on the grid
+    if (tail < cons->window.tail || new_tail > cons->window.head) { // which is on the grid
         return;
     }
-    const uint64_t tail_before = cons->tail.offset;
-    const place released = cons->tail.advanced_to(tail, cons->capacity);
-    cons->tail = released;
-    if (cons->cursor.offset < tail) {
-        cons->cursor = released;
+    if (tail > cons->window.cursor) {
+        move_cursor(cons, tail);
     }
-    const uint64_t now = monotonic_coarse_ns();
-    progress_publish(cons->page, now > cons->baseline ? now - cons->baseline : 0);
-    tail_publish(cons->page, tail);
-    const uint64_t awaited = awaited_tail_after_publish(cons->control);
-    if (awaited > tail_before && awaited <= tail) {
+    zbq_window_release(&cons->window, tail);
+    note_progress(cons);
+}
+
+void zbq_consumer_ring(zbq_consumer *cons) {
+    if (cons != nullptr) {
         event_ring(cons->event.get());
     }
 }
@@ -376,7 +376,7 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
 }
 
 uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons) {
-    return cons == nullptr ? 0 : token_now(cons->control);
+    return cons == nullptr ? 0 : token_now(cons->control());
 }
 
 int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token) {
@@ -412,17 +412,17 @@ zbq_ending zbq_consumer_ending(const zbq_consumer *cons, uint32_t *out_eviction)
     if (cons == nullptr) {
         return ZBQ_ENDING_NONE;
     }
-    const uint32_t eviction = eviction_check_after_reading(cons->page);
+    const uint32_t eviction = eviction_reason(cons->page());
     if (eviction != ZBQ_EVICTION_NONE) {
         if (out_eviction != nullptr) {
             *out_eviction = eviction;
         }
         return ZBQ_ENDING_EVICTED;
     }
-    if (cons->malformed) {
+    if (cons->is_malformed()) {
         return ZBQ_ENDING_MALFORMED;
     }
-    if (closed_acquire(cons->control)) {
+    if (closed_acquire(cons->control())) {
         return ZBQ_ENDING_CLOSED;
     }
     return has_ended(cons) ? ZBQ_ENDING_PRODUCER_DIED : ZBQ_ENDING_NONE;
@@ -437,13 +437,13 @@ int zbq_consumer_type(const zbq_consumer *cons, zbq_type *out) {
 }
 
 uint64_t zbq_consumer_tail(const zbq_consumer *cons) {
-    return cons == nullptr ? 0 : cons->tail.offset;
+    return cons == nullptr ? 0 : cons->window.tail;
 }
 
 const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons) {
-    return cons == nullptr ? nullptr : cons->control;
+    return cons == nullptr ? nullptr : cons->control();
 }
 
 zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons) {
-    return cons == nullptr ? nullptr : cons->page;
+    return cons == nullptr ? nullptr : cons->page();
 }

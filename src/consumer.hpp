@@ -11,18 +11,6 @@
 
 namespace zbq::core {
 
-// A logical offset and its place in the ring, kept together to save a division.
-struct place {
-    uint64_t offset = 0;
-    uint64_t position = 0; // offset % capacity
-
-    // By a capacity at most.
-    [[nodiscard]] place advanced_to(uint64_t new_offset, uint64_t capacity) const {
-        const uint64_t further = position + (new_offset - offset);
-        return {new_offset, further >= capacity ? further - capacity : further};
-    }
-};
-
 // A record received ahead of the one that was asked for.
 struct held_record {
     uint64_t seq_id = 0; // 0: none
@@ -32,20 +20,14 @@ struct held_record {
 } // namespace zbq::core
 
 struct zbq_consumer {
-    // The fast path. What these say is this side's own knowledge: never read back from
-    // shared memory.
-    const zbq_control_region *control = nullptr;
-    const char *ring = nullptr;
-    zbq_consumer_metadata *page = nullptr;
-    zbq::core::parking parking; // in that page
-    uint64_t capacity = 0;
-    zbq::core::place tail;     // published
-    zbq::core::place cursor;   // where zbq_consumer_next reads; never behind the tail
-    mutable uint64_t head = 0; // last acquired and found valid
+    // The fast path, and what it knows: never read back from shared memory. Mutable: a look at the
+    // head changes nothing that a caller has.
+    mutable zbq_read_window window = {};
+    zbq::core::parking parking; // in its page
     uint64_t baseline = 0;
-    mutable bool malformed = false; // the stream is, for good
-    bool producer_gone = false;     // its process was found to have ended
-    bool abandoned = false;         // the event socket was closed: nothing more will come
+    uint64_t noted_tail = 0;    // the last one with a time in the page
+    bool producer_gone = false; // its process was found to have ended
+    bool abandoned = false;     // the event socket was closed: nothing more will come
 
     // Descriptors.
     uint64_t newest_record = 0; // records up to this id were seen, or are not for us
@@ -67,4 +49,10 @@ struct zbq_consumer {
     zbq::core::mapping control_memory;
     zbq::core::mapping ring_memory;
     zbq::core::mapping page_memory;
+
+    [[nodiscard]] const zbq_control_region *control() const { return window.control; }
+    [[nodiscard]] zbq_consumer_metadata *page() const { return window.page; }
+
+    // The stream is, for good.
+    [[nodiscard]] bool is_malformed() const { return window.unusual != 0; }
 };

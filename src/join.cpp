@@ -243,15 +243,21 @@ int map_all(const join_message &message, zbq_consumer *cons) {
 }
 
 void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
-    cons->control = static_cast<const zbq_control_region *>(cons->control_memory.get());
-    cons->ring = static_cast<const char *>(cons->ring_memory.get());
-    cons->page = static_cast<zbq_consumer_metadata *>(cons->page_memory.get());
-    cons->parking.page = cons->page;
-    cons->parking.place = parking_of(cons->page, payload.slot_index);
-    cons->capacity = payload.ring_capacity;
-    cons->tail = {payload.initial_head, payload.initial_head % payload.ring_capacity};
-    cons->cursor = cons->tail;
-    cons->head = payload.initial_head;
+    const auto *ring = static_cast<const char *>(cons->ring_memory.get());
+    const uint64_t start = payload.initial_head;
+    cons->window = {start,
+                    start,
+                    start,
+                    ring + start % payload.ring_capacity,
+                    ring,
+                    payload.ring_capacity,
+                    static_cast<const zbq_control_region *>(cons->control_memory.get()),
+                    static_cast<zbq_consumer_metadata *>(cons->page_memory.get()),
+                    cons,
+                    0};
+    cons->noted_tail = start;
+    cons->parking.page = cons->page();
+    cons->parking.place = parking_of(cons->page(), payload.slot_index);
     cons->baseline = payload.join_baseline;
     cons->newest_record = payload.seq_floor;
     cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
@@ -279,7 +285,7 @@ int adopt(join_message *message, zbq_consumer *cons) {
     cons->producer = fds.take(join_pidfd);
     cons->event = fds.take(join_event);
     start_at(message->payload, cons);
-    if (cons->control->ring_capacity != message->payload.ring_capacity) {
+    if (cons->control()->ring_capacity != message->payload.ring_capacity) {
         return ZBQ_ERROR_PROTOCOL;
     }
     announce_to_producer(cons, message->payload.slot_index);

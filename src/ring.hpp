@@ -36,10 +36,4 @@ constexpr bool tail_is_valid(uint64_t tail, uint64_t last_seen, uint64_t head) {
     return is_aligned(tail) && tail >= last_seen && tail <= head;
 }
 
-// Whether a head that the producer published can be, for a consumer at `tail` that has
-// acquired `last_seen` before.
-constexpr bool head_is_valid(uint64_t head, uint64_t last_seen, uint64_t tail, uint64_t capacity) {
-    return is_aligned(head) && head >= last_seen && head - tail <= capacity;
-}
-
 } // namespace zbq::core

@@ -31,56 +31,34 @@ struct consumer_state {
     std::uint64_t batch_bytes = 0; // a batch visits no message that starts further on
     unsigned held = 0;             // messages and batches that hold room of the ring
     bool push = false;
-    bool gathers = false;            // messages come faster than looks at them
-    bool no_record = false;          // none was there to collect, and no look for messages since
-    zbq_readable_run known;          // messages that are there, not taken yet
-    std::uint64_t tail = 0;          // as published
+    bool gathers = false;   // messages come faster than looks at them
+    bool no_record = false; // none was there to collect, and no look for messages since
+    zbq_read_window *window = nullptr;
     std::uint64_t released_to = 0;   // of what was let go, the highest end
     std::uint64_t waiting_begin = 0; // let go, but not what lies before; up to the tail: nothing
     std::uint64_t waiting_end = 0;
-    const zbq_control_region *control = nullptr;
-    const zbq_consumer_metadata *page = nullptr;
 
     // All below it was taken.
-    std::uint64_t cursor() const noexcept { return known.offset; }
+    std::uint64_t cursor() const noexcept { return window->cursor; }
+    bool knows_more() const noexcept { return window->cursor != window->head; }
 
     // Whether there is a message to take, as far as that shows without taking it.
     status look() noexcept {
-        if (known.bytes != 0) {
-            return zbq_consumer_valid(handle) ? status::ok : status::none;
+        no_record = no_record && knows_more();
+        if (knows_more() || zbq_window_look(window)) {
+            return zbq_window_valid(window) ? status::ok : status::none;
         }
-        no_record = false;
-        const int result = zbq_consumer_readable(handle, known.offset, &known);
-        gathers = gathers || knows_several();
-        return static_cast<status>(result);
-    }
-
-    bool knows_several() const noexcept {
-        zbq_readable_run rest = known;
-        zbq_msg_view first;
-        return zbq_readable_next(&rest, &first) && rest.bytes != 0;
+        return static_cast<status>(zbq_consumer_look(handle));
     }
 
     status take(zbq_msg_view *view) noexcept {
-        return zbq_readable_next(&known, view) ? status::ok : look_and_take(view);
-    }
-
-    status look_and_take(zbq_msg_view *view) noexcept {
-        known.bytes = 0; // what is left of it was no message
-        const status found = look();
-        if (found != status::ok) {
-            return found;
+        const bool looks = !knows_more();
+        const int result = zbq_window_next(window, view);
+        if (looks) {
+            no_record = false;
+            gathers = gathers || (result == ZBQ_OK && knows_more());
         }
-        if (!zbq_readable_next(&known, view)) { // changed since it was checked
-            known.bytes = 0;
-            return malformed();
-        }
-        return status::ok;
-    }
-
-    // What it means that something read is none: of an evicted reader it may have been whole.
-    status malformed() const noexcept {
-        return zbq_consumer_valid(handle) ? status::protocol : status::none;
+        return static_cast<status>(result);
     }
 
     descriptors collect(std::uint64_t seq_id) noexcept {
@@ -106,28 +84,20 @@ struct consumer_state {
         released_to = end > released_to ? end : released_to;
         if (--held == 0) {
             publish(released_to);
-        } else if (begin == tail) {
+        } else if (begin == window->tail) {
             publish(end == waiting_begin ? waiting_end : end);
         } else if (begin == waiting_end) {
             waiting_end = end;
-        } else if (waiting_begin <= tail && begin != end) { // nothing waits
+        } else if (waiting_begin <= window->tail && begin != end) { // nothing waits
             waiting_begin = begin;
             waiting_end = end;
         }
     }
 
     void publish(std::uint64_t new_tail) noexcept {
-        if (new_tail != tail) {
-            zbq_consumer_publish(handle, new_tail);
-            tail = new_tail;
+        if (new_tail != window->tail) {
+            zbq_window_release(window, new_tail);
         }
-    }
-
-    // A look without a call. The next message's first line travels together with the head's, not
-    // after it.
-    bool seems_ready() const noexcept {
-        __builtin_prefetch(known.base);
-        return zbq_seems_ready(control, page, cursor());
     }
 
     // In a dense stream each look takes the head's cache line from the producer, who then waits
@@ -142,15 +112,13 @@ struct consumer_state {
         return look();
     }
 
-    status quick_look() noexcept {
-        return known.bytes != 0 || seems_ready() ? look() : status::again;
-    }
+    status quick_look() noexcept { return zbq_window_seems_ready(window) ? look() : status::again; }
 
     status spin_until(deadline end) noexcept {
         constexpr unsigned looks_between_clocks = 16;
         constexpr unsigned looks_between_deaths = 4096; // a system call, each 0.1 ms or so
         for (unsigned looks = 0;; ++looks) {
-            if (seems_ready()) {
+            if (zbq_window_seems_ready(window)) {
                 return look();
             }
             if (looks % looks_between_clocks == 0 && left_until(end) == 0) {
@@ -252,7 +220,7 @@ public:
     /// Asked after reading: true means that the bytes read were whole. False: the consumer was
     /// evicted, and they may have been overwritten meanwhile.
     [[nodiscard]] bool intact() const noexcept {
-        return state_ && zbq_consumer_valid(state_->handle);
+        return state_ && zbq_window_valid(state_->window);
     }
 
     /// Takes the descriptors, waiting for them until the deadline. Take those of an earlier
@@ -286,7 +254,7 @@ private:
     }
 
     // Of those held: collecting a later record would close those of an earlier message.
-    [[nodiscard]] bool is_oldest() const noexcept { return offset() == state_->tail; }
+    [[nodiscard]] bool is_oldest() const noexcept { return offset() == state_->window->tail; }
 
     detail::shared<detail::consumer_state> state_;
     status why_ = status::invalid;
@@ -352,7 +320,7 @@ public:
 
     /// Asked after reading, as for a message: for all that was visited.
     [[nodiscard]] bool intact() const noexcept {
-        return state_ && zbq_consumer_valid(state_->handle);
+        return state_ && zbq_window_valid(state_->window);
     }
     /// How many were visited.
     [[nodiscard]] std::size_t visited() const noexcept { return visited_; }
@@ -381,7 +349,7 @@ private:
     void advance() noexcept {
         const bool full =
             visited_ == most_ || (visited_ != 0 && visited_end_ - begin_ >= state_->batch_bytes);
-        if (full || (visited_ != 0 && state_->known.bytes == 0)) {
+        if (full || (visited_ != 0 && !state_->knows_more())) {
             done_ = true;
             return;
         }
@@ -519,11 +487,8 @@ private:
             zbq_consumer_join(socket, static_cast<zbq_wakeup_mode>(mode), &state->handle),
             "joining a producer");
         state->push = mode == wakeup::push;
-        state->tail = zbq_consumer_tail(state->handle);
-        state->known = {nullptr, 0, state->tail};
-        state->control = zbq_consumer_ctrl(state->handle);
-        state->page = zbq_consumer_meta(state->handle);
-        state->batch_bytes = state->control->ring_capacity / 16;
+        state->window = zbq_consumer_window(state->handle);
+        state->batch_bytes = state->window->capacity / 16;
         return state;
     }
 

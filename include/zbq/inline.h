@@ -66,43 +66,116 @@ static inline void zbq_prefetch_for_writing(const void *place, uint64_t bytes) {
     }
 }
 
-/** Whether a look would find something: messages past `offset`, the end of the stream, an eviction.
- * For one who looks again and again, with what zbq_consumer_ctrl and zbq_consumer_meta gave. */
-static inline bool zbq_seems_ready(const zbq_control_region *control,
-                                   const zbq_consumer_metadata *page, uint64_t offset) {
-    /* Relaxed: whoever finds something asks the library, which loads it again. */
-    return __atomic_load_n(&control->producer_head, __ATOMIC_RELAXED) != offset ||
-           __atomic_load_n(&control->closed, __ATOMIC_RELAXED) != 0 ||
-           __atomic_load_n(&page->eviction, __ATOMIC_RELAXED) != 0;
-}
-
-/** The next message of a run, and takes it off. An evicted reader may also be given nonsense,
- * inside the ring: see zbq_consumer_valid.
+/** Takes over a head that can be: for the library and zbq_window_look.
  *
- * @return whether there was one. false with bytes left: there is no message, since the
- *     consumer was evicted meanwhile or the stream is malformed; zbq_consumer_readable at
- *     run->offset tells which */
-static inline bool zbq_readable_next(zbq_readable_run *run, zbq_msg_view *out) {
-    const zbq_msg_header *header = (const zbq_msg_header *)run->base;
-    if (run->bytes == 0) {
+ * @return false, with nothing changed: none that is not hostile publishes such a one */
+static inline bool zbq_window_accept(zbq_read_window *window, uint64_t head) {
+    if (head < window->head || head - window->tail > window->capacity ||
+        head % ZBQ_MSG_ALIGN != 0) {
         return false;
     }
+    window->head = head;
+    if (window->next >= window->ring + window->capacity) {
+        window->next -= window->capacity; /* the same bytes: the ring is mapped twice */
+    }
+    return true;
+}
+
+/** Looks for messages past those that are known, without a call.
+ *
+ * @return whether there are some. false tells nothing more: zbq_consumer_look does */
+static inline bool zbq_window_look(zbq_read_window *window) {
+    /* Acquire: pairs with zbq_window_commit's store; carries the messages below the head. */
+    const uint64_t head = __atomic_load_n(&window->control->producer_head, __ATOMIC_ACQUIRE);
+    return head != window->head && window->unusual == 0 && zbq_window_accept(window, head);
+}
+
+/** For one who looks again and again: whether a call would tell anything but "nothing yet": of a
+ * message, the end, an eviction. Asks for the next message's first lines, so that they travel
+ * together with the head's, not after it.
+ *
+ * @return true: look again, with zbq_window_next or a call */
+static inline bool zbq_window_seems_ready(const zbq_read_window *window) {
+    __builtin_prefetch(window->next);
+    __builtin_prefetch(window->next + 64);
+    /* Relaxed: whoever finds something looks, with an acquire. */
+    return __atomic_load_n(&window->control->producer_head, __ATOMIC_RELAXED) != window->cursor ||
+           __atomic_load_n(&window->control->closed, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) != 0;
+}
+
+/** As zbq_consumer_valid.
+ *
+ * @return whether the consumer still has its slot, so that what was read was whole */
+static inline bool zbq_window_valid(const zbq_read_window *window) {
+    /* An acquire fence, then the load: pairs with eviction_mark. If a read before this call saw a
+     * byte written after the mark, the mark is seen. */
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) == ZBQ_EVICTION_NONE;
+}
+
+/** Describes the message at `place`, whose logical offset is `offset`: for the library and
+ * zbq_window_next.
+ *
+ * @return false, with *out as it was: no message ends at or before the head */
+static inline bool zbq_window_view(const zbq_read_window *window, const char *place,
+                                   uint64_t offset, zbq_msg_view *out) {
+    const zbq_msg_header *header = (const zbq_msg_header *)place;
     /* Relaxed: one load, whose copy is checked and used, for the producer may be hostile; the
-     * load of the head that gave the run has ordered it. */
+     * load of the head has ordered it. */
     const uint64_t payload_len = __atomic_load_n(&header->payload_len, __ATOMIC_RELAXED);
     const uint64_t total_len = sizeof(zbq_msg_header) + payload_len;
-    const uint64_t step = (total_len + ZBQ_MSG_ALIGN - 1) & ~(uint64_t)(ZBQ_MSG_ALIGN - 1);
-    if (step > run->bytes) {
+    if (total_len > window->head - offset) { /* both are on the grid of messages */
         return false;
     }
     out->header = header;
     out->payload = header + 1;
     out->payload_len = payload_len;
-    out->logical_offset = run->offset;
+    out->logical_offset = offset;
     out->total_len = total_len;
-    run->base = (const char *)run->base + step;
-    run->bytes -= step;
-    run->offset += step;
+    return true;
+}
+
+/** As zbq_consumer_next, without the call where there is a message.
+ *
+ * @retval ZBQ_OK *out is the message
+ * @retval ZBQ_ERROR_INVALID out is NULL, which is noticed where there is no message
+ * @retval ZBQ_ERROR_AGAIN nothing new
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+static inline int zbq_window_next(zbq_read_window *window, zbq_msg_view *out) {
+    if (window->unusual == 0 && (window->cursor != window->head || zbq_window_look(window)) &&
+        zbq_window_view(window, window->next, window->cursor, out) && zbq_window_valid(window)) {
+        const uint64_t step = (out->total_len + ZBQ_MSG_ALIGN - 1) & ~(uint64_t)(ZBQ_MSG_ALIGN - 1);
+        window->next += step;
+        window->cursor += step;
+        return ZBQ_OK;
+    }
+    return zbq_consumer_next(window->consumer, out);
+}
+
+/** As zbq_consumer_publish, for what was read: without the call, unless the producer sleeps until
+ * this room is released. Leaves the time in the page as it is.
+ *
+ * @return true; or false, with nothing changed, when new_tail, rounded up to ZBQ_MSG_ALIGN, is
+ *     behind the tail or past the cursor */
+static inline bool zbq_window_release(zbq_read_window *window, uint64_t new_tail) {
+    const uint64_t before = window->tail;
+    const uint64_t tail = (new_tail + ZBQ_MSG_ALIGN - 1) & ~(uint64_t)(ZBQ_MSG_ALIGN - 1);
+    if (tail - before > window->cursor - before) { /* unsigned: one behind is far ahead */
+        return false;
+    }
+    window->tail = tail;
+    /* Release: pairs with tail_acquire. Carries "my reads below it are done", so that the
+     * producer's later writes there cannot be seen by them. */
+    __atomic_store_n(&window->page->tail_offset, tail, __ATOMIC_RELEASE);
+    /* Instead of a full fence, for a producer that naps: see await.cpp. */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    /* Relaxed: it pairs by time alone. */
+    const uint64_t awaited = __atomic_load_n(&window->control->awaited_tail, __ATOMIC_RELAXED);
+    if (awaited > before && awaited <= tail) {
+        zbq_consumer_ring(window->consumer);
+    }
     return true;
 }
 

@@ -35,7 +35,9 @@ static bool (*const is_alive)(zbq_consumer *) = zbq_consumer_is_producer_alive;
 static uint64_t (*const acquire_head)(const zbq_consumer *) = zbq_consumer_acquire_head;
 static int (*const peek)(zbq_consumer *, zbq_msg_view *) = zbq_consumer_peek;
 static int (*const next)(zbq_consumer *, zbq_msg_view *) = zbq_consumer_next;
-static int (*const readable)(zbq_consumer *, uint64_t, zbq_readable_run *) = zbq_consumer_readable;
+static int (*const look)(zbq_consumer *) = zbq_consumer_look;
+static zbq_read_window *(*const read_window)(zbq_consumer *) = zbq_consumer_window;
+static void (*const ring)(zbq_consumer *) = zbq_consumer_ring;
 static bool (*const valid)(const zbq_consumer *) = zbq_consumer_valid;
 static int (*const recv_fds)(zbq_consumer *, uint64_t, int *, uint8_t *) = zbq_consumer_recv_fds;
 static void (*const publish)(zbq_consumer *, uint64_t) = zbq_consumer_publish;
@@ -85,14 +87,15 @@ static void call_producer(void) {
 
 static void call_consumer(void) {
     zbq_msg_view view;
-    zbq_readable_run run;
     CHECK(join(-1, ZBQ_WAKEUP_PUSH, NULL) == ZBQ_ERROR_INVALID);
     destroy_consumer(NULL);
     CHECK(!is_alive(NULL));
     CHECK(acquire_head(NULL) == 0);
     CHECK(peek(NULL, &view) == ZBQ_ERROR_INVALID);
     CHECK(next(NULL, &view) == ZBQ_ERROR_INVALID);
-    CHECK(readable(NULL, 0, &run) == ZBQ_ERROR_INVALID);
+    CHECK(look(NULL) == ZBQ_ERROR_INVALID);
+    CHECK(read_window(NULL) == NULL);
+    ring(NULL);
     CHECK(!valid(NULL));
     CHECK(recv_fds(NULL, 1, NULL, NULL) == ZBQ_ERROR_INVALID);
     publish(NULL, 16);

@@ -14,7 +14,8 @@ class Peek : public testing::Test {
 protected:
     int peek() { return zbq_consumer_peek(cons_, &view_); }
     int next() { return zbq_consumer_next(cons_, &view_); }
-    int readable(std::uint64_t from) { return zbq_consumer_readable(cons_, from, &run_); }
+    int window_next() { return zbq_window_next(window_, &view_); }
+    bool release() { return zbq_window_release(window_, view_.logical_offset + view_.total_len); }
     [[nodiscard]] std::string payload() const {
         return {static_cast<const char *>(view_.payload), view_.payload_len};
     }
@@ -23,7 +24,7 @@ protected:
     test::joined joined_ = test::join(prod_.get());
     zbq_consumer *cons_ = joined_.consumer.get();
     zbq_msg_view view_ = {};
-    zbq_readable_run run_ = {};
+    zbq_read_window *window_ = zbq_consumer_window(cons_);
 };
 
 TEST_F(Peek, RefusesNull) {
@@ -31,6 +32,9 @@ TEST_F(Peek, RefusesNull) {
     EXPECT_EQ(zbq_consumer_peek(cons_, nullptr), ZBQ_ERROR_INVALID);
     EXPECT_EQ(zbq_consumer_next(nullptr, &view_), ZBQ_ERROR_INVALID);
     EXPECT_EQ(zbq_consumer_next(cons_, nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_look(nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_window(nullptr), nullptr);
+    zbq_consumer_ring(nullptr);
     EXPECT_EQ(zbq_consumer_acquire_head(nullptr), 0U);
     EXPECT_EQ(zbq_consumer_tail(nullptr), 0U);
     EXPECT_EQ(zbq_consumer_ctrl(nullptr), nullptr);
@@ -89,56 +93,108 @@ TEST_F(Peek, NextWalksABatchThatOnePublishReleases) {
     EXPECT_EQ(next(), ZBQ_ERROR_AGAIN);
 }
 
-TEST_F(Peek, ReadableRefusesWhatIsOutOfRange) {
+TEST_F(Peek, ALookTakesNothing) {
+    EXPECT_EQ(zbq_consumer_look(cons_), ZBQ_ERROR_AGAIN);
     ASSERT_TRUE(test::publish(prod_.get(), "one"));
-    ASSERT_TRUE(test::publish(prod_.get(), "two"));
-    EXPECT_EQ(readable(32), ZBQ_ERROR_INVALID); // not acquired yet
-    ASSERT_EQ(readable(0), ZBQ_OK);
-    EXPECT_EQ(zbq_consumer_readable(nullptr, 0, &run_), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(zbq_consumer_readable(cons_, 0, nullptr), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(readable(8), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(readable(80), ZBQ_ERROR_INVALID);
-    zbq_consumer_publish(cons_, 32);
-    EXPECT_EQ(readable(0), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(run_.bytes, 64U); // as it was
-    EXPECT_EQ(readable(64), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_look(cons_), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_look(cons_), ZBQ_OK);
+    ASSERT_EQ(next(), ZBQ_OK);
+    EXPECT_EQ(payload(), "one");
+    EXPECT_EQ(zbq_consumer_look(cons_), ZBQ_ERROR_AGAIN);
 }
 
-TEST_F(Peek, ReadableGivesAllThatIsThere) {
+TEST_F(Peek, WithoutACallTheSame) {
+    EXPECT_EQ(window_next(), ZBQ_ERROR_AGAIN);
     for (const char *word : {"one", "two", "three"}) {
         ASSERT_TRUE(test::publish(prod_.get(), word));
     }
-    ASSERT_EQ(readable(0), ZBQ_OK);
+    std::uint64_t offset = 0;
     for (const char *word : {"one", "two", "three"}) {
-        ASSERT_TRUE(zbq_readable_next(&run_, &view_));
+        ASSERT_EQ(window_next(), ZBQ_OK);
         EXPECT_EQ(payload(), word);
         EXPECT_EQ(view_.total_len, 16 + payload().size());
-        EXPECT_EQ(view_.logical_offset + 32, run_.offset);
+        EXPECT_EQ(view_.logical_offset, offset);
+        offset += 32;
     }
-    EXPECT_FALSE(zbq_readable_next(&run_, &view_));
-    EXPECT_EQ(run_.bytes, 0U);
-    EXPECT_EQ(readable(run_.offset), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(window_next(), ZBQ_ERROR_AGAIN);
     EXPECT_EQ(zbq_consumer_tail(cons_), 0U);
-    ASSERT_EQ(readable(64), ZBQ_OK); // again from the middle, and next goes on there
-    EXPECT_EQ(run_.bytes, 32U);
-    ASSERT_EQ(next(), ZBQ_OK);
-    EXPECT_EQ(payload(), "three");
+    ASSERT_TRUE(release());
+    EXPECT_EQ(zbq_consumer_tail(cons_), 96U);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->tail_offset, 96U);
 }
 
-TEST_F(Peek, ReadableGoesAcrossTheEndOfTheRing) {
-    ASSERT_TRUE(test::publish(prod_.get(), std::string(page - 64, 'a')));
+TEST_F(Peek, CallsAndInlineFunctionsMix) {
+    for (const char *word : {"one", "two", "three", "four"}) {
+        ASSERT_TRUE(test::publish(prod_.get(), word));
+    }
+    ASSERT_EQ(window_next(), ZBQ_OK);
+    ASSERT_EQ(next(), ZBQ_OK);
+    EXPECT_EQ(payload(), "two");
     ASSERT_EQ(peek(), ZBQ_OK);
-    zbq_consumer_publish(cons_, page - 48);
-    ASSERT_TRUE(test::publish(prod_.get(), std::string(80, 'b')));
-    ASSERT_TRUE(test::publish(prod_.get(), "c"));
-    ASSERT_EQ(readable(page - 48), ZBQ_OK);
-    ASSERT_TRUE(zbq_readable_next(&run_, &view_));
-    EXPECT_EQ(payload(), std::string(80, 'b'));
-    ASSERT_TRUE(zbq_readable_next(&run_, &view_));
-    EXPECT_EQ(payload(), "c");
-    ASSERT_EQ(readable(page + 48), ZBQ_OK); // its place is computed anew
-    ASSERT_TRUE(zbq_readable_next(&run_, &view_));
-    EXPECT_EQ(payload(), "c");
+    EXPECT_EQ(payload(), "one");
+    zbq_consumer_publish(cons_, 96); // past the cursor
+    ASSERT_EQ(window_next(), ZBQ_OK);
+    EXPECT_EQ(payload(), "four");
+}
+
+TEST_F(Peek, AReleaseIsOfWhatWasRead) {
+    ASSERT_TRUE(test::publish(prod_.get(), "one"));
+    ASSERT_TRUE(test::publish(prod_.get(), "two"));
+    EXPECT_TRUE(zbq_window_release(window_, 0));
+    EXPECT_FALSE(zbq_window_release(window_, 1));
+    ASSERT_EQ(window_next(), ZBQ_OK);
+    EXPECT_FALSE(zbq_window_release(window_, 33));
+    EXPECT_EQ(zbq_consumer_tail(cons_), 0U);
+    EXPECT_TRUE(zbq_window_release(window_, 17)); // rounded up
+    EXPECT_EQ(zbq_consumer_tail(cons_), 32U);
+    EXPECT_FALSE(zbq_window_release(window_, 16));
+    EXPECT_FALSE(zbq_window_release(window_, UINT64_MAX));
+    EXPECT_EQ(zbq_consumer_meta(cons_)->tail_offset, 32U);
+}
+
+// Round the ring many times, with messages across its end: each place is right, also of one that
+// is looked at again.
+TEST_F(Peek, TheWindowGoesRoundTheRing) {
+    for (unsigned i = 0; i < 200; ++i) {
+        const std::string sent(16 * (i % 100), static_cast<char>('a' + i % 26));
+        ASSERT_TRUE(test::publish(prod_.get(), sent));
+        ASSERT_TRUE(test::publish(prod_.get(), "second"));
+        ASSERT_EQ(window_next(), ZBQ_OK);
+        EXPECT_EQ(payload(), sent);
+        ASSERT_EQ(window_next(), ZBQ_OK);
+        EXPECT_EQ(payload(), "second");
+        ASSERT_EQ(peek(), ZBQ_OK);
+        EXPECT_EQ(payload(), sent);
+        zbq_consumer_publish(cons_, window_->cursor);
+        EXPECT_LE(window_->next, window_->ring + 2 * page);
+    }
+}
+
+TEST_F(Peek, SeemsReadyForAMessageTheEndAndAnEviction) {
+    EXPECT_FALSE(zbq_window_seems_ready(window_));
+    ASSERT_TRUE(test::publish(prod_.get(), "one"));
+    EXPECT_TRUE(zbq_window_seems_ready(window_));
+    ASSERT_EQ(window_next(), ZBQ_OK);
+    EXPECT_FALSE(zbq_window_seems_ready(window_));
+    const test::joined other = test::join(prod_.get());
+    prod_.reset();
+    EXPECT_TRUE(zbq_window_seems_ready(window_));
+}
+
+// Whoever releases by itself leaves the time as it is; the next look in vain brings it up to date.
+TEST_F(Peek, ALookInVainNotesTheTimeOfTheLastRelease) {
+    const std::uint64_t &time = zbq_consumer_meta(cons_)->progress_timestamp;
+    zbq_consumer_meta(cons_)->progress_timestamp = 7;
+    ASSERT_TRUE(test::publish(prod_.get(), "one"));
+    EXPECT_EQ(zbq_consumer_look(cons_), ZBQ_OK);
+    ASSERT_EQ(window_next(), ZBQ_OK);
+    ASSERT_TRUE(release());
+    EXPECT_EQ(time, 7U);
+    EXPECT_EQ(next(), ZBQ_ERROR_AGAIN);
+    EXPECT_NE(time, 7U);
+    zbq_consumer_meta(cons_)->progress_timestamp = 7;
+    EXPECT_EQ(next(), ZBQ_ERROR_AGAIN); // nothing was released since
+    EXPECT_EQ(time, 7U);
 }
 
 TEST_F(Peek, NextFollowsATailThatPassesIt) {
@@ -170,7 +226,10 @@ TEST_F(Peek, EvictedIsToldAtOnceEvenWithUnreadMessages) {
     ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
     EXPECT_EQ(peek(), ZBQ_ERROR_NOENT);
     EXPECT_EQ(next(), ZBQ_ERROR_NOENT);
-    EXPECT_EQ(readable(0), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(zbq_consumer_look(cons_), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(window_next(), ZBQ_ERROR_NOENT);
+    EXPECT_TRUE(zbq_window_seems_ready(window_));
+    EXPECT_FALSE(zbq_window_valid(window_));
     EXPECT_FALSE(zbq_consumer_valid(cons_));
 }
 
@@ -211,19 +270,30 @@ TEST_F(Hostile, MalformedStaysMalformed) {
     EXPECT_EQ(peek(), ZBQ_ERROR_PROTOCOL);
 }
 
-// What is right before it is given; the error comes with the next call.
-TEST_F(Hostile, LengthBeyondTheHeadInARun) {
+// What is right before it is given; the error comes with the next call, and stays.
+TEST_F(Hostile, LengthBeyondTheHeadWithoutACall) {
+    zbq_read_window *window = zbq_consumer_window(cons_.get());
     pretender_.put_message(0, 0);
     message(16, 17, 48);
-    zbq_readable_run run = {};
-    ASSERT_EQ(zbq_consumer_readable(cons_.get(), 0, &run), ZBQ_OK);
-    ASSERT_TRUE(zbq_readable_next(&run, &view_));
+    ASSERT_EQ(zbq_window_next(window, &view_), ZBQ_OK);
     EXPECT_EQ(view_.payload_len, 0U);
-    EXPECT_FALSE(zbq_readable_next(&run, &view_));
-    EXPECT_EQ(run.offset, 16U);
-    EXPECT_EQ(run.bytes, 32U);
-    EXPECT_EQ(zbq_consumer_readable(cons_.get(), 16, &run), ZBQ_ERROR_PROTOCOL);
+    EXPECT_EQ(zbq_window_next(window, &view_), ZBQ_ERROR_PROTOCOL);
+    message(16, 0, 64);
+    EXPECT_EQ(zbq_window_next(window, &view_), ZBQ_ERROR_PROTOCOL);
     EXPECT_EQ(zbq_consumer_ending(cons_.get(), nullptr), ZBQ_ENDING_MALFORMED);
+}
+
+TEST_F(Hostile, HeadThatCannotBeWithoutACall) {
+    zbq_read_window *window = zbq_consumer_window(cons_.get());
+    for (const std::uint64_t head : {page + 16, std::uint64_t{24}, UINT64_MAX - 15}) {
+        pretender_.set_head(head);
+        EXPECT_FALSE(zbq_window_look(window));
+        EXPECT_EQ(window->head, 0U);
+    }
+    EXPECT_EQ(zbq_window_next(window, &view_), ZBQ_ERROR_PROTOCOL);
+    message(0, 0, 16);
+    EXPECT_FALSE(zbq_window_look(window));
+    EXPECT_EQ(zbq_window_next(window, &view_), ZBQ_ERROR_PROTOCOL);
 }
 
 TEST_F(Hostile, HeadBeyondTheCapacity) {

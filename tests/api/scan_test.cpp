@@ -316,7 +316,7 @@ TEST_P(BadTail, IsEvictedAtOnce) {
     ASSERT_TRUE(test::publish(prod.get(), "two"));
     ASSERT_EQ(test::read_one(liar.consumer.get(), &payload), ZBQ_OK);
     ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
-    zbq::core::tail_publish(zbq_consumer_meta(liar.consumer.get()), GetParam());
+    test::cheat_tail(zbq_consumer_meta(liar.consumer.get()), GetParam());
     ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
     EXPECT_EQ(test::info(prod.get(), liar.slot).eviction, uint32_t{ZBQ_EVICTION_PROTOCOL});
     EXPECT_EQ(zbq_consumer_meta(liar.consumer.get())->eviction, uint32_t{ZBQ_EVICTION_PROTOCOL});
@@ -333,7 +333,7 @@ TEST(Scan, BadTailIsFoundByAQuery) {
     const auto prod = test::make_producer({.capacity = page, .clog_threshold = UINT64_MAX});
     const test::joined liar = test::join(prod.get());
     test::fill(prod.get());
-    zbq::core::tail_publish(zbq_consumer_meta(liar.consumer.get()), 8);
+    test::cheat_tail(zbq_consumer_meta(liar.consumer.get()), 8);
     EXPECT_EQ(zbq_producer_query(prod.get()).max_bytes, page);
     EXPECT_EQ(test::stats(prod.get()).scans, 0U);
 }

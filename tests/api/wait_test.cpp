@@ -290,7 +290,7 @@ TEST_F(Wait, EndOfTheStream) {
 
 TEST_F(Wait, EvictedIsToldBeforeAnythingElse) {
     ASSERT_TRUE(test::publish(prod_.get(), "unread"));
-    zbq::core::tail_publish(zbq_consumer_meta(cons_), 8);
+    test::cheat_tail(zbq_consumer_meta(cons_), 8);
     const uint32_t before = token();
     ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
     EXPECT_EQ(wait(before), ZBQ_ERROR_NOENT);
@@ -321,7 +321,7 @@ public:
 private:
     void run() {
         constexpr uint64_t an_hour = 3'600'000 * test::ms;
-        zbq::core::park(cons_->control, &cons_->parking, token_, an_hour);
+        zbq::core::park(cons_->control(), &cons_->parking, token_, an_hour);
         result_ = zbq_consumer_wait_broadcast(cons_, token_);
     }
 
@@ -351,7 +351,7 @@ TEST_F(Wait, SleeperIsWokenByTheEnd) {
 
 TEST_F(Wait, SleeperIsWokenByItsEviction) {
     Sleeper sleeper(cons_);
-    zbq::core::tail_publish(zbq_consumer_meta(cons_), 8);
+    test::cheat_tail(zbq_consumer_meta(cons_), 8);
     ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
     EXPECT_EQ(sleeper.result(), ZBQ_ERROR_NOENT);
 }

@@ -81,20 +81,7 @@ int reader::look(zbq_msg_view *out) {
     case walking::run:
         break;
     }
-    if (!run_ || run_->bytes == 0) {
-        zbq_readable_run run = {};
-        const int result =
-            zbq_consumer_readable(cons_, run_ ? run_->offset : zbq_consumer_tail(cons_), &run);
-        if (result != ZBQ_OK) {
-            return result;
-        }
-        run_ = run;
-    }
-    if (!zbq_readable_next(&*run_, out)) {
-        CHILD_CHECK(!zbq_consumer_valid(cons_));
-        return ZBQ_ERROR_NOENT;
-    }
-    return ZBQ_OK;
+    return zbq_window_next(zbq_consumer_window(cons_), out);
 }
 
 // Reads a batch and releases it.

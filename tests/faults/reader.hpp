@@ -7,7 +7,6 @@
 #include "board.hpp"
 #include "stream.hpp"
 
-#include <optional>
 #include <utility>
 
 namespace faults {
@@ -81,7 +80,6 @@ private:
     reading_habits habits_;
     account *own_;
     int event_ = -1;
-    std::optional<zbq_readable_run> run_;
     std::uint64_t next_ = 0; // number of the next message; 0 until there is one
     bool ended_ = false;
     unsigned looks_ = 0;

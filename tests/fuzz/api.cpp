@@ -445,7 +445,6 @@ void misuse_producer() {
 
 void misuse_consumer() {
     zbq_msg_view view = {};
-    zbq_readable_run run = {};
     int fds[ZBQ_MAX_FD_PER_MSG];
     std::uint8_t count = 0;
     zbq_type type = {};
@@ -453,7 +452,9 @@ void misuse_consumer() {
     MUST(zbq_consumer_join(-1, ZBQ_WAKEUP_PUSH, &made) == ZBQ_ERROR_INVALID);
     MUST(zbq_consumer_peek(nullptr, &view) == ZBQ_ERROR_INVALID);
     MUST(zbq_consumer_next(nullptr, &view) == ZBQ_ERROR_INVALID);
-    MUST(zbq_consumer_readable(nullptr, 0, &run) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_look(nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_window(nullptr) == nullptr);
+    zbq_consumer_ring(nullptr);
     zbq_consumer_publish(nullptr, 0);
     MUST(zbq_consumer_acquire_head(nullptr) == 0);
     MUST(!zbq_consumer_valid(nullptr));

@@ -212,9 +212,9 @@ bool is_right(const message &sent, int type, int mode) {
 
 // All that the consumer now believes to have.
 void touch_all(const zbq_consumer *cons) {
-    fuzz::touch(cons->control, sizeof *cons->control);
-    fuzz::touch(cons->ring, 2 * cons->capacity);
-    fuzz::touch(cons->page, sizeof *cons->page);
+    fuzz::touch(cons->control(), sizeof *cons->control());
+    fuzz::touch(cons->window.ring, 2 * cons->window.capacity);
+    fuzz::touch(cons->page(), sizeof *cons->page());
 }
 
 void use(FuzzedDataProvider &input, zbq_consumer *cons) {

@@ -44,7 +44,7 @@ std::optional<model_view> model_consumer::parse(std::uint64_t offset) const {
     return model_view{offset, length};
 }
 
-int model_consumer::look(std::uint64_t offset) {
+int model_consumer::look_past(std::uint64_t offset) {
     acquire_head();
     if (is_evicted()) {
         return ZBQ_ERROR_NOENT;
@@ -60,7 +60,7 @@ int model_consumer::look(std::uint64_t offset) {
 
 int model_consumer::view_at(std::uint64_t offset, model_view *out) {
     if (offset == known_head || malformed) {
-        const int result = look(offset);
+        const int result = look_past(offset);
         if (result != ZBQ_OK) {
             return result;
         }
@@ -86,12 +86,9 @@ int model_consumer::next(model_view *out) {
     return result;
 }
 
-int model_consumer::readable(std::uint64_t from, model_view *first) {
-    if (from % grid != 0 || from < tail || from > known_head) {
-        return ZBQ_ERROR_INVALID;
-    }
-    cursor = from;
-    return view_at(from, first);
+int model_consumer::look() {
+    model_view first = {};
+    return view_at(cursor, &first);
 }
 
 void model_consumer::publish(std::uint64_t new_tail) {
@@ -103,6 +100,12 @@ void model_consumer::publish(std::uint64_t new_tail) {
         tail = page_tail = rounded;
         cursor = std::max(cursor, tail);
     }
+}
+
+bool model_consumer::window_release(std::uint64_t new_tail) {
+    const bool was_read = round_up(new_tail) >= tail && round_up(new_tail) <= cursor;
+    tail = page_tail = was_read ? round_up(new_tail) : tail;
+    return was_read;
 }
 
 int model_consumer::recv_fds(std::uint64_t wanted, std::vector<int> *fds) {

@@ -36,8 +36,9 @@ public:
     std::uint64_t acquire_head();
     int peek(model_view *out);
     int next(model_view *out);
-    int readable(std::uint64_t from, model_view *first);
+    int look();
     void publish(std::uint64_t new_tail);
+    bool window_release(std::uint64_t new_tail);
     int recv_fds(std::uint64_t wanted, std::vector<int> *fds);
     int wait(std::uint32_t token) const;
     [[nodiscard]] zbq_ending ending() const;
@@ -81,7 +82,7 @@ private:
         return static_cast<std::ptrdiff_t>(queue.size());
     }
     int view_at(std::uint64_t offset, model_view *out);
-    int look(std::uint64_t offset);
+    int look_past(std::uint64_t offset);
 
     const model_producer &ring_;
     std::uint64_t newest_record_;

@@ -84,12 +84,18 @@ void consumer_pair::join(FuzzedDataProvider &input) {
 }
 
 void consumer_pair::look(FuzzedDataProvider &input) {
-    switch (input.ConsumeIntegralInRange(0, 3)) {
+    int result = ZBQ_OK;
+    switch (input.ConsumeIntegralInRange(0, 4)) {
     case 0:
         next();
         break;
     case 1:
         peek();
+        break;
+    case 3:
+        result = zbq_consumer_look(handle_.get());
+        MUST(result == model_->look());
+        looked(result);
         break;
     case 2:
         walk(input);
@@ -131,8 +137,8 @@ void consumer_pair::looked(int result) {
 
 void consumer_pair::check_view(const zbq_msg_view &view, const model_view &expected) const {
     const std::uint64_t capacity = ring_.params.ring_capacity;
-    const auto place =
-        static_cast<std::uint64_t>(reinterpret_cast<const char *>(view.header) - handle_->ring);
+    const auto place = static_cast<std::uint64_t>(reinterpret_cast<const char *>(view.header) -
+                                                  handle_->window.ring);
     MUST(view.logical_offset == expected.offset);
     MUST(view.payload_len == expected.payload_len);
     MUST(view.total_len == expected.payload_len + sizeof(zbq_msg_header));
@@ -162,28 +168,19 @@ void consumer_pair::next() {
     looked(result);
 }
 
+// Without a call where that can be.
 void consumer_pair::walk(FuzzedDataProvider &input) {
-    const std::uint64_t places[] = {model_->tail, model_->cursor, model_->known_head,
-                                    model_->tail + 8, model_->known_head + 16};
-    const std::uint64_t from = one_of(input, places);
-    zbq_readable_run run = {};
-    model_view expected = {};
-    const int result = zbq_consumer_readable(handle_.get(), from, &run);
-    MUST(result == model_->readable(from, &expected));
-    looked(result);
-    if (result != ZBQ_OK) {
-        return;
+    zbq_read_window *window = zbq_consumer_window(handle_.get());
+    int result = ZBQ_OK;
+    for (int left = input.ConsumeIntegralInRange(1, 4); left > 0 && result == ZBQ_OK; --left) {
+        model_view expected = {};
+        result = zbq_window_next(window, &newest_);
+        MUST(result == model_->next(&expected));
+        if (result == ZBQ_OK) {
+            check_view(newest_, expected);
+        }
+        looked(result);
     }
-    MUST(run.offset == from && run.bytes == model_->known_head - from);
-    zbq_msg_view view = {};
-    std::optional<model_view> there = model_->parse(from);
-    while (zbq_readable_next(&run, &view)) {
-        MUST(there);
-        check_view(view, *there);
-        newest_ = view;
-        there = model_->parse(run.offset);
-    }
-    MUST(!there);
 }
 
 void consumer_pair::publish(FuzzedDataProvider &input) {
@@ -196,8 +193,13 @@ void consumer_pair::publish(FuzzedDataProvider &input) {
                                    UINT64_MAX,
                                    0};
     const std::uint64_t tail = one_of(input, tails);
-    zbq_consumer_publish(handle_.get(), tail);
-    model_->publish(tail);
+    if (input.ConsumeBool()) {
+        MUST(zbq_window_release(zbq_consumer_window(handle_.get()), tail) ==
+             model_->window_release(tail));
+    } else {
+        zbq_consumer_publish(handle_.get(), tail);
+        model_->publish(tail);
+    }
     MUST(zbq_consumer_tail(handle_.get()) == model_->tail);
 }
 
@@ -212,7 +214,7 @@ void consumer_pair::cheat(FuzzedDataProvider &input) {
                                    input.ConsumeIntegral<std::uint64_t>()};
     model_->page_tail = one_of(input, tails);
     model_->cheats = true;
-    __atomic_store_n(&handle_->page->tail_offset, model_->page_tail, __ATOMIC_RELEASE);
+    __atomic_store_n(&handle_->page()->tail_offset, model_->page_tail, __ATOMIC_RELEASE);
 }
 
 void consumer_pair::collect(FuzzedDataProvider &input) {

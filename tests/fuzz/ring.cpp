@@ -114,7 +114,7 @@ public:
             publish(newest_.logical_offset + newest_.total_len);
             break;
         case 4:
-            publish(some_number(input, tail_, cons_->capacity));
+            publish(some_number(input, tail_, cons_->window.capacity));
             break;
         case 5:
             check_head(zbq_consumer_acquire_head(cons_));
@@ -135,9 +135,9 @@ public:
 private:
     // Inside of what is mapped, where its offset says, and all of it there.
     void check_view(const zbq_msg_view &view) {
-        const std::uint64_t capacity = cons_->capacity;
-        const auto place =
-            static_cast<std::uint64_t>(reinterpret_cast<const char *>(view.header) - cons_->ring);
+        const std::uint64_t capacity = cons_->window.capacity;
+        const auto place = static_cast<std::uint64_t>(reinterpret_cast<const char *>(view.header) -
+                                                      cons_->window.ring);
         MUST(view.logical_offset % 16 == 0);
         MUST(place % capacity == view.logical_offset % capacity);
         MUST(place + view.total_len <= 2 * capacity);
@@ -145,8 +145,8 @@ private:
         MUST(view.total_len == view.payload_len + sizeof(zbq_msg_header));
         MUST(view.total_len <= capacity);
         MUST(view.logical_offset >= tail_);
-        MUST(cons_->head - view.logical_offset <= capacity);
-        MUST(cons_->head - view.logical_offset >= view.total_len);
+        MUST(cons_->window.head - view.logical_offset <= capacity);
+        MUST(cons_->window.head - view.logical_offset >= view.total_len);
         fuzz::touch(view.payload, view.payload_len);
         newest_ = view;
     }
@@ -166,40 +166,40 @@ private:
         }
     }
 
+    // Without a call where that can be.
     void walk(FuzzedDataProvider &input) {
-        const std::uint64_t after_newest = newest_.logical_offset + newest_.total_len + 15;
-        const std::uint64_t from = input.ConsumeBool() ? some_number(input, tail_, cons_->capacity)
-                                                       : after_newest & ~std::uint64_t{15};
-        const bool in_range = from % 16 == 0 && from >= tail_ && from <= cons_->head;
-        zbq_readable_run run = {};
-        const int result = zbq_consumer_readable(cons_, from, &run);
-        MUST((result == ZBQ_ERROR_INVALID) == !in_range);
-        if (!in_range || !is_ok(result)) {
-            return;
-        }
-        MUST(run.offset == from && run.bytes != 0);
-        MUST(run.base == cons_->ring + from % cons_->capacity);
+        zbq_read_window *window = zbq_consumer_window(cons_);
         zbq_msg_view view = {};
-        for (int i = 0; i < 16 && zbq_readable_next(&run, &view); ++i) {
+        for (int left = input.ConsumeIntegralInRange(1, 16); left > 0; --left) {
+            if (!is_ok(zbq_window_next(window, &view))) {
+                return;
+            }
             check_view(view);
         }
-        MUST(run.offset + run.bytes == cons_->head);
+        const std::uint64_t end = input.ConsumeBool() ? view.logical_offset + view.total_len
+                                                      : some_number(input, tail_, window->capacity);
+        const std::uint64_t tail = (end + 15) & ~std::uint64_t{15};
+        const bool was_read = tail >= tail_ && tail <= window->cursor;
+        MUST(zbq_window_release(window, end) == was_read);
+        tail_ = was_read ? tail : tail_;
+        MUST(zbq_consumer_tail(cons_) == tail_);
+        MUST(cons_->page()->tail_offset == tail_ || !was_read);
     }
 
     void publish(std::uint64_t new_tail) {
         const bool moves = new_tail <= UINT64_MAX - 15 && new_tail > tail_ &&
-                           ((new_tail + 15) & ~std::uint64_t{15}) <= cons_->head;
+                           ((new_tail + 15) & ~std::uint64_t{15}) <= cons_->window.head;
         zbq_consumer_publish(cons_, new_tail);
         const std::uint64_t tail = zbq_consumer_tail(cons_);
         MUST(tail == (moves ? (new_tail + 15) & ~std::uint64_t{15} : tail_));
-        MUST(cons_->page->tail_offset == tail || !moves);
+        MUST(cons_->page()->tail_offset == tail || !moves);
         tail_ = tail;
     }
 
     void check_head(std::uint64_t head) {
         MUST(head % 16 == 0);
         MUST(head >= head_);
-        MUST(head - tail_ <= cons_->capacity);
+        MUST(head - tail_ <= cons_->window.capacity);
     }
 
     void wait(FuzzedDataProvider &input) {
@@ -225,13 +225,17 @@ private:
     }
 
     void check_state() {
-        MUST(cons_->head >= head_);
-        head_ = cons_->head;
-        MUST(head_ - tail_ <= cons_->capacity);
-        MUST(cons_->tail.offset == tail_);
-        MUST(cons_->tail.position == tail_ % cons_->capacity);
-        MUST(cons_->cursor.offset >= tail_ && cons_->cursor.offset <= head_);
-        MUST(cons_->cursor.position == cons_->cursor.offset % cons_->capacity);
+        const zbq_read_window &window = *zbq_consumer_window(cons_);
+        MUST(window.head >= head_);
+        head_ = window.head;
+        MUST(head_ - tail_ <= window.capacity);
+        MUST(window.tail == tail_);
+        MUST(window.cursor >= tail_ && window.cursor <= window.head && window.head <= head_);
+        const auto place = static_cast<std::uint64_t>(window.next - window.ring);
+        MUST(place <= 2 * window.capacity &&
+             place % window.capacity == window.cursor % window.capacity);
+        MUST(window.cursor == window.head ||
+             place + (window.head - window.cursor) <= 2 * window.capacity);
     }
 
     zbq_consumer *cons_;

@@ -97,12 +97,12 @@ protected:
     void check_view(const zbq_msg_view &view) {
         const char *first = reinterpret_cast<const char *>(view.header);
         const char *payload = static_cast<const char *>(view.payload);
-        ASSERT_GE(first, cons_->ring);
-        ASSERT_LE(first + sizeof(zbq_msg_header), cons_->ring + 2 * capacity_);
+        ASSERT_GE(first, cons_->window.ring);
+        ASSERT_LE(first + sizeof(zbq_msg_header), cons_->window.ring + 2 * capacity_);
         ASSERT_EQ(payload, first + 16);
-        ASSERT_LE(payload + view.payload_len, cons_->ring + 2 * capacity_);
+        ASSERT_LE(payload + view.payload_len, cons_->window.ring + 2 * capacity_);
         ASSERT_EQ(view.total_len, 16 + view.payload_len);
-        ASSERT_EQ(static_cast<std::uint64_t>(first - cons_->ring) % capacity_,
+        ASSERT_EQ(static_cast<std::uint64_t>(first - cons_->window.ring) % capacity_,
                   view.logical_offset % capacity_);
         for (std::uint64_t i = 0; i < view.payload_len; i += 8) {
             touched += static_cast<unsigned char>(__atomic_load_n(payload + i, __ATOMIC_RELAXED));
@@ -290,12 +290,11 @@ protected:
 };
 
 void Changing::walk_run() {
-    zbq_readable_run run = {};
-    const int result = zbq_consumer_readable(cons_.get(), zbq_consumer_tail(cons_.get()), &run);
+    zbq_read_window *window = zbq_consumer_window(cons_.get());
     zbq_msg_view view = {};
-    while (result == ZBQ_OK && zbq_readable_next(&run, &view)) {
+    for (int i = 0; i < 1'000 && zbq_window_next(window, &view) == ZBQ_OK; ++i) {
         check_view(view);
-        zbq_consumer_publish(cons_.get(), view.logical_offset + view.total_len);
+        zbq_window_release(window, view.logical_offset + view.total_len);
     }
 }
 

@@ -51,7 +51,7 @@ int read_to_the_end(zbq_consumer *cons, unsigned seed, uint64_t total) {
         if (random() % 4 == 0) {
             pause_for(&random);
         }
-        zbq::core::park(cons->control, &cons->parking, token, an_hour);
+        zbq::core::park(cons->control(), &cons->parking, token, an_hour);
     }
 }
 

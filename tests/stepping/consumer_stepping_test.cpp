@@ -292,7 +292,7 @@ TEST_P(ConsumerStepping, EveryInstructionKeepsWhatTheProducerReliesOn) {
     test::invariants all(now.prod->control, now.prod->ring);
     all.add(now.of_it().page(), now.slot);
     for (const reader &who : now.others) {
-        all.add(who.consumer->page, who.slot);
+        all.add(who.consumer->page(), who.slot);
     }
     do {
         ASSERT_EQ(flaw_now(now, all), "") << "after " << now.consumer().instructions();

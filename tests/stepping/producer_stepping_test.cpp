@@ -142,10 +142,10 @@ public:
     [[nodiscard]] const operation &what() const { return what_; }
     [[nodiscard]] test::stepper &producer() { return producer_; }
     [[nodiscard]] const zbq_control_region &control() const {
-        return *readers[quick].consumer->control;
+        return *readers[quick].consumer->control();
     }
     [[nodiscard]] const zbq_consumer_metadata &page_of(std::size_t who) const {
-        return *readers[who].consumer->page;
+        return *readers[who].consumer->page();
     }
     [[nodiscard]] std::uint32_t parked(std::size_t who) const {
         return readers[who].consumer->parking.place->parked;
@@ -373,7 +373,7 @@ const operation operations[] = {
     {"scan_that_evicts_a_cheat", nothing, scan,
      [](scene &now) {
          all_read(now);
-         zbq::core::tail_publish(now.readers[slow].consumer->page, 8);
+         test::cheat_tail(now.readers[slow].consumer->page(), 8);
      },
      disorder_of_eviction, 0, ZBQ_EVICTION_PROTOCOL},
     {"publish_that_evicts_the_stalled", nothing, write_and_commit, all_but_the_slow_read,
@@ -393,7 +393,7 @@ std::string flaw_now(const scene &now, test::invariants &all) {
         }
         std::uint64_t end = 0;
         flaw = test::look(who, &end);
-        const bool has_slot = who.consumer->page->eviction == 0;
+        const bool has_slot = who.consumer->page()->eviction == 0;
         if (flaw.empty() && has_slot && end != now.control().producer_head) {
             flaw = "a consumer does not read all that is committed";
         }
@@ -407,16 +407,16 @@ void join_if_asked(scene &now, test::invariants &all) {
     if (now.what().admits && who.consumer == nullptr && test::readable(who.rendezvous.get())) {
         ASSERT_EQ(test::try_join(who), ZBQ_OK);
         EXPECT_EQ(zbq_consumer_tail(who.consumer.get()), now.control().producer_head);
-        EXPECT_EQ(who.consumer->page->tail_offset, now.control().producer_head);
+        EXPECT_EQ(who.consumer->page()->tail_offset, now.control().producer_head);
         EXPECT_TRUE(test::readable(who.consumer->event.get())); // look first of all
         EXPECT_FALSE(test::readable(who.consumer->side.get()));
         who.slot = joining;
-        all.add(who.consumer->page, who.slot);
+        all.add(who.consumer->page(), who.slot);
     }
 }
 
 bool is_evicted(const reader &who) {
-    return who.consumer->page->eviction != 0;
+    return who.consumer->page()->eviction != 0;
 }
 
 // Up to the end of the stream, which is there.
@@ -455,10 +455,10 @@ protected:
 TEST_P(ProducerStepping, EveryInstructionKeepsWhatConsumersRelyOn) {
     const test::leak_check leaks;
     scene now(GetParam());
-    test::invariants all(&now.control(), now.readers[quick].consumer->ring);
+    test::invariants all(&now.control(), now.readers[quick].consumer->window.ring);
     for (const std::size_t who : {quick, slow, polling}) {
         const bool honest = who != slow || now.what().evicts != ZBQ_EVICTION_PROTOCOL;
-        all.add(now.readers[who].consumer->page, now.readers[who].slot, honest);
+        all.add(now.readers[who].consumer->page(), now.readers[who].slot, honest);
     }
     do {
         ASSERT_EQ(flaw_now(now, all), "") << "after " << now.producer().instructions();

@@ -43,21 +43,41 @@ TEST(Ring, TailIsCheckedOnEverySide) {
     EXPECT_FALSE(tail_is_valid(UINT64_MAX, 64, 128));
 }
 
-TEST(Ring, HeadIsCheckedOnEverySide) {
-    EXPECT_TRUE(head_is_valid(4096, 0, 0, 4096));
-    EXPECT_FALSE(head_is_valid(4112, 0, 0, 4096)); // beyond the capacity
-    EXPECT_FALSE(head_is_valid(64, 80, 0, 4096));  // falls
-    EXPECT_FALSE(head_is_valid(72, 0, 0, 4096));   // off the grid
-    EXPECT_FALSE(head_is_valid(32, 32, 64, 4096)); // behind the tail
-    EXPECT_FALSE(head_is_valid(UINT64_MAX - 15, 0, 0, 4096));
+zbq_read_window window_of(const char *ring, uint64_t tail, uint64_t head) {
+    zbq_read_window window = {};
+    window.tail = window.cursor = tail;
+    window.head = head;
+    window.ring = window.next = ring;
+    window.capacity = 4096;
+    return window;
 }
 
-// A run of so many bytes, in which a message of this payload comes first.
+bool accepts(uint64_t head, uint64_t last_seen, uint64_t tail) {
+    zbq_read_window window = window_of(nullptr, tail, last_seen);
+    const bool accepted = zbq_window_accept(&window, head);
+    EXPECT_EQ(window.head, accepted ? head : last_seen);
+    return accepted;
+}
+
+TEST(Ring, HeadIsCheckedOnEverySide) {
+    EXPECT_TRUE(accepts(4096, 0, 0));
+    EXPECT_FALSE(accepts(4112, 0, 0)); // beyond the capacity
+    EXPECT_FALSE(accepts(64, 80, 0));  // falls
+    EXPECT_FALSE(accepts(72, 0, 0));   // off the grid
+    EXPECT_FALSE(accepts(32, 32, 64)); // behind the tail
+    EXPECT_FALSE(accepts(UINT64_MAX - 15, 0, 0));
+    EXPECT_FALSE(accepts(0, UINT64_MAX - 15, UINT64_MAX - 15));
+}
+
+// So many bytes up to the head, in which a message of this payload comes first.
 bool fits(uint32_t payload_len, uint64_t bytes) {
     const zbq_msg_header header = {payload_len, 0, 0, 0, 0};
-    zbq_readable_run run = {&header, bytes, 0};
+    const char *ring = reinterpret_cast<const char *>(&header);
+    const zbq_read_window window = window_of(ring, 0, bytes);
     zbq_msg_view view = {};
-    return zbq_readable_next(&run, &view);
+    const bool found = zbq_window_view(&window, ring, 0, &view);
+    EXPECT_EQ(view.header, found ? &header : nullptr);
+    return found;
 }
 
 TEST(Ring, MessageFitsUpToTheHead) {

@@ -16,13 +16,12 @@ static int publish(zbq_producer *ring) {
 }
 
 static uint64_t read_all(zbq_consumer *reader) {
-    zbq_readable_run run;
+    zbq_read_window *window = zbq_consumer_window(reader);
     zbq_msg_view view;
     uint64_t bytes = 0;
-    if (zbq_consumer_readable(reader, zbq_consumer_tail(reader), &run) == ZBQ_OK) {
-        while (zbq_readable_next(&run, &view)) {
-            bytes += view.payload_len;
-        }
+    while (zbq_window_next(window, &view) == ZBQ_OK) {
+        bytes += zbq_window_valid(window) ? view.payload_len : 0;
+        zbq_window_release(window, view.logical_offset + view.total_len);
     }
     return bytes;
 }

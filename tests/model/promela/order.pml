@@ -2,8 +2,8 @@
 /*
  * The bytes: what a reader sees where stores become visible late and out of order.
  *
- * Stands for: zbq_window_commit and zbq_readable_next (include/zbq/inline.h), eviction_mark,
- * eviction_check_after_reading, head_acquire and tail_publish (src/atomics.hpp), view_at and
+ * Stands for: zbq_window_commit, zbq_window_view, zbq_window_valid and zbq_window_release
+ * (include/zbq/inline.h), eviction_mark and head_acquire (src/atomics.hpp), view_at and
  * look_past_known_head (src/consumer.cpp), evict (src/evict.cpp), the handshake and its new page
  * (src/join.cpp).
  *

@@ -72,6 +72,7 @@ struct options {
     zbq_wakeup_mode mode = ZBQ_WAKEUP_PULL;
     bool slices_end = false; // the time-outs of long sleeps come
     bool plain_payload = true;
+    bool without_calls = false; // consumers read and release by the inline functions
     unsigned records_in_flight = machine::most_records;
 };
 
@@ -172,7 +173,8 @@ protected:
     int look(zbq_consumer *cons, std::uint64_t number) {
         maybe_acquire_head(cons);
         zbq_msg_view view = {};
-        const int result = zbq_consumer_peek(cons, &view);
+        const int result = with_.without_calls ? zbq_window_next(zbq_consumer_window(cons), &view)
+                                               : zbq_consumer_peek(cons, &view);
         RL_ASSERT(result != ZBQ_ERROR_PROTOCOL);
         if (result != ZBQ_OK) {
             return result;
@@ -185,8 +187,11 @@ protected:
 
     int read(zbq_consumer *cons, std::uint64_t number) {
         const int result = look(cons, number);
-        if (result == ZBQ_OK) {
-            zbq_consumer_publish(cons, numbered(number + 1).offset());
+        const std::uint64_t end = numbered(number + 1).offset();
+        if (result == ZBQ_OK && with_.without_calls) {
+            RL_ASSERT(zbq_window_release(zbq_consumer_window(cons), end));
+        } else if (result == ZBQ_OK) {
+            zbq_consumer_publish(cons, end);
         }
         return result;
     }
@@ -241,7 +246,7 @@ protected:
         }
     }
 
-    const options with_;
+    options with_;
     machine kernel_;
     payloads payloads_;
     zbq_producer *producer_ = nullptr;
@@ -277,6 +282,12 @@ private:
             kernel_.memory().declare(last_word(header, at.total()), sizeof(std::uint64_t));
         }
     }
+};
+
+// The same with the inline functions that programs have compiled in.
+template <class base>
+struct without_calls : base {
+    without_calls() { this->with_.without_calls = true; }
 };
 
 } // namespace model

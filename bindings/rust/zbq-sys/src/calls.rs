@@ -7,7 +7,7 @@
 use crate::{
     zbq_commit_flags, zbq_commit_window, zbq_consumer, zbq_consumer_info, zbq_consumer_metadata,
     zbq_contiguous_run, zbq_control_region, zbq_ending, zbq_msg_view, zbq_patience, zbq_producer,
-    zbq_producer_params, zbq_producer_statistics, zbq_readable_run, zbq_type, zbq_wakeup_mode,
+    zbq_producer_params, zbq_producer_statistics, zbq_read_window, zbq_type, zbq_wakeup_mode,
 };
 use libc::{c_char, c_int};
 
@@ -96,12 +96,12 @@ extern "C" {
     pub fn zbq_consumer_peek(cons: *mut zbq_consumer, out: *mut zbq_msg_view) -> c_int;
     /// A view of the message after the one that this last gave.
     pub fn zbq_consumer_next(cons: *mut zbq_consumer, out: *mut zbq_msg_view) -> c_int;
-    /// All that is there from an offset on.
-    pub fn zbq_consumer_readable(
-        cons: *mut zbq_consumer,
-        from: u64,
-        out: *mut zbq_readable_run,
-    ) -> c_int;
+    /// What `zbq_consumer_next` would give, with nothing taken.
+    pub fn zbq_consumer_look(cons: *mut zbq_consumer) -> c_int;
+    /// For `zbq_window_next` and the like.
+    pub fn zbq_consumer_window(cons: *mut zbq_consumer) -> *mut zbq_read_window;
+    /// The rest of a `zbq_window_release`.
+    pub fn zbq_consumer_ring(cons: *mut zbq_consumer);
     /// Whether the consumer still has its slot: asked after reading.
     pub fn zbq_consumer_valid(cons: *const zbq_consumer) -> bool;
     /// Moves the tail.

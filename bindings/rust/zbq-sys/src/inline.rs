@@ -1,48 +1,127 @@
 // SPDX-License-Identifier: MIT
-//! What `zbq/inline.h` has as inline functions, and a wrapper needs.
+//! What `zbq/inline.h` has as inline functions, and a wrapper needs. The orders of the accesses and
+//! their partners are those of the header.
+//!
+//! # Safety
+//!
+//! Of each function: the window is that of `zbq_consumer_window`, the consumer lives, in the process
+//! that joined, and nobody else uses it meanwhile.
 
-use crate::{zbq_msg_header, zbq_msg_view, zbq_readable_run, ZBQ_MSG_ALIGN};
+use crate::ZBQ_MSG_ALIGN;
+use crate::{zbq_consumer_next, zbq_consumer_ring, zbq_msg_header, zbq_msg_view, zbq_read_window};
 use core::mem::size_of;
-use core::ptr::addr_of;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::ptr::{addr_of, addr_of_mut};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::{compiler_fence, fence, AtomicU32, AtomicU64};
+use libc::c_int;
 
-/// The next message of a run, and takes it off.
-///
-/// `false` with bytes left: there is no message, since the consumer was evicted meanwhile or the
-/// stream is malformed; `zbq_consumer_readable` at `run.offset` tells which. An evicted reader may
-/// also be given nonsense, inside the ring: see `zbq_consumer_valid`.
+const ALIGN: u64 = ZBQ_MSG_ALIGN as u64;
+const HEADER: u64 = size_of::<zbq_msg_header>() as u64;
+const OK: c_int = crate::zbq_error::ZBQ_OK as c_int;
+
+fn round_up(bytes: u64) -> u64 {
+    bytes.wrapping_add(ALIGN - 1) & !(ALIGN - 1)
+}
+
+/// Looks for messages past those that are known, without a call. `false`: `zbq_consumer_look` tells
+/// more.
 ///
 /// # Safety
 ///
-/// `run` is as `zbq_consumer_readable` gave it or as this function left it, the consumer lives, and
-/// its tail has not passed `run.offset`.
+/// See the module.
 #[inline]
-pub unsafe fn zbq_readable_next(run: &mut zbq_readable_run, out: &mut zbq_msg_view) -> bool {
-    if run.bytes == 0 {
-        return false;
+pub unsafe fn zbq_window_look(window: *mut zbq_read_window) -> bool {
+    // SAFETY: as the caller says; the control region is mapped.
+    let (window, head) = unsafe {
+        let head = addr_of!((*(*window).control).producer_head).cast::<AtomicU64>();
+        (&mut *window, (*head).load(Acquire))
+    };
+    let can_be = head > window.head
+        && head - window.tail <= window.capacity
+        && head % ALIGN == 0
+        && window.unusual == 0;
+    if can_be {
+        window.head = head;
+        // SAFETY: the ring is mapped twice, and the cursor lies in one of the two.
+        unsafe {
+            if window.next.offset_from(window.ring) as u64 >= window.capacity {
+                window.next = window.next.sub(window.capacity as usize);
+            }
+        }
     }
-    let header = run.base.cast::<zbq_msg_header>();
-    // SAFETY: a header lies at the base of a run that is not empty, aligned, in memory that is
-    // mapped while the consumer lives.
-    let payload_len = unsafe { &*addr_of!((*header).payload_len).cast::<AtomicU32>() };
-    // Relaxed: one load, whose copy is checked and used, for the producer may be hostile; the load
-    // of the head that gave the run has ordered it.
-    let payload_len = payload_len.load(Relaxed);
-    let total_len = (size_of::<zbq_msg_header>() as u64) + u64::from(payload_len);
-    let align = ZBQ_MSG_ALIGN as u64;
-    let step = (total_len + align - 1) & !(align - 1);
-    if step > run.bytes {
-        return false;
+    can_be
+}
+
+/// As `zbq_consumer_valid`.
+///
+/// # Safety
+///
+/// See the module.
+#[inline]
+pub unsafe fn zbq_window_valid(window: *const zbq_read_window) -> bool {
+    fence(Acquire);
+    // SAFETY: as the caller says; the page is mapped.
+    let eviction = unsafe { &*addr_of!((*(*window).page).eviction).cast::<AtomicU32>() };
+    eviction.load(Relaxed) == 0
+}
+
+/// As `zbq_consumer_next`, without the call where there is a message.
+///
+/// # Safety
+///
+/// See the module.
+#[inline]
+pub unsafe fn zbq_window_next(window: *mut zbq_read_window, out: &mut zbq_msg_view) -> c_int {
+    // SAFETY: as the caller says. Between cursor and head there is a header at the least, mapped and
+    // aligned; a message that ends at the head or before lies in what is mapped.
+    unsafe {
+        if (*window).unusual == 0 && ((*window).cursor != (*window).head || zbq_window_look(window))
+        {
+            let header = (*window).next.cast::<zbq_msg_header>();
+            // One load, whose copy is checked and used, for the producer may be hostile.
+            let payload_len = addr_of!((*header).payload_len).cast::<AtomicU32>();
+            let payload_len = u64::from((*payload_len).load(Relaxed));
+            let total_len = HEADER + payload_len;
+            if total_len <= (*window).head - (*window).cursor && zbq_window_valid(window) {
+                out.header = header;
+                out.payload = header.add(1).cast();
+                out.payload_len = payload_len;
+                out.logical_offset = (*window).cursor;
+                out.total_len = total_len;
+                let step = round_up(total_len);
+                (*window).next = (*window).next.add(step as usize);
+                (*window).cursor += step;
+                return OK;
+            }
+        }
+        zbq_consumer_next((*window).consumer, out)
     }
-    out.header = header;
-    // SAFETY: a whole message was checked to lie within the run.
-    out.payload = unsafe { header.add(1).cast() };
-    out.payload_len = u64::from(payload_len);
-    out.logical_offset = run.offset;
-    out.total_len = total_len;
-    // SAFETY: as above; at most the end of the run. No message is larger than the address space.
-    run.base = unsafe { run.base.cast::<u8>().add(step as usize).cast() };
-    run.bytes -= step;
-    run.offset += step;
+}
+
+/// As `zbq_consumer_publish`, for what was read, without the call. `false`, with nothing changed,
+/// for anything else.
+///
+/// # Safety
+///
+/// See the module.
+#[inline]
+pub unsafe fn zbq_window_release(window: *mut zbq_read_window, new_tail: u64) -> bool {
+    let tail = round_up(new_tail);
+    // SAFETY: as the caller says; page and control region are mapped.
+    unsafe {
+        let before = (*window).tail;
+        if tail < before || tail > (*window).cursor {
+            return false;
+        }
+        (*window).tail = tail;
+        let published = addr_of_mut!((*(*window).page).tail_offset).cast::<AtomicU64>();
+        (*published).store(tail, Release);
+        compiler_fence(SeqCst);
+        let awaited = addr_of!((*(*window).control).awaited_tail).cast::<AtomicU64>();
+        let awaited = (*awaited).load(Relaxed);
+        if awaited > before && awaited <= tail {
+            zbq_consumer_ring((*window).consumer);
+        }
+    }
     true
 }

@@ -6,7 +6,7 @@
 
 use crate::*;
 use core::mem::{align_of, size_of};
-use libc::c_void;
+use libc::{c_char, c_void};
 
 // Where the ones begin, and how many there are; they must be in one piece.
 #[allow(dead_code)] // older compilers do not see what only assertions use
@@ -143,10 +143,17 @@ layouts! {
         unusual: u32 = 36,
         producer: *mut zbq_producer = 40,
     }
-    zbq_readable_run size 24 align 8 {
-        base: *const c_void = 0,
-        bytes: u64 = 8,
-        offset: u64 = 16,
+    zbq_read_window size 80 align 8 {
+        cursor: u64 = 0,
+        head: u64 = 8,
+        tail: u64 = 16,
+        next: *const c_char = 24,
+        ring: *const c_char = 32,
+        capacity: u64 = 40,
+        control: *const zbq_control_region = 48,
+        page: *mut zbq_consumer_metadata = 56,
+        consumer: *mut zbq_consumer = 64,
+        unusual: u32 = 72,
     }
     zbq_msg_view size 40 align 8 {
         header: *const zbq_msg_header = 0,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //! Handles, and what calls take and give.
 
-use crate::{zbq_msg_header, zbq_parking};
+use crate::{zbq_consumer_metadata, zbq_control_region, zbq_msg_header, zbq_parking};
 use core::marker::{PhantomData, PhantomPinned};
-use libc::c_void;
+use libc::{c_char, c_void};
 
 // Neither Send nor Sync nor Unpin: what a handle may do is for whoever wraps it to say.
 type Opaque = PhantomData<(*mut u8, PhantomPinned)>;
@@ -106,16 +106,30 @@ pub struct zbq_msg_view {
     pub total_len: u64,
 }
 
-/// Messages that lie one after the other, from `zbq_consumer_readable`.
+/// The fast part of a consumer, from `zbq_consumer_window`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct zbq_readable_run {
-    /// In the ring: the next message.
-    pub base: *const c_void,
-    /// From there up to the head; 0: all were walked.
-    pub bytes: u64,
-    /// Logical offset of `base`.
-    pub offset: u64,
+pub struct zbq_read_window {
+    /// Where `zbq_consumer_next` reads: up to here it was read.
+    pub cursor: u64,
+    /// Last acquired, and found valid.
+    pub head: u64,
+    /// All below it is released.
+    pub tail: u64,
+    /// Where the cursor is in the ring.
+    pub next: *const c_char,
+    /// Its bytes, twice in a row.
+    pub ring: *const c_char,
+    /// Of the ring.
+    pub capacity: u64,
+    /// As `zbq_consumer_ctrl`.
+    pub control: *const zbq_control_region,
+    /// As `zbq_consumer_meta`.
+    pub page: *mut zbq_consumer_metadata,
+    /// Whose it is.
+    pub consumer: *mut zbq_consumer,
+    /// Not 0: reading is for the calls.
+    pub unusual: u32,
 }
 
 /// Of a ring, from `zbq_producer_stats`.

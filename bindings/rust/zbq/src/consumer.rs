@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 use zbq_sys::{
-    zbq_consumer, zbq_ending, zbq_error, zbq_msg_view, zbq_readable_run, zbq_type,
+    zbq_consumer, zbq_ending, zbq_error, zbq_msg_view, zbq_read_window, zbq_type,
     ZBQ_MAX_FD_PER_MSG,
 };
 
@@ -52,7 +52,7 @@ pub struct Consumer {
     handle: NonNull<zbq_consumer>,
     birth: Birthmark, // in a forked child nothing of the ring is mapped
     push: bool,
-    known: Cell<zbq_readable_run>, // messages that are there, not taken yet
+    window: NonNull<zbq_read_window>, // the handle's
     tail: Tail,
     no_record: Cell<bool>, // there was none to collect, and no look for messages since
     discard_later: Cell<u64>, // up to this record, 0: none
@@ -86,17 +86,16 @@ impl Consumer {
             zbq_sys::zbq_consumer_join(fd, wakeup.to_raw(), &mut handle)
         })?;
         let handle = NonNull::new(handle).ok_or(Error::Invalid)?;
-        // SAFETY: a live handle.
-        let tail = unsafe { zbq_sys::zbq_consumer_tail(handle.as_ptr()) };
+        // SAFETY: a live handle, and its window.
+        let (window, tail) = unsafe {
+            let window = zbq_sys::zbq_consumer_window(handle.as_ptr());
+            (NonNull::new(window).ok_or(Error::Invalid)?, (*window).tail)
+        };
         Ok(Self {
             handle,
             birth,
             push: wakeup == Wakeup::Push,
-            known: Cell::new(zbq_readable_run {
-                base: ptr::null(),
-                bytes: 0,
-                offset: tail,
-            }),
+            window,
             tail: Tail::new(tail),
             no_record: Cell::new(false),
             discard_later: Cell::new(0),
@@ -254,8 +253,8 @@ impl Consumer {
 
     #[inline]
     pub(crate) fn is_valid(&self) -> bool {
-        // SAFETY: a live handle.
-        unsafe { zbq_sys::zbq_consumer_valid(self.raw()) }
+        // SAFETY: a live handle's window.
+        unsafe { zbq_sys::zbq_window_valid(self.window.as_ptr()) }
     }
 
     /// Why there is nothing more.
@@ -272,8 +271,8 @@ impl Consumer {
     #[inline]
     pub(crate) fn let_go(&self, begin: u64, end: u64) {
         if let Some(tail) = self.tail.let_go(begin, end) {
-            // SAFETY: a live handle.
-            unsafe { zbq_sys::zbq_consumer_publish(self.raw(), tail) };
+            // SAFETY: a live handle's window.
+            unsafe { zbq_sys::zbq_window_release(self.window.as_ptr(), tail) };
         }
     }
 
@@ -352,38 +351,63 @@ impl Consumer {
 
     // Whether there is a message to take, as far as that shows without taking it.
     pub(crate) fn look(&self) -> Result<()> {
-        let mut known = self.known.get();
-        if known.bytes != 0 {
-            return if self.is_valid() {
-                Ok(())
-            } else {
-                Err(self.end())
+        if !self.knows_more() {
+            self.discard_what_was_put_off();
+            // SAFETY: a live handle, and its window.
+            let code = unsafe {
+                if zbq_sys::zbq_window_look(self.window.as_ptr()) {
+                    0
+                } else {
+                    zbq_sys::zbq_consumer_look(self.raw())
+                }
             };
+            self.result_of(code)?;
         }
-        self.discard_what_was_put_off();
-        // SAFETY: a live handle, and a place for the run.
-        let code = unsafe { zbq_sys::zbq_consumer_readable(self.raw(), known.offset, &mut known) };
-        match code {
-            0 => {
-                self.known.set(known);
-                Ok(())
-            }
-            NOENT => Err(self.end()),
-            code => Err(from_code(code)),
+        if self.is_valid() {
+            Ok(())
+        } else {
+            Err(self.end())
         }
+    }
+
+    fn cursor(&self) -> u64 {
+        // SAFETY: a live handle's window.
+        unsafe { (*self.window.as_ptr()).cursor }
+    }
+
+    /// Whether there are messages that a look has found, and that were not taken yet.
+    #[inline]
+    fn knows_more(&self) -> bool {
+        // SAFETY: a live handle's window.
+        unsafe { (*self.window.as_ptr()).cursor != (*self.window.as_ptr()).head }
     }
 
     #[inline]
     fn take(&self) -> Result<zbq_msg_view> {
-        if let Some(view) = self.take_known() {
+        if !self.knows_more() {
+            self.discard_what_was_put_off();
+        }
+        let mut view = zbq_msg_view {
+            header: ptr::null(),
+            payload: ptr::null(),
+            payload_len: 0,
+            logical_offset: 0,
+            total_len: 0,
+        };
+        // SAFETY: a live handle's window, and a place for the view.
+        let code = unsafe { zbq_sys::zbq_window_next(self.window.as_ptr(), &mut view) };
+        if code == 0 {
             return Ok(view);
         }
-        self.forget_known(); // what is left of it was no message
-        self.look()?;
-        self.take_known().ok_or_else(|| {
-            self.forget_known(); // changed since it was checked
-            self.malformed()
-        })
+        self.result_of(code).map(|()| view)
+    }
+
+    fn result_of(&self, code: libc::c_int) -> Result<()> {
+        match code {
+            0 => Ok(()),
+            NOENT => Err(self.end()),
+            code => Err(from_code(code)),
+        }
     }
 
     /// What it means that something read is nonsense: of an evicted consumer's it may have been
@@ -394,31 +418,6 @@ impl Consumer {
         } else {
             self.end()
         }
-    }
-
-    #[inline]
-    fn take_known(&self) -> Option<zbq_msg_view> {
-        let mut known = self.known.get();
-        let mut view = zbq_msg_view {
-            header: ptr::null(),
-            payload: ptr::null(),
-            payload_len: 0,
-            logical_offset: 0,
-            total_len: 0,
-        };
-        // SAFETY: the consumer lives; the tail has not passed what was not taken.
-        let found = unsafe { zbq_sys::zbq_readable_next(&mut known, &mut view) };
-        self.known.set(known);
-        found.then_some(view)
-    }
-
-    fn forget_known(&self) {
-        let offset = self.known.get().offset;
-        self.known.set(zbq_readable_run {
-            base: ptr::null(),
-            bytes: 0,
-            offset,
-        });
     }
 
     // ---- sleeping ----
@@ -475,7 +474,7 @@ impl<'c> IntoIterator for &'c Consumer {
 impl fmt::Debug for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer")
-            .field("next", &self.known.get().offset)
+            .field("next", &self.cursor())
             .field("push", &self.push)
             .finish_non_exhaustive()
     }
