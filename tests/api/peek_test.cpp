@@ -156,7 +156,7 @@ TEST_F(Peek, AReleaseIsOfWhatWasRead) {
 // is looked at again.
 TEST_F(Peek, TheWindowGoesRoundTheRing) {
     for (unsigned i = 0; i < 200; ++i) {
-        const std::string sent(16 * (i % 100), static_cast<char>('a' + i % 26));
+        const std::string sent(std::size_t{16} * (i % 100), static_cast<char>('a' + i % 26));
         ASSERT_TRUE(test::publish(prod_.get(), sent));
         ASSERT_TRUE(test::publish(prod_.get(), "second"));
         ASSERT_EQ(window_next(), ZBQ_OK);
