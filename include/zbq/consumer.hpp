@@ -148,42 +148,34 @@ public:
 
     /// The bytes, in place, aligned to 16. An evicted reader's bytes may change while it reads
     /// (see intact), and a hostile producer's at any time: copy what you decide by first.
-    [[nodiscard]] std::span<const std::byte> payload() const noexcept { return {payload_, size_}; }
+    [[nodiscard]] std::span<const std::byte> payload() const noexcept {
+        return {static_cast<const std::byte *>(view_.payload), view_.payload_len};
+    }
     /// Where in the stream it starts, in bytes since the ring was made.
-    [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+    [[nodiscard]] std::uint64_t offset() const noexcept { return view_.logical_offset; }
     /// How many descriptors it was sent with.
     [[nodiscard]] unsigned descriptor_count() const noexcept {
-        return payload_ != nullptr ? header().fd_count : 0;
+        return view_.header != nullptr ? view_.header->fd_count : 0;
     }
 
 protected:
-    /// From the C interface.
-    explicit message_view(const zbq_msg_view &view) noexcept
-        : payload_(static_cast<const std::byte *>(view.payload)), size_(view.payload_len),
-          offset_(view.logical_offset) {}
-
     /// Where the next message starts.
     [[nodiscard]] std::uint64_t end_offset() const noexcept {
         constexpr std::uint64_t mask = ZBQ_MSG_ALIGN - 1;
-        return (offset_ + sizeof(zbq_msg_header) + size_ + mask) & ~mask;
+        return (view_.logical_offset + view_.total_len + mask) & ~mask;
     }
-    /// The id of the descriptors' record; 0: there is none.
+    /// The id of the descriptors' record; 0: there is none. What the header says of descriptors is
+    /// checked against the record that comes.
     [[nodiscard]] std::uint64_t record_id() const noexcept {
-        return descriptor_count() != 0 ? header().seq_id : 0;
+        return descriptor_count() != 0 ? view_.header->seq_id : 0;
     }
+
+    /// As the C interface gave it, which writes it here: it is never copied on the way.
+    zbq_msg_view view_ = {};
 
 private:
     friend class message_batch;
     friend class consumer;
-
-    // What it says of descriptors is checked against the record that comes.
-    [[nodiscard]] const zbq_msg_header &header() const noexcept {
-        return *(reinterpret_cast<const zbq_msg_header *>(payload_) - 1);
-    }
-
-    const std::byte *payload_ = nullptr;
-    std::size_t size_ = 0;
-    std::uint64_t offset_ = 0;
 };
 
 /// A message that holds its room in the ring until it goes. Several may live at one time; the
@@ -241,9 +233,13 @@ public:
 private:
     friend class consumer;
     explicit message(status why) noexcept : why_(why) {}
-    message(const detail::shared<detail::consumer_state> &state, const zbq_msg_view &view) noexcept
-        : message_view(view), state_(state), why_(status::ok) {
-        state_->hold();
+    // The next one, if there is one.
+    explicit message(const detail::shared<detail::consumer_state> &state) noexcept
+        : why_(state->take(&view_)) {
+        if (why_ == status::ok) {
+            state_ = state;
+            state_->hold();
+        }
     }
 
     void give_back() noexcept {
@@ -302,7 +298,6 @@ public:
     message_batch &operator=(const message_batch &) = delete;
     ~message_batch() {
         if (state_ && state_->birth.is_here()) {
-            state_->released_to = std::max(state_->released_to, visited_end_);
             state_->let_go(begin_, end_);
         }
     }
@@ -311,7 +306,7 @@ public:
     [[nodiscard]] iterator begin() noexcept {
         if (!started_) {
             started_ = true;
-            advance();
+            start();
         }
         return iterator(this);
     }
@@ -337,37 +332,45 @@ private:
         : state_(state), most_(most) {
         if (state_) {
             state_->hold();
-            begin_ = end_ = visited_end_ = state_->cursor();
+            begin_ = end_ = state_->cursor();
         } else {
             why_ = status::invalid;
             most_ = 0;
         }
     }
 
-    // It ends with what one look found: each look at the head takes its cache line from the
-    // producer.
-    void advance() noexcept {
-        const bool full =
-            visited_ == most_ || (visited_ != 0 && visited_end_ - begin_ >= state_->batch_bytes);
-        if (full || (visited_ != 0 && !state_->knows_more())) {
+    void start() noexcept {
+        if (most_ == 0) {
             done_ = true;
             return;
         }
-        zbq_msg_view view;
-        const status result = state_->take(&view);
+        const status result = state_->take(&current_.view_);
         if (result != status::ok) {
             end_with(result);
             return;
         }
-        current_ = message_view(view);
-        visited_end_ = state_->cursor();
-        if (visited_ == 0) {
-            begin_ = end_ = view.logical_offset;
+        begin_ = current_.offset();
+        // What one look found: each look at the head takes its cache line from the producer.
+        stop_ = std::min(begin_ + state_->batch_bytes, state_->window->head);
+        visit();
+    }
+
+    // It is one piece: where another call took a message meanwhile, who may hold it, it ends.
+    void advance() noexcept {
+        if (end_ >= stop_ || visited_ == most_ || state_->cursor() != end_) {
+            done_ = true;
+            return;
         }
-        if (view.logical_offset ==
-            end_) { // else one before it was taken by another, who may hold it
-            end_ = visited_end_;
+        const int result = zbq_window_next(state_->window, &current_.view_);
+        if (result != ZBQ_OK) {
+            end_with(static_cast<status>(result));
+            return;
         }
+        visit();
+    }
+
+    void visit() noexcept {
+        end_ = state_->cursor();
         ++visited_;
     }
 
@@ -379,8 +382,8 @@ private:
     detail::shared<detail::consumer_state> state_;
     message_view current_;
     std::uint64_t begin_ = 0;
-    std::uint64_t end_ = 0;         // of what it visited in one piece from there,
-    std::uint64_t visited_end_ = 0; // and of all
+    std::uint64_t end_ = 0;  // of what it visited
+    std::uint64_t stop_ = 0; // it visits no message that starts here or further on
     std::size_t most_ = 0;
     std::size_t visited_ = 0;
     status why_ = status::ok;
@@ -410,18 +413,11 @@ public:
     // ---- messages ----
 
     /// The next message; empty when there is none now, or never. Never waits.
-    message try_next() noexcept {
-        if (!state_) {
-            return message(status::invalid);
-        }
-        zbq_msg_view view;
-        const status result = state_->take(&view);
-        return result == status::ok ? message(state_, view) : message(result);
-    }
+    message try_next() noexcept { return state_ ? message(state_) : message(status::invalid); }
 
     /// The messages that are there, at most so many, and no more than what takes a sixteenth of
     /// the ring (but one at least), so that the producer gets room back while a long backlog is
-    /// read. Never waits.
+    /// read. It ends where another call takes a message meanwhile. Never waits.
     message_batch take_batch(std::size_t most = SIZE_MAX) noexcept { return {state_, most}; }
 
     // ---- waiting ----

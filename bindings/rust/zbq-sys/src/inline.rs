@@ -19,6 +19,18 @@ const ALIGN: u64 = ZBQ_MSG_ALIGN as u64;
 const HEADER: u64 = size_of::<zbq_msg_header>() as u64;
 const OK: c_int = crate::zbq_error::ZBQ_OK as c_int;
 
+const AHEAD: u64 = 1024; // that a reader asks for lines which are committed
+
+fn prefetch(place: *const libc::c_char) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint; any address will do.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 fn round_up(bytes: u64) -> u64 {
     bytes.wrapping_add(ALIGN - 1) & !(ALIGN - 1)
 }
@@ -75,6 +87,9 @@ pub unsafe fn zbq_window_next(window: *mut zbq_read_window, out: &mut zbq_msg_vi
     // SAFETY: as the caller says. Between cursor and head there is a header at the least, mapped and
     // aligned; a message that ends at the head or before lies in what is mapped.
     unsafe {
+        if (*window).head - (*window).cursor > AHEAD {
+            prefetch((*window).next.add(AHEAD as usize));
+        }
         if (*window).unusual == 0 && ((*window).cursor != (*window).head || zbq_window_look(window))
         {
             let header = (*window).next.cast::<zbq_msg_header>();
