@@ -44,11 +44,18 @@ struct consumer_state {
 
     // Whether there is a message to take, as far as that shows without taking it.
     status look() noexcept {
+        const status quick = quick_look();
+        return quick == status::again ? static_cast<status>(zbq_consumer_look(handle)) : quick;
+    }
+
+    // The same without a call. It asks for no lines of messages to come: in a dense stream the
+    // producer is writing there.
+    status quick_look() noexcept {
         no_record = no_record && knows_more();
         if (knows_more() || zbq_window_look(window)) {
             return zbq_window_valid(window) ? status::ok : status::none;
         }
-        return static_cast<status>(zbq_consumer_look(handle));
+        return status::again;
     }
 
     status take(zbq_msg_view *view) noexcept {
@@ -111,8 +118,6 @@ struct consumer_state {
         gathers = false; // unless it finds several
         return look();
     }
-
-    status quick_look() noexcept { return zbq_window_seems_ready(window) ? look() : status::again; }
 
     status spin_until(deadline end) noexcept {
         constexpr unsigned looks_between_clocks = 16;
@@ -548,7 +553,11 @@ inline status consumer::wait(deadline end, std::chrono::nanoseconds spin) noexce
         return status::invalid;
     }
     status result = state_->quick_look();
-    if (result == status::again && spin.count() > 0) {
+    if (result != status::again) {
+        state_->gathers = true; // it came while those before it were read
+        return result;
+    }
+    if (spin.count() > 0) {
         result =
             state_->spin(spin == std::chrono::nanoseconds::max() ? end : std::min(in(spin), end));
     }
