@@ -104,7 +104,9 @@ void model_consumer::publish(std::uint64_t new_tail) {
 
 bool model_consumer::window_release(std::uint64_t new_tail) {
     const bool was_read = round_up(new_tail) >= tail && round_up(new_tail) <= cursor;
-    tail = page_tail = was_read ? round_up(new_tail) : tail;
+    if (was_read) {
+        tail = page_tail = round_up(new_tail);
+    }
     return was_read;
 }
 
