@@ -45,8 +45,39 @@ public:
     static constexpr zbq_type type = {detail::hash(Name.view()), sizeof(T), alignof(T)};
 
     class producer;
+    class batch;
     class consumer;
     class received;
+    class received_batch;
+};
+
+/// Room for several Ts that are published by one commit: see zbq::batch.
+template <typename T, type_name Name>
+class [[nodiscard]] channel<T, Name>::batch {
+public:
+    /// Whether there is room to fill.
+    explicit operator bool() const noexcept { return static_cast<bool>(untyped_); }
+    /// Why not, as zbq::batch::why.
+    [[nodiscard]] status why() const noexcept { return untyped_.why(); }
+    /// How many were added so far.
+    [[nodiscard]] std::size_t size() const noexcept { return untyped_.size(); }
+
+    /// Adds one and gives its place in the ring, to be filled: it holds what was there before.
+    /// nullptr, with the batch as it was, when there is no room left for it or the batch is void.
+    [[nodiscard]] T *add() noexcept {
+        return reinterpret_cast<T *>(untyped_.add(sizeof(T)).data());
+    }
+
+    /// Publishes all that was added; none is fine. @return as zbq::batch::commit
+    status commit() noexcept { return untyped_.commit(); }
+
+private:
+    /// @cond
+    friend class channel<T, Name>::producer;
+    /// @endcond
+    explicit batch(zbq::batch &&untyped) noexcept : untyped_(std::move(untyped)) {}
+
+    zbq::batch untyped_;
 };
 
 /// The producer of a channel: one T for each message.
@@ -72,14 +103,20 @@ public:
         if (values.empty()) {
             return status::ok;
         }
-        batch all = untyped_.try_batch(values.size() * zbq::producer::size_of(sizeof(T)));
+        batch all = try_batch(values.size());
         if (!all) {
             return all.why();
         }
         for (const T &value : values) {
-            std::memcpy(all.add(sizeof(T)).data(), &value, sizeof(T));
+            std::memcpy(static_cast<void *>(all.add()), &value, sizeof(T));
         }
         return all.commit();
+    }
+    /// Room for so many, to be filled in place. Never waits. @return as zbq::producer::try_batch
+    batch try_batch(std::size_t count) noexcept {
+        constexpr std::uint64_t size = zbq::producer::size_of(sizeof(T));
+        constexpr std::uint64_t most = UINT64_MAX / size; // of which no ring has room
+        return batch(untyped_.try_batch(size * std::min<std::uint64_t>(count, most)));
     }
 
     /// The ring, for all that has no type: admitting consumers, waiting, statistics.
@@ -126,6 +163,79 @@ private:
     message message_;
 };
 
+/// Ts that are there, in place: a range to go through once, as zbq::message_batch is. It ends at a
+/// message of another size, which is passed over.
+///
+///     for (const quote &each : quotes.take_batch()) { ... }
+template <typename T, type_name Name>
+class [[nodiscard]] channel<T, Name>::received_batch {
+public:
+    /// Of a single pass.
+    class iterator {
+    public:
+        using value_type = T;                              ///< what it gives
+        using difference_type = std::ptrdiff_t;            ///< as std::input_iterator wants
+        using reference = const T &;                       ///< in place
+        using pointer = const T *;                         ///< in place
+        using iterator_category = std::input_iterator_tag; ///< one pass
+
+        iterator() noexcept = default;
+        /// @param batch whose Ts it goes through
+        explicit iterator(received_batch *batch) noexcept
+            : batch_(batch), at_(batch->messages_.begin()) {
+            look();
+        }
+        reference operator*() const noexcept { return *operator->(); } ///< the T
+        pointer operator->() const noexcept {                          ///< the T
+            return reinterpret_cast<const T *>(at_->payload().data());
+        }
+        iterator &operator++() noexcept { ///< the next one
+            ++at_;
+            look();
+            return *this;
+        }
+        void operator++(int) noexcept { ++*this; } ///< the next one
+        /// Whether the batch is through.
+        friend bool operator==(const iterator &it, std::default_sentinel_t end) noexcept {
+            return it.at_ == end || it.batch_->is_other_;
+        }
+
+    private:
+        void look() noexcept {
+            batch_->is_other_ = at_ != std::default_sentinel && at_->payload().size() != sizeof(T);
+        }
+
+        received_batch *batch_ = nullptr;
+        message_batch::iterator at_;
+    };
+
+    /// The first, or where an earlier pass stopped.
+    [[nodiscard]] iterator begin() noexcept { return iterator(this); }
+    /// The end.
+    [[nodiscard]] static std::default_sentinel_t end() noexcept { return {}; }
+
+    /// Asked after reading, as zbq::message_batch::intact: for all that was visited.
+    [[nodiscard]] bool intact() const noexcept { return messages_.intact(); }
+    /// Why it ended: as zbq::message_batch::why; protocol also at a message of another size, where
+    /// this consumer was not evicted.
+    [[nodiscard]] status why() const noexcept {
+        if (!is_other_) {
+            return messages_.why();
+        }
+        return messages_.intact() ? status::protocol : status::none;
+    }
+
+private:
+    /// @cond
+    friend class channel<T, Name>::consumer;
+    /// @endcond
+    received_batch(zbq::consumer *from, std::size_t most) noexcept
+        : messages_(from->take_batch(most)) {}
+
+    message_batch messages_;
+    bool is_other_ = false;
+};
+
 /// A consumer of a channel.
 template <typename T, type_name Name>
 class channel<T, Name>::consumer {
@@ -144,6 +254,9 @@ public:
 
     /// The next one; empty when there is none now, or never. Never waits.
     received try_next() noexcept { return received(untyped_.try_next()); }
+
+    /// Those that are there, at most so many: see zbq::consumer::take_batch. Never waits.
+    received_batch take_batch(std::size_t most = SIZE_MAX) noexcept { return {&untyped_, most}; }
 
     /// Waits as zbq::consumer::wait.
     status wait(deadline end, std::chrono::nanoseconds spin = {}) noexcept {

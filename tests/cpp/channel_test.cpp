@@ -70,6 +70,50 @@ TEST(Channel, SendsManyAtOnce) {
     EXPECT_EQ(sender.try_send(std::span(too_many)), status::too_large);
 }
 
+TEST(Channel, BatchesAreFilledAndReadInPlace) {
+    quotes::producer sender;
+    auto reader = join_as<quotes>(sender.ring());
+    quotes::batch room = sender.try_batch(3);
+    ASSERT_TRUE(room);
+    for (std::uint32_t i = 1; i <= 3; ++i) {
+        quote *place = room.add();
+        ASSERT_NE(place, nullptr);
+        *place = {1.0 * i, 2.0 * i, i};
+    }
+    EXPECT_EQ(room.size(), 3U);
+    EXPECT_EQ(room.add(), nullptr);
+    EXPECT_EQ(reader.try_next().why(), status::again);
+    EXPECT_EQ(room.commit(), status::ok);
+    EXPECT_EQ(room.add(), nullptr);
+    EXPECT_EQ(room.commit(), status::invalid);
+
+    std::uint32_t seen = 0;
+    {
+        quotes::received_batch batch = reader.take_batch(2);
+        for (const quote &each : batch) {
+            EXPECT_EQ(each.symbol, ++seen);
+        }
+        EXPECT_TRUE(batch.intact());
+        EXPECT_EQ(batch.why(), status::ok);
+    }
+    EXPECT_EQ(seen, 2U);
+    EXPECT_EQ(sender.ring().statistics().head - zbq_consumer_tail(reader.ring().get()), 48U);
+    for (auto batch = reader.take_batch(); const quote &each : batch) {
+        EXPECT_EQ(each.symbol, ++seen);
+    }
+    EXPECT_EQ(seen, 3U);
+    EXPECT_EQ(reader.take_batch().why(), status::ok); // nothing was asked of it
+    quotes::received_batch nothing = reader.take_batch();
+    EXPECT_EQ(nothing.begin(), nothing.end());
+    EXPECT_EQ(nothing.why(), status::again);
+}
+
+TEST(Channel, ABatchHasSoMuchRoomOrNone) {
+    quotes::producer sender;
+    EXPECT_EQ(sender.try_batch(SIZE_MAX).why(), status::too_large);
+    EXPECT_EQ(sender.try_batch(0).why(), sender.ring().try_batch(0).why());
+}
+
 TEST(Channel, AnotherTypeIsRefusedWithTheReason) {
     quotes::producer sender;
     EXPECT_EQ(refusal<quotes>(sender.ring()), "accepted");
@@ -91,6 +135,25 @@ TEST(Channel, AMessageOfAnotherSizeIsNoT) {
     const auto got = reader.try_next();
     EXPECT_FALSE(got);
     EXPECT_EQ(got.why(), status::protocol);
+}
+
+TEST(Channel, ABatchEndsAtAMessageOfAnotherSize) {
+    quotes::producer sender;
+    auto reader = join_as<quotes>(sender.ring());
+    EXPECT_EQ(sender.try_send({1, 2, 3}), status::ok);
+    EXPECT_EQ(sender.ring().try_publish(test::bytes("short")), status::ok);
+    EXPECT_EQ(sender.try_send({4, 5, 6}), status::ok);
+    const auto symbols = [&reader](status why) {
+        std::string seen;
+        quotes::received_batch batch = reader.take_batch();
+        for (const quote &each : batch) {
+            seen += std::to_string(each.symbol);
+        }
+        EXPECT_EQ(batch.why(), why);
+        return seen;
+    };
+    EXPECT_EQ(symbols(status::protocol), "3");
+    EXPECT_EQ(symbols(status::ok), "6");
 }
 
 // ---- eviction ----
@@ -136,6 +199,10 @@ protected:
 TEST_F(EvictedFromAChannel, IsToldSo) {
     for (const std::uint64_t number : {std::uint64_t{0}, std::uint64_t{7}, UINT64_MAX}) {
         evict(number);
+        tickets::received_batch batch = in_.take_batch();
+        EXPECT_EQ(batch.begin(), batch.end());
+        EXPECT_EQ(batch.why(), status::none);
+        EXPECT_FALSE(batch.intact());
         for (int i = 0; i < 100; ++i) {
             EXPECT_EQ(in_.wait(zbq::now), status::none);
             const auto got = in_.try_next();

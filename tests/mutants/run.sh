@@ -1,27 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Breaks each promise of the code in turn, by the list beside this file, and sees the named
-# tests fail. run.sh [PATTERN] takes the mutants whose name matches.
+# tests fail. run.sh [PATTERN] takes the mutants whose name matches. As many at once as there are
+# processors, each in a copy of the tree with a build of its own.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 # shellcheck source=tests/mutants/mutate.sh
 . "$here/mutate.sh"
 pattern=${1:-.}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-tree=$work/tree
-build=$work/build
+workers=$(nproc)
+top=$(mktemp -d)
+trap 'rm -rf "$top"' EXIT
 
 copy_tree() {
-    mkdir "$tree"
+    mkdir -p "$tree"
     (cd "$root" && git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t "$tree")
     cmake -G Ninja -S "$tree" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-w \
         -DZBQ_BUILD_EXAMPLES=OFF >/dev/null
 }
 
 run_tests() { # regex
-    ctest --test-dir "$build" -R "$1" -j 2 --timeout 15 --stop-on-failure >"$work/log" 2>&1
+    ctest --test-dir "$build" -R "$1" --timeout 15 --stop-on-failure >"$work/log" 2>&1
 }
 
 programs_of() { # regex of tests: what they are of, and what they run
@@ -31,12 +31,17 @@ programs_of() { # regex of tests: what they are of, and what they run
     esac
 }
 
+is_mine() { # name: whether it was asked for, and is this worker's
+    [[ $1 =~ $pattern ]] || return 1
+    seen=$((seen + 1))
+    [ $((seen % workers)) -eq "$worker" ]
+}
+
 try_mutant() { # name, file, tests, original, replacement
-    [[ $1 =~ $pattern ]] || return 0
-    tried=$((tried + 1))
+    is_mine "$1" || return 0
     cp "$tree/$2" "$work/kept"
     apply "$tree/$2" "$4" "$5"
-    local programs
+    local programs verdict
     mapfile -t programs < <(programs_of "$3")
     if ! cmake --build "$build" --target "${programs[@]}" >"$work/log" 2>&1; then
         verdict="DOES NOT BUILD"
@@ -46,23 +51,40 @@ try_mutant() { # name, file, tests, original, replacement
     else
         verdict=killed
     fi
-    [ "$verdict" = killed ] || bad=$((bad + 1))
-    printf '%-16s%s\n' "$verdict" "$1"
+    printf '%-16s%s\n' "$verdict" "$1" | tee -a "$work/verdicts"
     cp "$work/kept" "$tree/$2"
 }
 
 collect_tests() {
-    if [[ $1 =~ $pattern ]]; then
+    if is_mine "$1"; then
         all_tests="$all_tests|$3"
     fi
 }
 
-tried=0 bad=0 all_tests='^$'
-copy_tree
-each_mutant "$here/list.txt" collect_tests
-mapfile -t programs < <(programs_of "$all_tests")
-cmake --build "$build" --target "${programs[@]}" >/dev/null
-run_tests "$all_tests" || { cat "$work/log"; echo "the tests fail on the code as it is"; exit 1; }
-each_mutant "$here/list.txt" try_mutant
+work_off() { # number of the worker
+    worker=$1 work=$top/$1 all_tests='^$' seen=0
+    tree=$work/tree build=$work/build
+    copy_tree
+    each_mutant "$here/list.txt" collect_tests
+    mapfile -t programs < <(programs_of "$all_tests")
+    [ "${#programs[@]}" -eq 0 ] || cmake --build "$build" --target "${programs[@]}" >/dev/null
+    run_tests "$all_tests" || { cat "$work/log"; echo "the tests fail on the code as it is"; exit 1; }
+    seen=0
+    each_mutant "$here/list.txt" try_mutant
+}
+
+pids=()
+for ((i = 0; i < workers; ++i)); do
+    mkdir "$top/$i"
+    touch "$top/$i/verdicts"
+    work_off "$i" &
+    pids+=($!)
+done
+failed=0
+for pid in "${pids[@]}"; do
+    wait "$pid" || failed=1
+done
+tried=$(cat "$top"/*/verdicts | wc -l)
+bad=$(cat "$top"/*/verdicts | grep -vc '^killed' || true)
 echo "$tried mutants, $bad not killed"
-[ "$tried" -gt 0 ] && [ "$bad" -eq 0 ]
+[ "$failed" -eq 0 ] && [ "$tried" -gt 0 ] && [ "$bad" -eq 0 ]
