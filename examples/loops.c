@@ -60,20 +60,16 @@ static void read_and_sleep(zbq_consumer *cons) {
 }
 
 static void read_and_spin(zbq_consumer *cons) {
-    int result = ZBQ_ERROR_AGAIN;
-    while (result == ZBQ_ERROR_AGAIN) {
-        /* zbq.h: begin */
-        zbq_read_window *window = zbq_consumer_window(cons);
+    /* zbq.h: begin */
+    zbq_read_window *window = zbq_consumer_window(cons);
+    while (zbq_consumer_spin(cons, UINT64_MAX) == ZBQ_OK) {
         zbq_msg_view view;
-        while ((result = zbq_window_next(window, &view)) == ZBQ_OK) { /* of zbq/inline.h */
+        while (zbq_window_next(window, &view) == ZBQ_OK) { /* of zbq/inline.h */
             use(&view); /* act on it once zbq_window_valid(window) has said that it was whole */
             zbq_window_release(window, view.logical_offset + view.total_len);
-        } /* ZBQ_ERROR_AGAIN: look again once zbq_window_seems_ready(window) */
-        /* zbq.h: end */
-        while (result == ZBQ_ERROR_AGAIN && !zbq_window_seems_ready(window) &&
-               zbq_consumer_is_producer_alive(cons)) {
         }
     }
+    /* zbq.h: end */
 }
 
 static int read_all(int conn, zbq_wakeup_mode mode, void (*loop)(zbq_consumer *)) {

@@ -41,11 +41,13 @@
  * A consumer that looks all the time reads without a call:
  *
  *     zbq_read_window *window = zbq_consumer_window(cons);
- *     zbq_msg_view view;
- *     while ((result = zbq_window_next(window, &view)) == ZBQ_OK) { // of zbq/inline.h
- *         use(&view); // act on it once zbq_window_valid(window) has said that it was whole
- *         zbq_window_release(window, view.logical_offset + view.total_len);
- *     } // ZBQ_ERROR_AGAIN: look again once zbq_window_seems_ready(window)
+ *     while (zbq_consumer_spin(cons, UINT64_MAX) == ZBQ_OK) {
+ *         zbq_msg_view view;
+ *         while (zbq_window_next(window, &view) == ZBQ_OK) { // of zbq/inline.h
+ *             use(&view); // act on it once zbq_window_valid(window) has said that it was whole
+ *             zbq_window_release(window, view.logical_offset + view.total_len);
+ *         }
+ *     }
  *
  * Conventions that hold for every call:
  *
@@ -704,6 +706,18 @@ ZBQ_API int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token);
 /** As zbq_consumer_wait_broadcast, for timeout_ns nanoseconds at the most, and never for
  * more than ZBQ_WAIT_SLICE_NS. BLOCKS for so long. With 0 it only looks. */
 ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns);
+
+/** Looks again and again until there is something to read, for timeout_ns nanoseconds at the
+ * most; UINT64_MAX: for ever. BLOCKS, and keeps its processor busy; in pull mode too. While
+ * messages come faster than it looks, it leaves two microseconds between two looks, which lets
+ * both sides go faster. A producer that was killed is noticed.
+ *
+ * @retval ZBQ_OK there is a message
+ * @retval ZBQ_ERROR_INVALID cons is NULL
+ * @retval ZBQ_ERROR_AGAIN not in that time
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+ZBQ_API int zbq_consumer_spin(zbq_consumer *cons, uint64_t timeout_ns);
 
 /** A descriptor that becomes readable when there is something to do: a message, a record
  * of descriptors, the end of the stream, the producer's death, an eviction. For poll,

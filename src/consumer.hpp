@@ -26,6 +26,7 @@ struct zbq_consumer {
     zbq::core::parking parking; // in its page
     uint64_t baseline = 0;
     uint64_t noted_tail = 0;    // the last one with a time in the page
+    uint64_t spun_to = 0;       // the head that the last spin found
     bool producer_gone = false; // its process was found to have ended
     bool abandoned = false;     // the event socket was closed: nothing more will come
 

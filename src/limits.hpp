@@ -26,6 +26,10 @@ inline constexpr uint64_t capacity_limit = uint64_t{1} << 46;
 // which is a microsecond at worst, and than the next.
 inline constexpr uint64_t nap_ns = 50'000;
 
+// A reader that spins in a dense stream leaves so long between its looks. Half of it gains nine
+// tenths, twice as long no more.
+inline constexpr uint64_t gather_ns = 2'000;
+
 // A producer that does not look at each commit who is parked looks at one of those that are so
 // long apart.
 inline constexpr uint64_t look_interval_ns = 10'000;

@@ -19,7 +19,8 @@ struct link_options {
     bool streaming = false; // as many messages as go through, rather than each one soon
     bool sleeping = false;  // receivers sleep while there is nothing
     std::chrono::microseconds interval{5}; // between messages, where they are sent at a rate
-    bool oversubscribed = false;           // more processes than processors: do not spin
+    std::size_t ring_bytes = 1U << 20U; // of the ring, where there is one: for 8 messages at least
+    bool oversubscribed = false;        // more processes than processors: do not spin
 };
 
 inline void pause_processor() {

@@ -19,19 +19,27 @@ spell spell_of(const distances &probes, double threshold) {
     return far == 3 ? spell::far : spell::mixed;
 }
 
-spell_summary summarise_spell(const act_result &result, spell wanted, double threshold) {
+spell_summary summarise_spell(const act_result &result, spell wanted, double threshold,
+                              const act_result *reference) {
     std::vector<double> figures;
     std::vector<double> ratios;
-    for (const slice_result &slice : result.rounds) {
+    std::vector<double> to_reference;
+    for (std::size_t round = 0; round < result.rounds.size(); ++round) {
+        const slice_result &slice = result.rounds[round];
         if (spell_of(slice.probes, threshold) != wanted) {
             continue;
+        }
+        if (reference != nullptr && round < reference->rounds.size() &&
+            spell_of(reference->rounds[round].probes, threshold) == wanted) {
+            to_reference.push_back(slice.actors.front().figure /
+                                   reference->rounds[round].actors.front().figure);
         }
         figures.push_back(slice.actors.front().figure);
         if (slice.floor > 0) {
             ratios.push_back(slice.actors.front().figure / slice.floor);
         }
     }
-    return {figures.size(), spread_of(figures), spread_of(ratios)};
+    return {figures.size(), spread_of(figures), spread_of(ratios), spread_of(to_reference)};
 }
 
 } // namespace
@@ -60,12 +68,12 @@ double far_threshold(const std::vector<act_result> &results) {
     return std::max(2.5 * nearest, 250.0);
 }
 
-summary summarise(const act_result &result, double threshold) {
+summary summarise(const act_result &result, double threshold, const act_result *reference) {
     summary all;
     all.name = result.name;
     all.failure = result.failure;
-    all.near = summarise_spell(result, spell::near, threshold);
-    all.far = summarise_spell(result, spell::far, threshold);
+    all.near = summarise_spell(result, spell::near, threshold, reference);
+    all.far = summarise_spell(result, spell::far, threshold, reference);
     all.samples = result.samples;
     std::uint64_t delivered = 0;
     std::uint64_t sender_cpu = 0;

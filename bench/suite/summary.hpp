@@ -16,6 +16,7 @@ struct spread {
     double median = 0;
     double low = 0;  // a quarter is below
     double high = 0; // a quarter is above
+    [[nodiscard]] bool is_wide() const { return high - low > 0.5 * median; }
 };
 
 spread spread_of(std::vector<double> values);
@@ -24,11 +25,10 @@ double quantile(std::vector<double> *values, double share); // reorders them
 struct spell_summary {
     std::size_t slices = 0;
     spread figure;
-    spread ratio; // to the floor's slice next to each
+    spread ratio;        // to the floor's slice next to each
+    spread to_reference; // to what the reference did in the same round
     // Too few slices, or a quarter and three quarters too far apart, to conclude anything.
-    [[nodiscard]] bool is_vague() const {
-        return slices < 5 || figure.high - figure.low > 0.5 * figure.median;
-    }
+    [[nodiscard]] bool is_vague() const { return slices < 5 || figure.is_wide(); }
 };
 
 struct summary {
@@ -47,6 +47,7 @@ struct summary {
 // Above this a cache line's round trip means that the processors are far from each other.
 double far_threshold(const std::vector<act_result> &results);
 
-summary summarise(const act_result &result, double threshold);
+// The reference may be null.
+summary summarise(const act_result &result, double threshold, const act_result *reference);
 
 } // namespace bench

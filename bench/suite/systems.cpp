@@ -5,6 +5,7 @@
 #include "links/posix_queue.hpp"
 #include "links/seqpacket.hpp"
 #include "links/spliced_pipe.hpp"
+#include "links/zbq_readers.hpp"
 #include "links/zbq_ring.hpp"
 #include "paced.hpp"
 #include "ping_pong.hpp"
@@ -59,6 +60,14 @@ std::vector<system_under_test> systems() {
 #endif
         make<seqpacket>(),   make<posix_queue>(), make<spliced_pipe>(),
     };
+}
+
+std::vector<system_under_test> other_ways() {
+    return {make<zbq_one_by_one>(), make<zbq_answered_first>(), make<zbq_in_c>()};
+}
+
+system_under_test typed() {
+    return make<zbq_typed>();
 }
 
 std::unique_ptr<act> bare_ring_throughput(const link_options &options) {

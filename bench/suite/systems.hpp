@@ -24,6 +24,10 @@ struct system_under_test {
 // zbq comes first; the others as far as they were found when this was built.
 std::vector<system_under_test> systems();
 
+// zbq by its other ways: of reading one at a time, and typed, of messages of 64 bytes.
+std::vector<system_under_test> other_ways();
+system_under_test typed();
+
 // The least that a ring can be, as a floor or to compare by: one receiver that spins.
 std::unique_ptr<act> bare_ring_throughput(const link_options &options);
 std::unique_ptr<act> bare_ring_ping_pong(const link_options &options);

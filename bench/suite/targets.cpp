@@ -22,12 +22,6 @@ std::optional<double> figure(const summary &system, spell_of spell) {
     return clear ? std::optional(found.figure.median) : std::nullopt;
 }
 
-std::optional<double> ratio_to_floor(const workload_result &result, spell_of spell) {
-    const spell_summary &found = result.systems.front().*spell;
-    const bool clear = found.slices != 0 && !found.is_vague() && found.ratio.median > 0;
-    return clear ? std::optional(found.ratio.median) : std::nullopt;
-}
-
 const summary *find(const workload_result &result, const std::string &name) {
     const auto found = std::find_if(result.systems.begin(), result.systems.end(),
                                     [&](const summary &system) { return system.name == name; });
@@ -75,12 +69,26 @@ std::optional<double> cpu_lead(const workload_result &result, spell_of spell) {
     return own > 0 && best > 0 ? std::optional(best / own) : std::nullopt;
 }
 
-measure against(const std::string &name) {
-    return [name](const workload_result &result, spell_of spell) -> std::optional<double> {
-        const summary *other = find(result, name);
-        const std::optional<double> own = figure(result.systems.front(), spell);
-        const std::optional<double> its = other != nullptr ? figure(*other, spell) : std::nullopt;
-        return own && its ? std::optional(*own / *its) : std::nullopt;
+std::optional<double> in_one_round(const spread &ratio, std::size_t slices) {
+    return slices >= 5 && ratio.median > 0 && !ratio.is_wide() ? std::optional(ratio.median)
+                                                               : std::nullopt;
+}
+
+// By one of zbq's ways: times what the reference did in the same round.
+measure to_reference(const std::string &way) {
+    return [way](const workload_result &result, spell_of spell) -> std::optional<double> {
+        const summary *own = find(result, way);
+        return own != nullptr ? in_one_round((own->*spell).to_reference, (own->*spell).slices)
+                              : std::nullopt;
+    };
+}
+
+// The same, to the floor next to it.
+measure to_floor(const std::string &way) {
+    return [way](const workload_result &result, spell_of spell) -> std::optional<double> {
+        const summary *own = find(result, way);
+        return own != nullptr ? in_one_round((own->*spell).ratio, (own->*spell).slices)
+                              : std::nullopt;
     };
 }
 
@@ -95,10 +103,12 @@ class judgement {
 public:
     explicit judgement(const std::vector<workload_result> &results) : results_(results) {}
 
-    void at_most(const std::string &key, const char *what, double wanted, const measure &of) {
+    void at_most(const std::string &key, const std::string &what, double wanted,
+                 const measure &of) {
         add(key, what, true, wanted, of);
     }
-    void at_least(const std::string &key, const char *what, double wanted, const measure &of) {
+    void at_least(const std::string &key, const std::string &what, double wanted,
+                  const measure &of) {
         add(key, what, false, wanted, of);
     }
     void at_most(const char *what, double wanted, double measured) {
@@ -114,7 +124,7 @@ public:
     std::vector<verdict> take() { return std::move(verdicts_); }
 
 private:
-    void add(const std::string &key, const char *what, bool less, double wanted,
+    void add(const std::string &key, const std::string &what, bool less, double wanted,
              const measure &of) {
         for (const workload_result &result : results_) {
             if (result.work->key == key) {
@@ -147,6 +157,40 @@ void judge_calls(judgement *all, const call_costs &costs) {
     all->at_most("a consumer: bytes", 8192, costs.consumer_bytes);
 }
 
+void judge_latency(judgement *all) {
+    for (const int size : {16, 48, 64, 256, 1024}) {
+        const std::string key = fmt::format("ping-pong/{}", size);
+        for (const char *way : {"zbq", "zbq, try_next", "zbq, answered first"}) {
+            all->at_most(key, fmt::format("{}, times the bare ring", way), 1.1, to_reference(way));
+        }
+        all->at_most(key, "zbq, C, times the bare ring", 1.2, to_reference("zbq, C"));
+    }
+    all->at_most("ping-pong-sleeping/64", "times the futex floor", 1.05, to_floor("zbq"));
+}
+
+void judge_streams(judgement *all) {
+    for (const char *key : {"throughput/16/1", "throughput/64/1", "throughput/64/8",
+                            "throughput/64/64", "throughput/256/1", "throughput/1024/1",
+                            "throughput/4096/1", "throughput/65536/1", "throughput/1048576/1"}) {
+        all->at_least(key, "zbq, of the bare ring", 0.95, to_floor("zbq"));
+    }
+    for (const int size : {16, 64, 256, 1024, 4096, 65536, 1048576}) {
+        all->at_least(fmt::format("throughput/{}/1", size), "zbq, C, of the bare ring", 0.95,
+                      to_floor("zbq, C"));
+    }
+    for (const int batch : {1, 8, 64}) {
+        all->at_least(fmt::format("throughput/64/{}", batch), "zbq, typed, of the bare ring", 0.9,
+                      to_floor("zbq, typed"));
+    }
+    for (const unsigned kib : {256U, 1024U, 4096U, 16384U, 65536U, 131072U}) {
+        for (const int size : {64, 1024}) {
+            all->at_least(fmt::format("ring-size/{}/{}", size, kib), "of the bare ring", 0.95,
+                          to_floor("zbq"));
+        }
+    }
+    all->at_least("throughput/64/1", "times the best peer", 3, lead);
+}
+
 std::string text_of(const std::optional<double> &value) {
     return value ? fmt::format("{:.2f}", *value) : "-";
 }
@@ -171,19 +215,8 @@ bool verdict::is_met() const {
 
 std::vector<verdict> judge(const std::vector<workload_result> &results, const call_costs &costs) {
     judgement all(results);
-    all.at_most("ping-pong/48", "times the floor", 1.15, ratio_to_floor);
-    all.at_most("ping-pong/64", "times the floor", 1.3, ratio_to_floor);
-    for (const char *key : {"ping-pong/48", "ping-pong/64", "ping-pong/1024"}) {
-        all.at_most(key, "times the bare ring", 1, against("bare ring"));
-    }
-    all.at_most("ping-pong-sleeping/64", "times the floor", 1.1, ratio_to_floor);
-    for (const char *key : {"throughput/64/1", "throughput/64/8", "throughput/64/64"}) {
-        all.at_least(key, "of the floor", 0.9, ratio_to_floor);
-    }
-    all.at_least("throughput/64/1", "times the best peer", 3, lead);
-    for (const char *key : {"throughput/1024/1", "throughput/65536/1"}) {
-        all.at_least(key, "of the floor", 0.95, ratio_to_floor);
-    }
+    judge_latency(&all);
+    judge_streams(&all);
     all.at_least("fan-out/4", "million messages a second, delivered", 10, delivered_to(4));
     all.at_least("fan-out/4", "processor time of the best peer, times its own", 1, cpu_lead);
     if (!costs.fast.empty()) {

@@ -46,6 +46,7 @@ public:
         if (!sleeping) {
             const link_options link = work.link;
             work.also = [link] { return bare_ring_ping_pong(link); };
+            work.ways = other_ways();
         }
         add(std::move(work), 60);
     }
@@ -76,11 +77,36 @@ public:
         const link_options link = work.link;
         work.floor = [link] { return bare_ring_throughput(link); };
         work.alone = batch > 1;
+        if (batch == 1) {
+            work.ways = other_ways();
+            work.ways.erase(work.ways.begin() + 1); // there is nothing to answer
+        }
+        if (size == 64) {
+            work.ways.push_back(typed());
+        }
         constexpr std::size_t page = 4096;
         if (size >= page) {
             work.also = [size] { return std::make_unique<memory_copy>(size); };
         }
         add(std::move(work), 60);
+    }
+
+    void ring_size(std::size_t size, std::size_t ring_bytes) {
+        workload work;
+        work.key = fmt::format("ring-size/{}/{}", size, ring_bytes >> 10U);
+        work.title =
+            fmt::format("{}, one receiver, a ring of {}", size_text(size), size_text(ring_bytes));
+        work.unit = "messages a second";
+        work.work = &system_under_test::throughput;
+        work.link.size = size;
+        work.link.ring_bytes = ring_bytes;
+        work.link.streaming = true;
+        work.floor_name = "bare ring";
+        const link_options link = work.link;
+        work.floor = [link] { return bare_ring_throughput(link); };
+        work.alone = true;
+        work.stage.slice = std::chrono::milliseconds(50); // several laps
+        add(std::move(work), 12);
     }
 
     void descriptors(std::size_t count) {
@@ -124,6 +150,8 @@ public:
         work.link.streaming = true;
         work.link.sleeping = true;
         work.link.oversubscribed = true;
+        // A megabyte for each receiver, up to four: the others have one for each.
+        work.link.ring_bytes = std::size_t{std::min(receivers, 4U)} << 20U;
         work.stage.actors = receivers + 1;
         work.stage.pinned = false;
         work.stage.slice = std::chrono::milliseconds(50);
@@ -147,7 +175,7 @@ private:
 
 std::vector<workload> all_workloads(double effort) {
     plan all(effort);
-    for (const std::size_t size : {48U, 64U, 1024U}) {
+    for (const std::size_t size : {16U, 48U, 64U, 256U, 1024U}) {
         all.ping_pong(size, false);
     }
     for (const std::size_t size : {64U, 1024U}) {
@@ -159,6 +187,12 @@ std::vector<workload> all_workloads(double effort) {
     }
     for (const std::size_t size : {16U, 256U, 1024U, 4096U, 65536U, 1048576U}) {
         all.throughput(size, 1);
+    }
+    for (const std::size_t size : {64U, 1024U}) {
+        for (const std::size_t ring_bytes :
+             {256U << 10U, 1U << 20U, 4U << 20U, 16U << 20U, 64U << 20U, 128U << 20U}) {
+            all.ring_size(size, ring_bytes);
+        }
     }
     for (const unsigned receivers : {1U, 2U, 4U, 8U, 16U, 64U}) {
         all.fan_out(receivers);
@@ -191,6 +225,9 @@ std::vector<std::unique_ptr<act>> make_acts(const workload &work, std::vector<ac
             unable->push_back({system.name, failure.what(), {}, {}});
         }
     }
+    for (const system_under_test &way : work.ways) {
+        acts.push_back((way.*work.work)(work.link));
+    }
     if (work.also) {
         acts.push_back(work.also());
     }
@@ -207,12 +244,15 @@ workload_result run(const workload &work) {
     workload_result all;
     all.work = &work;
     all.threshold = far_threshold(results);
+    const std::optional<act_result> reference =
+        work.also ? std::optional(results.at(acts.size() - 1)) : std::nullopt;
     std::move(unable.begin(), unable.end(), std::back_inserter(results));
     for (const act_result &result : results) {
-        all.systems.push_back(summarise(result, all.threshold));
+        all.systems.push_back(summarise(result, all.threshold, reference ? &*reference : nullptr));
     }
-    if (work.also) {
-        all.systems.at(acts.size() - 1).is_reference = true;
+    const std::size_t references = work.ways.size() + (work.also ? 1 : 0);
+    for (std::size_t i = 1; i <= references; ++i) {
+        all.systems.at(acts.size() - i).is_reference = true;
     }
     return all;
 }

@@ -20,7 +20,8 @@ struct workload {
     std::string floor_name; // empty: none
     std::function<std::unique_ptr<act>()> floor;
     std::function<std::unique_ptr<act>()> own;  // instead of `work`: for zbq, and no other
-    std::function<std::unique_ptr<act>()> also; // played too, to compare by
+    std::function<std::unique_ptr<act>()> also; // the reference: played too, to compare by
+    std::vector<system_under_test> ways;        // of zbq: the same
     bool alone = false;                         // zbq only
 };
 

@@ -55,6 +55,7 @@ public:
 template <typename T, type_name Name>
 class [[nodiscard]] channel<T, Name>::batch {
 public:
+    batch() noexcept = default;
     /// Whether there is room to fill.
     explicit operator bool() const noexcept { return static_cast<bool>(untyped_); }
     /// Why not, as zbq::batch::why.
@@ -196,11 +197,14 @@ public:
         }
         void operator++(int) noexcept { ++*this; } ///< the next one
         /// Whether the batch is through.
-        friend bool operator==(const iterator &it, std::default_sentinel_t end) noexcept {
-            return it.at_ == end || it.batch_->is_other_;
+        friend bool operator==(const iterator &it, std::default_sentinel_t /*end*/) noexcept {
+            return it.is_done();
         }
 
     private:
+        [[nodiscard]] bool is_done() const noexcept {
+            return at_ == std::default_sentinel || batch_->is_other_;
+        }
         void look() noexcept {
             batch_->is_other_ = at_ != std::default_sentinel && at_->payload().size() != sizeof(T);
         }

@@ -31,7 +31,6 @@ struct consumer_state {
     std::uint64_t batch_bytes = 0; // a batch visits no message that starts further on
     unsigned held = 0;             // messages and batches that hold room of the ring
     bool push = false;
-    bool gathers = false;   // messages come faster than looks at them
     bool no_record = false; // none was there to collect, and no look for messages since
     zbq_read_window *window = nullptr;
     std::uint64_t released_to = 0;   // of what was let go, the highest end
@@ -59,13 +58,8 @@ struct consumer_state {
     }
 
     status take(zbq_msg_view *view) noexcept {
-        const bool looks = !knows_more();
-        const int result = zbq_window_next(window, view);
-        if (looks) {
-            no_record = false;
-            gathers = gathers || (result == ZBQ_OK && knows_more());
-        }
-        return static_cast<status>(result);
+        no_record = no_record && knows_more();
+        return static_cast<status>(zbq_window_next(window, view));
     }
 
     descriptors collect(std::uint64_t seq_id) noexcept {
@@ -105,41 +99,6 @@ struct consumer_state {
         if (new_tail != window->tail) {
             zbq_window_release(window, new_tail);
         }
-    }
-
-    // In a dense stream each look takes the head's cache line from the producer, who then waits
-    // for it to come back: fewer looks, that find more, let both go faster.
-    status gather(deadline end) noexcept {
-        constexpr std::chrono::microseconds time(2);
-        const deadline gathered = std::min(in(time), end);
-        while (clock::now() < gathered) {
-            pause_processor();
-        }
-        gathers = false; // unless it finds several
-        return look();
-    }
-
-    status spin_until(deadline end) noexcept {
-        constexpr unsigned looks_between_clocks = 16;
-        constexpr unsigned looks_between_deaths = 4096; // a system call, each 0.1 ms or so
-        for (unsigned looks = 0;; ++looks) {
-            if (zbq_window_seems_ready(window)) {
-                return look();
-            }
-            if (looks % looks_between_clocks == 0 && left_until(end) == 0) {
-                return status::again;
-            }
-            if (looks % looks_between_deaths == looks_between_deaths - 1 &&
-                !zbq_consumer_is_producer_alive(handle)) {
-                return look();
-            }
-            pause_or_yield(looks, end);
-        }
-    }
-
-    status spin(deadline end) noexcept {
-        const status result = gathers ? gather(end) : status::again;
-        return result == status::again ? spin_until(end) : result;
     }
 };
 
@@ -553,13 +512,11 @@ inline status consumer::wait(deadline end, std::chrono::nanoseconds spin) noexce
         return status::invalid;
     }
     status result = state_->quick_look();
-    if (result != status::again) {
-        state_->gathers = true; // it came while those before it were read
-        return result;
-    }
-    if (spin.count() > 0) {
-        result =
-            state_->spin(spin == std::chrono::nanoseconds::max() ? end : std::min(in(spin), end));
+    if (result == status::again && spin.count() > 0) {
+        const auto longest = static_cast<std::uint64_t>(
+            spin != std::chrono::nanoseconds::max() ? spin.count() : -1); // -1: for ever
+        result = static_cast<status>(
+            zbq_consumer_spin(state_->handle, std::min(longest, detail::left_until(end))));
     }
     while (result == status::again) {
         const std::uint32_t token = zbq_consumer_get_futex_token(state_->handle);

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <sched.h>
 
 namespace ZBQ_NAMESPACE {
 
@@ -46,26 +45,6 @@ inline int poll_timeout(deadline end, std::uint64_t most_ns) noexcept {
     constexpr std::uint64_t millisecond = 1'000'000;
     const std::uint64_t left = std::min(left_until(end), most_ns);
     return static_cast<int>((left + millisecond - 1) / millisecond);
-}
-
-inline void pause_processor() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
-}
-
-// Between two looks of one who spins: now and then somebody else may have this processor, who
-// may be the one that is to bring the next message. Seldom, where spinning is all that is wanted:
-// what comes during a yield waits for half a microsecond.
-inline void pause_or_yield(unsigned looks, deadline end) noexcept {
-    const unsigned looks_between_yields = end == never ? 1024 : 32;
-    if (looks % looks_between_yields != looks_between_yields - 1) {
-        pause_processor();
-    } else {
-        ::sched_yield();
-    }
 }
 
 } // namespace detail

@@ -38,6 +38,7 @@ static int (*const next)(zbq_consumer *, zbq_msg_view *) = zbq_consumer_next;
 static int (*const look)(zbq_consumer *) = zbq_consumer_look;
 static zbq_read_window *(*const read_window)(zbq_consumer *) = zbq_consumer_window;
 static void (*const ring)(zbq_consumer *) = zbq_consumer_ring;
+static int (*const spin)(zbq_consumer *, uint64_t) = zbq_consumer_spin;
 static bool (*const valid)(const zbq_consumer *) = zbq_consumer_valid;
 static int (*const recv_fds)(zbq_consumer *, uint64_t, int *, uint8_t *) = zbq_consumer_recv_fds;
 static void (*const publish)(zbq_consumer *, uint64_t) = zbq_consumer_publish;
@@ -96,6 +97,7 @@ static void call_consumer(void) {
     CHECK(look(NULL) == ZBQ_ERROR_INVALID);
     CHECK(read_window(NULL) == NULL);
     ring(NULL);
+    CHECK(spin(NULL, 0) == ZBQ_ERROR_INVALID);
     CHECK(!valid(NULL));
     CHECK(recv_fds(NULL, 1, NULL, NULL) == ZBQ_ERROR_INVALID);
     publish(NULL, 16);

@@ -48,6 +48,49 @@ TEST_F(Wait, EndsWithTheSliceWhenNothingHappens) {
     EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
 }
 
+// ---- without sleep ----
+
+TEST_F(Wait, SpinsForSoLong) {
+    EXPECT_EQ(zbq_consumer_spin(nullptr, 0), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_spin(cons_, 0), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_spin(cons_, test::ms), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
+    const test::joined pull = test::join(prod_.get(), ZBQ_WAKEUP_PULL);
+    EXPECT_EQ(zbq_consumer_spin(pull.consumer.get(), test::ms), ZBQ_ERROR_AGAIN);
+    ASSERT_TRUE(test::publish(prod_.get(), "x"));
+    EXPECT_EQ(zbq_consumer_spin(pull.consumer.get(), 0), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_spin(cons_, UINT64_MAX), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_spin(cons_, UINT64_MAX), ZBQ_OK); // it takes nothing
+}
+
+TEST_F(Wait, SpinsUntilAMessageComes) {
+    std::thread later([this] { test::publish(prod_.get(), "x"); });
+    EXPECT_EQ(zbq_consumer_spin(cons_, UINT64_MAX), ZBQ_OK);
+    later.join();
+}
+
+TEST_F(Wait, SpinsUntilTheEnd) {
+    prod_.reset();
+    EXPECT_EQ(zbq_consumer_spin(cons_, UINT64_MAX), ZBQ_ERROR_NOENT);
+}
+
+TEST_F(Wait, SpinsUntilItsEviction) {
+    test::cheat_tail(zbq_consumer_meta(cons_), 8);
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_spin(cons_, UINT64_MAX), ZBQ_ERROR_NOENT);
+}
+
+// In a dense stream: what was read since is more than the last spin had found.
+TEST_F(Wait, SpinsInADenseStreamToo) {
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(test::publish(prod_.get(), "x"));
+        EXPECT_EQ(zbq_consumer_spin(cons_, UINT64_MAX), ZBQ_OK);
+        ASSERT_TRUE(test::publish(prod_.get(), "x"));
+        EXPECT_EQ(test::skip_all(cons_), 2);
+        EXPECT_EQ(zbq_consumer_spin(cons_, 1), ZBQ_ERROR_AGAIN);
+    }
+}
+
 // What a consumer's wake-ups cost is limited: one that asks for them again and again is left alone
 // for a while, is told so, and has the wake-up that comes after that.
 class Quiet : public Wait {

@@ -455,6 +455,7 @@ void misuse_consumer() {
     MUST(zbq_consumer_look(nullptr) == ZBQ_ERROR_INVALID);
     MUST(zbq_consumer_window(nullptr) == nullptr);
     zbq_consumer_ring(nullptr);
+    MUST(zbq_consumer_spin(nullptr, 0) == ZBQ_ERROR_INVALID);
     zbq_consumer_publish(nullptr, 0);
     MUST(zbq_consumer_acquire_head(nullptr) == 0);
     MUST(!zbq_consumer_valid(nullptr));

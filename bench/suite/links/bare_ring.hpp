@@ -18,7 +18,8 @@ public:
 
     explicit bare_ring(const link_options &options)
         : options_(options), slot_(round_up(sizeof(header) + options.size)),
-          capacity_(slot_ * std::max(least / slot_, fewest)), data_(capacity_), ends_(1) {}
+          capacity_(slot_ * std::max(options.ring_bytes / slot_, fewest)), data_(capacity_),
+          ends_(1) {}
 
     void become_sender() {}
     void become_receiver(unsigned /*index*/) {}
@@ -65,8 +66,7 @@ private:
         std::uint64_t size;
         std::uint64_t unused;
     };
-    static constexpr std::size_t least = 1U << 20U; // bytes of the ring
-    static constexpr std::size_t fewest = 8;        // messages in it
+    static constexpr std::size_t fewest = 8; // messages in the ring
     static constexpr std::size_t round_up(std::size_t bytes) { return (bytes + 15) & ~15UL; }
     struct ends {
         alignas(64) std::atomic<std::uint64_t> head{0};

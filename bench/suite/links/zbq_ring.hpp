@@ -22,10 +22,9 @@ public:
 
     void become_sender() {
         zbq::producer_options producer;
-        // A megabyte for each receiver, up to four: the others have one for each.
-        const std::size_t most = std::size_t{std::min(options_.receivers, 4U)} << 20U;
         constexpr std::size_t unit = 4096;
-        const std::size_t bytes = std::max(most, 8 * zbq::producer::size_of(options_.size));
+        const std::size_t bytes =
+            std::max(options_.ring_bytes, 8 * zbq::producer::size_of(options_.size));
         producer.capacity = (bytes + unit - 1) / unit * unit;
         producer.stall_timeout = {};
         producer.max_consumers = options_.receivers;
@@ -60,6 +59,21 @@ public:
         }
     }
 
+protected:
+    void wait_for_room() {
+        if (options_.oversubscribed) {
+            std::ignore = producer_->wait_for_room(zbq::never);
+        } else {
+            pause_processor();
+        }
+    }
+
+    link_options options_;
+    std::chrono::nanoseconds spin_;
+    socket_pairs ends_;
+    std::optional<zbq::producer> producer_;
+    std::optional<zbq::consumer> consumer_;
+
 private:
     [[gnu::noinline]] std::byte *add_to_next_batch(std::size_t size) {
         flush();
@@ -69,14 +83,6 @@ private:
         }
         return batch_.add(size).data();
     }
-    void wait_for_room() {
-        if (options_.oversubscribed) {
-            std::ignore = producer_->wait_for_room(zbq::never);
-        } else {
-            pause_processor();
-        }
-    }
-
     static std::chrono::nanoseconds spin_for(const link_options &options) {
         constexpr std::chrono::microseconds a_while(20);
         if (options.sleeping) {
@@ -85,11 +91,6 @@ private:
         return std::chrono::nanoseconds::max();
     }
 
-    link_options options_;
-    std::chrono::nanoseconds spin_;
-    socket_pairs ends_;
-    std::optional<zbq::producer> producer_;
-    std::optional<zbq::consumer> consumer_;
     zbq::batch batch_;
 };
 

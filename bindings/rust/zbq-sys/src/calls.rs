@@ -119,6 +119,8 @@ extern "C" {
     pub fn zbq_consumer_wait_broadcast(cons: *mut zbq_consumer, token: u32) -> c_int;
     /// As that, for so many nanoseconds at the most.
     pub fn zbq_consumer_wait(cons: *mut zbq_consumer, token: u32, timeout_ns: u64) -> c_int;
+    /// Looks again and again until there is something to read.
+    pub fn zbq_consumer_spin(cons: *mut zbq_consumer, timeout_ns: u64) -> c_int;
     /// A descriptor that becomes readable when there is something to do.
     pub fn zbq_consumer_event_fd(cons: *mut zbq_consumer) -> c_int;
     /// How the stream stands, and why this consumer was evicted.

@@ -172,6 +172,26 @@ impl Consumer {
         }
     }
 
+    /// Waits as [`wait`](Self::wait) does, and looks all the while instead of sleeping: for a thread
+    /// that has a processor to itself. While messages come faster than it looks, it leaves two
+    /// microseconds between looks, which lets both sides go faster.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    #[inline]
+    pub fn spin(&self, timeout: Option<Duration>) -> Result<()> {
+        if self.knows_more() {
+            return self.look();
+        }
+        self.discard_what_was_put_off();
+        let most = timeout.map_or(u64::MAX, |time| {
+            time.as_nanos().try_into().unwrap_or(u64::MAX)
+        });
+        // SAFETY: a live handle.
+        self.result_of(unsafe { zbq_sys::zbq_consumer_spin(self.raw(), most) })
+    }
+
     /// A descriptor that becomes readable when there is something to do: a message, descriptors,
     /// the end of the stream. For `poll` and the like, level- or edge-triggered; never read from
     /// it. Read messages until [`Error::Again`], which clears it, then wait for it. To look for

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+//
+// Waiting without sleep: for a reader that has a processor to itself.
+#include "consumer.hpp"
+
+#include <sched.h>
+
+namespace zbq::core {
+
+namespace {
+
+constexpr unsigned looks_between_clocks = 16;
+constexpr unsigned looks_between_deaths = 4096; // a system call, each 0.1 ms or so
+
+void pause_processor() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+// Now and then somebody else may have this processor, who may be the one that is to bring the next
+// message. Seldom, where spinning is all that is wanted: what comes during a yield waits for half a
+// microsecond.
+void pause_or_yield(unsigned looks, bool for_good) {
+    const unsigned looks_between_yields = for_good ? 1024 : 32;
+    if (looks % looks_between_yields != looks_between_yields - 1) {
+        pause_processor();
+    } else {
+        sched_yield();
+    }
+}
+
+// In a dense stream each look takes the head's cache line from the producer, who then waits for it
+// to come back: fewer looks, that find more, let both go faster. It is dense where more was read
+// since the last spin than that one had found.
+void gather(const zbq_consumer *cons, uint64_t end) {
+    const bool is_dense = cons->window.cursor != cons->spun_to;
+    const uint64_t gathered = is_dense ? monotonic_ns() + gather_ns : 0;
+    const uint64_t until = gathered < end ? gathered : end;
+    while (is_dense && monotonic_ns() < until) {
+        pause_processor();
+    }
+}
+
+int spin(zbq_consumer *cons, uint64_t end) {
+    for (unsigned looks = 0;; ++looks) {
+        if (zbq_window_seems_ready(&cons->window)) {
+            return zbq_consumer_look(cons);
+        }
+        if (looks % looks_between_clocks == 0 && end != UINT64_MAX && monotonic_ns() >= end) {
+            return ZBQ_ERROR_AGAIN;
+        }
+        if (looks % looks_between_deaths == looks_between_deaths - 1 &&
+            !zbq_consumer_is_producer_alive(cons)) {
+            return zbq_consumer_look(cons);
+        }
+        pause_or_yield(looks, end == UINT64_MAX);
+    }
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_consumer_spin(zbq_consumer *cons, uint64_t timeout_ns) {
+    if (cons == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    const uint64_t now = timeout_ns != UINT64_MAX ? monotonic_ns() : 0;
+    const uint64_t end = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
+    gather(cons, end);
+    const int result = spin(cons, end);
+    cons->spun_to = cons->window.head;
+    return result;
+}
