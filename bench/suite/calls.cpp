@@ -35,8 +35,8 @@ struct deleter {
 using producer_ptr = std::unique_ptr<zbq_producer, deleter>;
 using consumer_ptr = std::unique_ptr<zbq_consumer, deleter>;
 
-producer_ptr make_producer() {
-    const zbq_producer_params params = {ring_size, 16, 0, 64};
+producer_ptr make_producer(std::uint64_t capacity = ring_size) {
+    const zbq_producer_params params = {capacity, 16, 0, 64};
     zbq_producer *made = nullptr;
     must(zbq_producer_create(&made, &params) == ZBQ_OK, "creating a producer");
     return producer_ptr(made);
@@ -94,6 +94,30 @@ std::vector<call_cost> slow_calls(unsigned times) {
             {"join", join.join.median()},
             {"leave", leave.median()},
             {"scan that evicts", evict.median()}};
+}
+
+// Where the machine has room for it: nothing is said of what would only show its swapping.
+bool has_memory_for(std::uint64_t bytes) {
+    const auto pages = static_cast<std::uint64_t>(sysconf(_SC_AVPHYS_PAGES));
+    return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) > 2 * bytes;
+}
+
+void measure_large_rings(std::vector<call_cost> *costs) {
+    constexpr unsigned times = 5;
+    for (const std::uint64_t mib : {64U, 1024U}) {
+        if (!has_memory_for(mib << 20U)) {
+            continue;
+        }
+        rounds make;
+        joiner join;
+        for (unsigned i = 0; i < times; ++i) {
+            producer_ptr producer;
+            make.time([&] { producer = make_producer(mib << 20U); });
+            join(producer.get(), ZBQ_WAKEUP_PUSH);
+        }
+        costs->push_back({fmt::format("make, {} MiB", mib), make.median()});
+        costs->push_back({fmt::format("join, {} MiB", mib), join.join.median()});
+    }
 }
 
 // ---- messages ----
@@ -241,6 +265,7 @@ call_costs measure_calls(double effort) {
         }
     }
     costs.slow = slow_calls(times);
+    measure_large_rings(&costs.slow);
     measure_memory(&costs);
     return costs;
 }

@@ -111,7 +111,7 @@ public:
                   const measure &of) {
         add(key, what, false, wanted, of);
     }
-    void at_most(const char *what, double wanted, double measured) {
+    void at_most(const std::string &what, double wanted, double measured) {
         verdicts_.push_back({what, true, wanted, measured, std::nullopt});
     }
     void all_ahead() {
@@ -139,9 +139,11 @@ private:
 };
 
 double cost_of(const call_costs &costs, const std::string &call, unsigned consumers) {
-    for (const call_cost &cost : costs.fast) {
-        if (cost.call == call && cost.consumers == consumers) {
-            return cost.nanoseconds;
+    for (const std::vector<call_cost> *list : {&costs.fast, &costs.slow}) {
+        for (const call_cost &cost : *list) {
+            if (cost.call == call && cost.consumers == consumers) {
+                return cost.nanoseconds;
+            }
         }
     }
     return 0;
@@ -155,6 +157,13 @@ void judge_calls(judgement *all, const call_costs &costs) {
     all->at_most("reserve and commit for 64 consumers: times that for one", 1.3,
                  (reserve + cost_of(costs, "commit", 64)) / (reserve + commit));
     all->at_most("a consumer: bytes", 8192, costs.consumer_bytes);
+    for (const auto &[call, most] :
+         {std::pair("join, 64 MiB", 5), std::pair("join, 1024 MiB", 100)}) {
+        const double took = cost_of(costs, call, 1) / 1e6;
+        if (took > 0) { // it was measured
+            all->at_most(fmt::format("{}: ms", call), most, took);
+        }
+    }
 }
 
 void judge_latency(judgement *all) {
