@@ -98,7 +98,8 @@
  *     independent, even of one ring within one process.
  *   - After fork() the child, in whatever namespaces, can do nothing with a handle
  *     but destroy it, which releases the child's copies: the mappings are absent
- *     there, and a call that would make a system call gives ZBQ_ERROR_INVALID.
+ *     there, and a call that would make a system call gives ZBQ_ERROR_INVALID
+ *     (zbq_consumer_is_producer_alive answers).
  *     Every descriptor is close-on-exec.
  *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
  *     the place in the ring is the offset modulo its capacity.
@@ -239,7 +240,7 @@ typedef struct zbq_parking {
  * the producer reads at each commit, fall on different sets of its cache. */
 typedef struct zbq_consumer_metadata {
     ZBQ_ALIGNAS(4096) uint64_t tail_offset; /**< consumer: all below it is released */
-    uint64_t progress_timestamp; /**< consumer: when it last released, after join_baseline */
+    uint64_t progress_timestamp; /**< consumer: when it last released, about, after join_baseline */
     uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
@@ -698,9 +699,9 @@ ZBQ_API bool zbq_consumer_valid(const zbq_consumer *cons);
 /** Moves the tail to new_tail, rounded up to a multiple of ZBQ_MSG_ALIGN, so that
  * logical_offset + total_len is right for any message: all before it is released
  * to the producer and must not be read any more. Ignored when that is behind the
- * tail or past the head last acquired (by zbq_consumer_acquire_head, peek or
- * next), and for NULL. Makes no system call unless the producer sleeps until this
- * room is released (zbq_producer_event_fd). */
+ * tail or past the head last acquired (by any look for messages, or
+ * zbq_consumer_acquire_head), and for NULL. Makes no system call unless the producer sleeps until
+ * this room is released (zbq_producer_event_fd). */
 ZBQ_API void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail);
 
 /** Collects the descriptors of the message that has expected_seq_id, into an array
@@ -745,9 +746,11 @@ ZBQ_API int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token);
 ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns);
 
 /** Looks again and again until there is something to read, for timeout_ns nanoseconds at the
- * most; UINT64_MAX: for ever. BLOCKS, and keeps its processor busy; in pull mode too. While
- * messages come faster than it looks, it leaves two microseconds between two looks, which lets
- * both sides go faster. A producer that was killed is noticed.
+ * most; UINT64_MAX: for ever. BLOCKS, and keeps its processor busy; in pull mode too. Where
+ * more was read since the last call than that had found, messages come faster than one at a
+ * time: then it leaves two microseconds before it looks, which lets both sides go faster. A
+ * producer that was killed is noticed within a few thousand looks of one or several calls.
+ * Does not clear the event descriptor.
  *
  * @retval ZBQ_OK there is a message
  * @retval ZBQ_ERROR_INVALID cons is NULL
@@ -761,10 +764,10 @@ ZBQ_API int zbq_consumer_spin(zbq_consumer *cons, uint64_t timeout_ns);
  * epoll and the like, level- or edge-triggered; never read from it. It is the consumer's:
  * do not close it. The same descriptor each time. Push mode only.
  *
- * Use it as a socket: when it is readable, read until zbq_consumer_peek, zbq_consumer_next
- * (or zbq_consumer_recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the producer
- * to ring; then wait. It is readable from the start, and once more for nothing 50 microseconds
- * or so after a call that cleared it. At the end of the stream it stays readable.
+ * Use it as a socket: when it is readable, read until zbq_consumer_peek, next or look, or
+ * zbq_window_next (or zbq_consumer_recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the
+ * producer to ring; then wait. It is readable from the start, and once more for nothing 50
+ * microseconds or so after a call that cleared it. At the end of the stream it stays readable.
  *
  * From the first call on, a call that gives ZBQ_ERROR_AGAIN makes a few system
  * calls. The producer makes one for a consumer that waits so, and none for one that reads.
@@ -777,8 +780,8 @@ ZBQ_API int zbq_consumer_event_fd(zbq_consumer *cons);
 
 /** How the stream stands: why a call gave ZBQ_ERROR_NOENT or ZBQ_ERROR_PROTOCOL. An
  * eviction comes before anything else; *out_eviction, unless NULL, gets its reason (a
- * zbq_eviction). A producer's death is known once a call has met it: zbq_consumer_wait,
- * zbq_consumer_is_producer_alive, or one that cleared the event descriptor. Makes no
+ * zbq_eviction). A producer's death is known once a call has met it: zbq_consumer_wait or
+ * spin, zbq_consumer_is_producer_alive, or one that cleared the event descriptor. Makes no
  * system call. ZBQ_ENDING_NONE for NULL. */
 ZBQ_API zbq_ending zbq_consumer_ending(const zbq_consumer *cons, uint32_t *out_eviction);
 
@@ -909,7 +912,8 @@ static inline bool zbq_window_look(zbq_read_window *window) {
  * @return true: look again, with zbq_window_next or a call */
 static inline bool zbq_window_seems_ready(const zbq_read_window *window) {
     __builtin_prefetch(window->next);
-    __builtin_prefetch(window->next + 64);
+    __builtin_prefetch(
+        (const void *)((uintptr_t)window->next + 64)); /* it may lie behind the end */
     /* Relaxed: whoever finds something looks, with an acquire. */
     return __atomic_load_n(&window->control->producer_head, __ATOMIC_RELAXED) != window->cursor ||
            __atomic_load_n(&window->control->closed, __ATOMIC_RELAXED) != 0 ||
@@ -1388,6 +1392,8 @@ inline uint64_t ticks_now() {
     return 0;
 #endif
 }
+void yield_processor(); // to whoever else wants it
+
 uint64_t ticks_in(uint64_t nanoseconds); // so many or fewer; 0: there is no such clock
 
 // ---- memory ----
@@ -1455,6 +1461,7 @@ int futex_wake_one(const uint32_t *word);
 #include <linux/futex.h>
 #include <linux/magic.h>
 #include <linux/sockios.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -1540,6 +1547,10 @@ uint64_t descriptor_limit() {
     rlimit limit = {};
     getrlimit(RLIMIT_NOFILE, &limit); // cannot fail for it and a valid address
     return limit.rlim_cur;
+}
+
+void yield_processor() {
+    sched_yield();
 }
 
 uint64_t ticks_in([[maybe_unused]] uint64_t nanoseconds) {
@@ -3808,6 +3819,7 @@ struct zbq_consumer {
     uint64_t baseline = 0;
     uint64_t noted_tail = 0;    // the last one with a time in the page
     uint64_t spun_to = 0;       // the head that the last spin found
+    unsigned looks = 0;         // of all spins
     bool producer_gone = false; // its process was found to have ended
     bool abandoned = false;     // the event socket was closed: nothing more will come
 
@@ -3838,6 +3850,14 @@ struct zbq_consumer {
     // The stream is, for good.
     [[nodiscard]] bool is_malformed() const { return window.unusual != 0; }
 };
+
+namespace zbq::core {
+
+bool has_ended(const zbq_consumer *cons);   // as far as is known
+void look_for_producer(zbq_consumer *cons); // a system call
+void note_progress(zbq_consumer *cons);     // the time of a release, if there was one
+
+} // namespace zbq::core
 
 /* ---- src/join.cpp ---- */
 
@@ -4090,7 +4110,7 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
                     static_cast<zbq_consumer_metadata *>(cons->page_memory.get()),
                     cons,
                     0};
-    cons->noted_tail = start;
+    cons->noted_tail = cons->spun_to = start;
     cons->parking.page = cons->page();
     cons->parking.place = parking_of(cons->page(), payload.slot_index);
     cons->baseline = payload.join_baseline;
@@ -4215,6 +4235,30 @@ int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **ou
 
 namespace zbq::core {
 
+// Before the head is loaded: a head loaded after the mark is the last one.
+bool has_ended(const zbq_consumer *cons) {
+    return closed_acquire(cons->control()) || cons->producer_gone || cons->abandoned;
+}
+
+// The producer's process has ended when its pidfd says so; one that has executed another program
+// has closed its end of the event socket.
+void look_for_producer(zbq_consumer *cons) {
+    pollfd ends[] = {{cons->producer.get(), POLLIN, 0}, {cons->event.get(), 0, 0}};
+    if (poll_now(ends, 2) > 0) {
+        cons->producer_gone |= ends[0].revents != 0;
+        cons->abandoned |= ends[1].revents != 0;
+    }
+}
+
+// For people and tools, and not for each message: it decides nothing.
+void note_progress(zbq_consumer *cons) {
+    if (cons->noted_tail != cons->window.tail) {
+        cons->noted_tail = cons->window.tail;
+        const uint64_t now = monotonic_coarse_ns();
+        progress_publish(cons->page(), now > cons->baseline ? now - cons->baseline : 0);
+    }
+}
+
 namespace {
 
 // ---- head ----
@@ -4228,18 +4272,6 @@ void refresh_head(const zbq_consumer *cons) {
 
 bool is_evicted(const zbq_consumer *cons) {
     return !zbq_window_valid(&cons->window);
-}
-
-// Before the head is loaded: a head loaded after the mark is the last one.
-bool has_ended(const zbq_consumer *cons) {
-    return closed_acquire(cons->control()) || cons->producer_gone || cons->abandoned;
-}
-
-// For people and tools, and not for each message: it decides nothing.
-void note_progress(zbq_consumer *cons) {
-    const uint64_t now = monotonic_coarse_ns();
-    progress_publish(cons->page(), now > cons->baseline ? now - cons->baseline : 0);
-    cons->noted_tail = cons->window.tail;
 }
 
 // What there is at a place where the head last acquired shows no message: ZBQ_OK where
@@ -4256,20 +4288,8 @@ int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
     if (cons->window.head != offset) {
         return ZBQ_OK;
     }
-    if (cons->noted_tail != cons->window.tail) {
-        note_progress(cons);
-    }
+    note_progress(cons);
     return ended ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
-}
-
-// The producer's process has ended when its pidfd says so; one that has executed another program
-// has closed its end of the event socket.
-void look_for_producer(zbq_consumer *cons) {
-    pollfd ends[] = {{cons->producer.get(), POLLIN, 0}, {cons->event.get(), 0, 0}};
-    if (poll_now(ends, 2) > 0) {
-        cons->producer_gone |= ends[0].revents != 0;
-        cons->abandoned |= ends[1].revents != 0;
-    }
 }
 
 // ---- the event descriptor ----
@@ -4550,7 +4570,7 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
 }
 
 void zbq_consumer_ring(zbq_consumer *cons) {
-    if (cons != nullptr) {
+    if (cons != nullptr && cons->birth.is_own()) {
         event_ring(cons->event.get());
     }
 }
@@ -4658,8 +4678,6 @@ zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons) {
 
 // Waiting without sleep: for a reader that has a processor to itself.
 
-#include <sched.h>
-
 namespace zbq::core {
 
 namespace {
@@ -4683,7 +4701,7 @@ void pause_or_yield(unsigned looks, bool for_good) {
     if (looks % looks_between_yields != looks_between_yields - 1) {
         pause_processor();
     } else {
-        sched_yield();
+        yield_processor();
     }
 }
 
@@ -4691,7 +4709,7 @@ void pause_or_yield(unsigned looks, bool for_good) {
 // to come back: fewer looks, that find more, let both go faster. It is dense where more was read
 // since the last spin than that one had found.
 void gather(const zbq_consumer *cons, uint64_t end) {
-    const bool is_dense = cons->window.cursor != cons->spun_to;
+    const bool is_dense = cons->window.cursor > cons->spun_to;
     const uint64_t gathered = is_dense ? monotonic_ns() + gather_ns : 0;
     const uint64_t until = gathered < end ? gathered : end;
     while (is_dense && monotonic_ns() < until) {
@@ -4699,20 +4717,32 @@ void gather(const zbq_consumer *cons, uint64_t end) {
     }
 }
 
-int spin(zbq_consumer *cons, uint64_t end) {
-    for (unsigned looks = 0;; ++looks) {
-        if (zbq_window_seems_ready(&cons->window)) {
-            return zbq_consumer_look(cons);
+bool is_over(uint64_t end) {
+    return end != UINT64_MAX && monotonic_ns() >= end;
+}
+
+// Until there seems to be something to tell, or the time is up. Short spins are one long one as to
+// how often the producer is looked for.
+void look_until(zbq_consumer *cons, uint64_t end) {
+    for (unsigned looks = 0; !zbq_window_seems_ready(&cons->window) && !has_ended(cons); ++looks) {
+        if (++cons->looks % looks_between_deaths == 0) {
+            look_for_producer(cons);
         }
-        if (looks % looks_between_clocks == 0 && end != UINT64_MAX && monotonic_ns() >= end) {
-            return ZBQ_ERROR_AGAIN;
-        }
-        if (looks % looks_between_deaths == looks_between_deaths - 1 &&
-            !zbq_consumer_is_producer_alive(cons)) {
-            return zbq_consumer_look(cons);
+        if (looks % looks_between_clocks == 0 && is_over(end)) {
+            return;
         }
         pause_or_yield(looks, end == UINT64_MAX);
     }
+}
+
+// What seems to be there may be gone: a hostile producer's head, or mark of the end.
+int spin(zbq_consumer *cons, uint64_t end) {
+    int result = ZBQ_ERROR_AGAIN;
+    do {
+        look_until(cons, end);
+        result = zbq_consumer_look(cons);
+    } while (result == ZBQ_ERROR_AGAIN && !is_over(end));
+    return result;
 }
 
 } // namespace
@@ -4722,11 +4752,15 @@ int spin(zbq_consumer *cons, uint64_t end) {
 using namespace zbq::core;
 
 int zbq_consumer_spin(zbq_consumer *cons, uint64_t timeout_ns) {
-    if (cons == nullptr) {
+    if (cons == nullptr || !cons->birth.is_own()) {
         return ZBQ_ERROR_INVALID;
+    }
+    if (cons->is_malformed() || cons->window.cursor != cons->window.head) {
+        return zbq_consumer_look(cons);
     }
     const uint64_t now = timeout_ns != UINT64_MAX ? monotonic_ns() : 0;
     const uint64_t end = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
+    note_progress(cons);
     gather(cons, end);
     const int result = spin(cons, end);
     cons->spun_to = cons->window.head;

@@ -61,7 +61,8 @@
  *     independent, even of one ring within one process.
  *   - After fork() the child, in whatever namespaces, can do nothing with a handle
  *     but destroy it, which releases the child's copies: the mappings are absent
- *     there, and a call that would make a system call gives ZBQ_ERROR_INVALID.
+ *     there, and a call that would make a system call gives ZBQ_ERROR_INVALID
+ *     (zbq_consumer_is_producer_alive answers).
  *     Every descriptor is close-on-exec.
  *   - Sizes are in bytes, times in nanoseconds. "Logical" offsets grow for ever;
  *     the place in the ring is the offset modulo its capacity.
@@ -202,7 +203,7 @@ typedef struct zbq_parking {
  * the producer reads at each commit, fall on different sets of its cache. */
 typedef struct zbq_consumer_metadata {
     ZBQ_ALIGNAS(4096) uint64_t tail_offset; /**< consumer: all below it is released */
-    uint64_t progress_timestamp; /**< consumer: when it last released, after join_baseline */
+    uint64_t progress_timestamp; /**< consumer: when it last released, about, after join_baseline */
     uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
     uint8_t pad0_[40];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
@@ -661,9 +662,9 @@ ZBQ_API bool zbq_consumer_valid(const zbq_consumer *cons);
 /** Moves the tail to new_tail, rounded up to a multiple of ZBQ_MSG_ALIGN, so that
  * logical_offset + total_len is right for any message: all before it is released
  * to the producer and must not be read any more. Ignored when that is behind the
- * tail or past the head last acquired (by zbq_consumer_acquire_head, peek or
- * next), and for NULL. Makes no system call unless the producer sleeps until this
- * room is released (zbq_producer_event_fd). */
+ * tail or past the head last acquired (by any look for messages, or
+ * zbq_consumer_acquire_head), and for NULL. Makes no system call unless the producer sleeps until
+ * this room is released (zbq_producer_event_fd). */
 ZBQ_API void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail);
 
 /** Collects the descriptors of the message that has expected_seq_id, into an array
@@ -708,9 +709,11 @@ ZBQ_API int zbq_consumer_wait_broadcast(zbq_consumer *cons, uint32_t token);
 ZBQ_API int zbq_consumer_wait(zbq_consumer *cons, uint32_t token, uint64_t timeout_ns);
 
 /** Looks again and again until there is something to read, for timeout_ns nanoseconds at the
- * most; UINT64_MAX: for ever. BLOCKS, and keeps its processor busy; in pull mode too. While
- * messages come faster than it looks, it leaves two microseconds between two looks, which lets
- * both sides go faster. A producer that was killed is noticed.
+ * most; UINT64_MAX: for ever. BLOCKS, and keeps its processor busy; in pull mode too. Where
+ * more was read since the last call than that had found, messages come faster than one at a
+ * time: then it leaves two microseconds before it looks, which lets both sides go faster. A
+ * producer that was killed is noticed within a few thousand looks of one or several calls.
+ * Does not clear the event descriptor.
  *
  * @retval ZBQ_OK there is a message
  * @retval ZBQ_ERROR_INVALID cons is NULL
@@ -724,10 +727,10 @@ ZBQ_API int zbq_consumer_spin(zbq_consumer *cons, uint64_t timeout_ns);
  * epoll and the like, level- or edge-triggered; never read from it. It is the consumer's:
  * do not close it. The same descriptor each time. Push mode only.
  *
- * Use it as a socket: when it is readable, read until zbq_consumer_peek, zbq_consumer_next
- * (or zbq_consumer_recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the producer
- * to ring; then wait. It is readable from the start, and once more for nothing 50 microseconds
- * or so after a call that cleared it. At the end of the stream it stays readable.
+ * Use it as a socket: when it is readable, read until zbq_consumer_peek, next or look, or
+ * zbq_window_next (or zbq_consumer_recv_fds) gives ZBQ_ERROR_AGAIN, which clears it and asks the
+ * producer to ring; then wait. It is readable from the start, and once more for nothing 50
+ * microseconds or so after a call that cleared it. At the end of the stream it stays readable.
  *
  * From the first call on, a call that gives ZBQ_ERROR_AGAIN makes a few system
  * calls. The producer makes one for a consumer that waits so, and none for one that reads.
@@ -740,8 +743,8 @@ ZBQ_API int zbq_consumer_event_fd(zbq_consumer *cons);
 
 /** How the stream stands: why a call gave ZBQ_ERROR_NOENT or ZBQ_ERROR_PROTOCOL. An
  * eviction comes before anything else; *out_eviction, unless NULL, gets its reason (a
- * zbq_eviction). A producer's death is known once a call has met it: zbq_consumer_wait,
- * zbq_consumer_is_producer_alive, or one that cleared the event descriptor. Makes no
+ * zbq_eviction). A producer's death is known once a call has met it: zbq_consumer_wait or
+ * spin, zbq_consumer_is_producer_alive, or one that cleared the event descriptor. Makes no
  * system call. ZBQ_ENDING_NONE for NULL. */
 ZBQ_API zbq_ending zbq_consumer_ending(const zbq_consumer *cons, uint32_t *out_eviction);
 

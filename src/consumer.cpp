@@ -9,6 +9,30 @@
 
 namespace zbq::core {
 
+// Before the head is loaded: a head loaded after the mark is the last one.
+bool has_ended(const zbq_consumer *cons) {
+    return closed_acquire(cons->control()) || cons->producer_gone || cons->abandoned;
+}
+
+// The producer's process has ended when its pidfd says so; one that has executed another program
+// has closed its end of the event socket.
+void look_for_producer(zbq_consumer *cons) {
+    pollfd ends[] = {{cons->producer.get(), POLLIN, 0}, {cons->event.get(), 0, 0}};
+    if (poll_now(ends, 2) > 0) {
+        cons->producer_gone |= ends[0].revents != 0;
+        cons->abandoned |= ends[1].revents != 0;
+    }
+}
+
+// For people and tools, and not for each message: it decides nothing.
+void note_progress(zbq_consumer *cons) {
+    if (cons->noted_tail != cons->window.tail) {
+        cons->noted_tail = cons->window.tail;
+        const uint64_t now = monotonic_coarse_ns();
+        progress_publish(cons->page(), now > cons->baseline ? now - cons->baseline : 0);
+    }
+}
+
 namespace {
 
 // ---- head ----
@@ -22,18 +46,6 @@ void refresh_head(const zbq_consumer *cons) {
 
 bool is_evicted(const zbq_consumer *cons) {
     return !zbq_window_valid(&cons->window);
-}
-
-// Before the head is loaded: a head loaded after the mark is the last one.
-bool has_ended(const zbq_consumer *cons) {
-    return closed_acquire(cons->control()) || cons->producer_gone || cons->abandoned;
-}
-
-// For people and tools, and not for each message: it decides nothing.
-void note_progress(zbq_consumer *cons) {
-    const uint64_t now = monotonic_coarse_ns();
-    progress_publish(cons->page(), now > cons->baseline ? now - cons->baseline : 0);
-    cons->noted_tail = cons->window.tail;
 }
 
 // What there is at a place where the head last acquired shows no message: ZBQ_OK where
@@ -50,20 +62,8 @@ int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
     if (cons->window.head != offset) {
         return ZBQ_OK;
     }
-    if (cons->noted_tail != cons->window.tail) {
-        note_progress(cons);
-    }
+    note_progress(cons);
     return ended ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
-}
-
-// The producer's process has ended when its pidfd says so; one that has executed another program
-// has closed its end of the event socket.
-void look_for_producer(zbq_consumer *cons) {
-    pollfd ends[] = {{cons->producer.get(), POLLIN, 0}, {cons->event.get(), 0, 0}};
-    if (poll_now(ends, 2) > 0) {
-        cons->producer_gone |= ends[0].revents != 0;
-        cons->abandoned |= ends[1].revents != 0;
-    }
 }
 
 // ---- the event descriptor ----
@@ -344,7 +344,7 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
 }
 
 void zbq_consumer_ring(zbq_consumer *cons) {
-    if (cons != nullptr) {
+    if (cons != nullptr && cons->birth.is_own()) {
         event_ring(cons->event.get());
     }
 }

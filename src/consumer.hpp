@@ -27,6 +27,7 @@ struct zbq_consumer {
     uint64_t baseline = 0;
     uint64_t noted_tail = 0;    // the last one with a time in the page
     uint64_t spun_to = 0;       // the head that the last spin found
+    unsigned looks = 0;         // of all spins
     bool producer_gone = false; // its process was found to have ended
     bool abandoned = false;     // the event socket was closed: nothing more will come
 
@@ -57,3 +58,11 @@ struct zbq_consumer {
     // The stream is, for good.
     [[nodiscard]] bool is_malformed() const { return window.unusual != 0; }
 };
+
+namespace zbq::core {
+
+bool has_ended(const zbq_consumer *cons);   // as far as is known
+void look_for_producer(zbq_consumer *cons); // a system call
+void note_progress(zbq_consumer *cons);     // the time of a release, if there was one
+
+} // namespace zbq::core

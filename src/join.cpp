@@ -255,7 +255,7 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
                     static_cast<zbq_consumer_metadata *>(cons->page_memory.get()),
                     cons,
                     0};
-    cons->noted_tail = start;
+    cons->noted_tail = cons->spun_to = start;
     cons->parking.page = cons->page();
     cons->parking.place = parking_of(cons->page(), payload.slot_index);
     cons->baseline = payload.join_baseline;

@@ -12,6 +12,7 @@
 #include <linux/futex.h>
 #include <linux/magic.h>
 #include <linux/sockios.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -97,6 +98,10 @@ uint64_t descriptor_limit() {
     rlimit limit = {};
     getrlimit(RLIMIT_NOFILE, &limit); // cannot fail for it and a valid address
     return limit.rlim_cur;
+}
+
+void yield_processor() {
+    sched_yield();
 }
 
 uint64_t ticks_in([[maybe_unused]] uint64_t nanoseconds) {

@@ -65,6 +65,8 @@ inline uint64_t ticks_now() {
     return 0;
 #endif
 }
+void yield_processor(); // to whoever else wants it
+
 uint64_t ticks_in(uint64_t nanoseconds); // so many or fewer; 0: there is no such clock
 
 // ---- memory ----

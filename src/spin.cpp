@@ -3,8 +3,6 @@
 // Waiting without sleep: for a reader that has a processor to itself.
 #include "consumer.hpp"
 
-#include <sched.h>
-
 namespace zbq::core {
 
 namespace {
@@ -28,7 +26,7 @@ void pause_or_yield(unsigned looks, bool for_good) {
     if (looks % looks_between_yields != looks_between_yields - 1) {
         pause_processor();
     } else {
-        sched_yield();
+        yield_processor();
     }
 }
 
@@ -36,7 +34,7 @@ void pause_or_yield(unsigned looks, bool for_good) {
 // to come back: fewer looks, that find more, let both go faster. It is dense where more was read
 // since the last spin than that one had found.
 void gather(const zbq_consumer *cons, uint64_t end) {
-    const bool is_dense = cons->window.cursor != cons->spun_to;
+    const bool is_dense = cons->window.cursor > cons->spun_to;
     const uint64_t gathered = is_dense ? monotonic_ns() + gather_ns : 0;
     const uint64_t until = gathered < end ? gathered : end;
     while (is_dense && monotonic_ns() < until) {
@@ -44,20 +42,32 @@ void gather(const zbq_consumer *cons, uint64_t end) {
     }
 }
 
-int spin(zbq_consumer *cons, uint64_t end) {
-    for (unsigned looks = 0;; ++looks) {
-        if (zbq_window_seems_ready(&cons->window)) {
-            return zbq_consumer_look(cons);
+bool is_over(uint64_t end) {
+    return end != UINT64_MAX && monotonic_ns() >= end;
+}
+
+// Until there seems to be something to tell, or the time is up. Short spins are one long one as to
+// how often the producer is looked for.
+void look_until(zbq_consumer *cons, uint64_t end) {
+    for (unsigned looks = 0; !zbq_window_seems_ready(&cons->window) && !has_ended(cons); ++looks) {
+        if (++cons->looks % looks_between_deaths == 0) {
+            look_for_producer(cons);
         }
-        if (looks % looks_between_clocks == 0 && end != UINT64_MAX && monotonic_ns() >= end) {
-            return ZBQ_ERROR_AGAIN;
-        }
-        if (looks % looks_between_deaths == looks_between_deaths - 1 &&
-            !zbq_consumer_is_producer_alive(cons)) {
-            return zbq_consumer_look(cons);
+        if (looks % looks_between_clocks == 0 && is_over(end)) {
+            return;
         }
         pause_or_yield(looks, end == UINT64_MAX);
     }
+}
+
+// What seems to be there may be gone: a hostile producer's head, or mark of the end.
+int spin(zbq_consumer *cons, uint64_t end) {
+    int result = ZBQ_ERROR_AGAIN;
+    do {
+        look_until(cons, end);
+        result = zbq_consumer_look(cons);
+    } while (result == ZBQ_ERROR_AGAIN && !is_over(end));
+    return result;
 }
 
 } // namespace
@@ -67,11 +77,15 @@ int spin(zbq_consumer *cons, uint64_t end) {
 using namespace zbq::core;
 
 int zbq_consumer_spin(zbq_consumer *cons, uint64_t timeout_ns) {
-    if (cons == nullptr) {
+    if (cons == nullptr || !cons->birth.is_own()) {
         return ZBQ_ERROR_INVALID;
+    }
+    if (cons->is_malformed() || cons->window.cursor != cons->window.head) {
+        return zbq_consumer_look(cons);
     }
     const uint64_t now = timeout_ns != UINT64_MAX ? monotonic_ns() : 0;
     const uint64_t end = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
+    note_progress(cons);
     gather(cons, end);
     const int result = spin(cons, end);
     cons->spun_to = cons->window.head;

@@ -39,7 +39,9 @@ struct consumer_state {
 
     // All below it was taken.
     std::uint64_t cursor() const noexcept { return window->cursor; }
-    bool knows_more() const noexcept { return window->cursor != window->head; }
+    bool knows_more() const noexcept {
+        return window->cursor != window->head && window->unusual == 0;
+    }
 
     // Whether there is a message to take, as far as that shows without taking it.
     status look() noexcept {
@@ -203,6 +205,8 @@ private:
         if (why_ == status::ok) {
             state_ = state;
             state_->hold();
+        } else {
+            view_ = {}; // what was found to be none
         }
     }
 
@@ -339,6 +343,7 @@ private:
     }
 
     void end_with(status why) noexcept {
+        current_.view_ = {}; // what was found to be none
         done_ = true;
         why_ = why == status::again && visited_ != 0 ? status::ok : why;
     }
@@ -388,8 +393,8 @@ public:
 
     /// Waits until there is something to read, or the deadline: first it spins for so long at
     /// most, then it sleeps. A consumer in push mode is woken; one in pull mode looks every
-    /// millisecond. While it spins and messages come faster than it looks, it leaves two
-    /// microseconds between looks, which lets both sides go faster.
+    /// millisecond. Where it spins and messages come faster than one at a time, it leaves
+    /// two microseconds before it looks, which lets both sides go faster.
     /// @return ok (there is something), again (not before the deadline), none (the end, or this
     ///         consumer was evicted), protocol (the stream is malformed), invalid (moved from), io
     ///         (cannot sleep). After ok a message may still be missing: this consumer may be
@@ -428,8 +433,7 @@ public:
     }
     /// Bytes of the ring; 0 when moved from.
     [[nodiscard]] std::uint64_t capacity() const noexcept {
-        const zbq_control_region *control = zbq_consumer_ctrl(get());
-        return control != nullptr ? control->ring_capacity : 0;
+        return state_ ? state_->window->capacity : 0;
     }
     /// What the producer said that its payloads are.
     [[nodiscard]] zbq_type type() const noexcept {

@@ -229,6 +229,21 @@ TEST_F(Event, EdgeTriggered) {
     EXPECT_EQ(epoll_wait(loop.get(), &event, 1, -1), 1);
 }
 
+// As any look in vain.
+TEST_F(Event, ASpinInVainArmsIt) {
+    drain();
+    ASSERT_TRUE(publish());
+    EXPECT_EQ(zbq_consumer_spin(cons_, 0), ZBQ_OK);
+    EXPECT_EQ(test::skip_all(cons_), 1);
+    ASSERT_TRUE(publish());
+    std::string payload;
+    EXPECT_EQ(test::read_one(cons_, &payload), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_spin(cons_, 0), ZBQ_ERROR_AGAIN);
+    EXPECT_NE(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
+    ASSERT_TRUE(publish());
+    EXPECT_TRUE(readable());
+}
+
 TEST_F(Event, TheOtherWayToWaitWorksToo) {
     drain();
     EXPECT_EQ(zbq_consumer_wait(cons_, zbq_consumer_get_futex_token(cons_), 1), ZBQ_ERROR_AGAIN);

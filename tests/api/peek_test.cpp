@@ -195,6 +195,11 @@ TEST_F(Peek, ALookInVainNotesTheTimeOfTheLastRelease) {
     zbq_consumer_meta(cons_)->progress_timestamp = 7;
     EXPECT_EQ(next(), ZBQ_ERROR_AGAIN); // nothing was released since
     EXPECT_EQ(time, 7U);
+    ASSERT_TRUE(test::publish(prod_.get(), "two"));
+    ASSERT_EQ(window_next(), ZBQ_OK);
+    ASSERT_TRUE(release());
+    ASSERT_EQ(zbq_consumer_spin(cons_, 0), ZBQ_ERROR_AGAIN); // and so does a spin
+    EXPECT_NE(time, 7U);
 }
 
 TEST_F(Peek, NextFollowsATailThatPassesIt) {
@@ -294,6 +299,22 @@ TEST_F(Hostile, HeadThatCannotBeWithoutACall) {
     message(0, 0, 16);
     EXPECT_FALSE(zbq_window_look(window));
     EXPECT_EQ(zbq_window_next(window, &view_), ZBQ_ERROR_PROTOCOL);
+}
+
+// However the head looks when it is asked.
+TEST_F(Hostile, SpinTellsOfAMalformedStream) {
+    pretender_.set_head(24);
+    EXPECT_EQ(zbq_consumer_look(cons_.get()), ZBQ_ERROR_PROTOCOL);
+    pretender_.set_head(0);
+    EXPECT_EQ(zbq_consumer_spin(cons_.get(), UINT64_MAX), ZBQ_ERROR_PROTOCOL);
+}
+
+TEST_F(Hostile, SpinTellsOfWhatIsKnown) {
+    message(0, 0, 32);
+    ASSERT_EQ(zbq_consumer_acquire_head(cons_.get()), 32U);
+    pretender_.set_head(0);
+    EXPECT_EQ(zbq_consumer_spin(cons_.get(), UINT64_MAX), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_spin(cons_.get(), 0), ZBQ_OK);
 }
 
 TEST_F(Hostile, HeadBeyondTheCapacity) {

@@ -504,6 +504,36 @@ TEST_F(Consumer, EvictedWhileMoreIsThere) {
     EXPECT_FALSE(reader_.try_next().intact());
 }
 
+// Where nothing is, nothing points into the ring.
+TEST_F(Consumer, EvictedWithSomethingKnownGetsNothing) {
+    publish("x");
+    publish("y");
+    reader_.try_next().release();
+    evict();
+    const zbq::message message = reader_.try_next();
+    EXPECT_EQ(message.why(), status::none);
+    EXPECT_TRUE(message.payload().empty());
+    EXPECT_EQ(message.descriptor_count(), 0U);
+    zbq::message_batch batch = reader_.take_batch();
+    EXPECT_EQ(batch.begin(), batch.end());
+    EXPECT_EQ(batch.take_descriptors().size(), 0U);
+}
+
+// It stays so, and a wait tells it too.
+TEST_F(Consumer, AMalformedStreamIsNothingToRead) {
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(ring_.get(), 32, &run), ZBQ_OK);
+    const zbq_msg_header header = {UINT32_MAX, 0, 0, 0, 0};
+    std::memcpy(run.base, &header, sizeof header);
+    ASSERT_TRUE(zbq_producer_commit(ring_.get(), 32, ZBQ_COMMIT_NONE));
+    EXPECT_EQ(reader_.try_next().why(), status::protocol);
+    EXPECT_EQ(reader_.wait(zbq::never), status::protocol);
+    EXPECT_EQ(reader_.wait(zbq::never, std::chrono::nanoseconds::max()), status::protocol);
+    zbq::message_batch batch = reader_.take_batch();
+    EXPECT_EQ(batch.begin(), batch.end());
+    EXPECT_EQ(batch.why(), status::protocol);
+}
+
 TEST_F(Consumer, EvictedWhileInABatch) {
     publish("x");
     zbq::message_batch batch = reader_.take_batch();

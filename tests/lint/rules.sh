@@ -36,7 +36,7 @@ in_source() { # the files of src/ but for those named
 
 calls='mmap|munmap|mprotect|madvise|memfd_create|ftruncate|fallocate|fcntl|ioctl|close|poll|'
 calls+='socketpair|sendmsg|recvmsg|getsockopt|setsockopt|syscall|clock_gettime|getpid|fstat|fstatfs|'
-calls+='epoll_create1|epoll_ctl|epoll_wait|timerfd_create|timerfd_settime'
+calls+='epoll_create1|epoll_ctl|epoll_wait|timerfd_create|timerfd_settime|sched_yield'
 
 mapfile -t plain < <(in_source 'atomics\.hpp|layout\.hpp')
 refuse "atomics outside of src/atomics.hpp" < <(code '__atomic_|std::atomic|(^|[^ ])volatile|(^|[^m]) volatile' "${plain[@]}")

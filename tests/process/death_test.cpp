@@ -232,6 +232,24 @@ TEST_F(ProducerDeath, DescriptorsNeverCome) {
     EXPECT_EQ(test::collect(consumer_.get(), 1).result, ZBQ_ERROR_NOENT);
 }
 
+TEST_F(ProducerDeath, IsNoticedByWhoSpinsForever) {
+    start(0);
+    producer_->kill();
+    EXPECT_EQ(zbq_consumer_spin(consumer_.get(), UINT64_MAX), ZBQ_ERROR_NOENT);
+}
+
+// However short its spins are.
+TEST_F(ProducerDeath, IsNoticedByWhoSpinsAgainAndAgain) {
+    start(1);
+    producer_->kill();
+    EXPECT_EQ(zbq_consumer_spin(consumer_.get(), 0), ZBQ_OK);
+    EXPECT_EQ(test::skip_all(consumer_.get()), 1);
+    test::start_watchdog();
+    while (zbq_consumer_spin(consumer_.get(), 0) == ZBQ_ERROR_AGAIN) {
+    }
+    EXPECT_EQ(zbq_consumer_spin(consumer_.get(), 0), ZBQ_ERROR_NOENT);
+}
+
 TEST_F(ProducerDeath, StoppedIsAlive) {
     start(0);
     producer_->stop();

@@ -51,6 +51,8 @@ TEST_F(Fork, CallsThatTalkToTheKernelAreRefused) {
         CHILD_CHECK(zbq_consumer_event_fd(cons_) == ZBQ_ERROR_INVALID);
         CHILD_CHECK(zbq_consumer_recv_fds(cons_, 1, fds, &count) == ZBQ_ERROR_INVALID);
         CHILD_CHECK(zbq_consumer_wait_broadcast(cons_, 0) == ZBQ_ERROR_INVALID);
+        CHILD_CHECK(zbq_consumer_spin(cons_, 0) == ZBQ_ERROR_INVALID);
+        zbq_consumer_ring(cons_); // nothing
         return 0;
     });
     EXPECT_EQ(child.wait(), 0);

@@ -21,16 +21,23 @@ const OK: c_int = crate::zbq_error::ZBQ_OK as c_int;
 
 const AHEAD: u64 = 1024; // that a reader asks for lines which are committed
 
+#[inline]
 fn prefetch(place: *const libc::c_char) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint; any address will do.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(place.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a hint; any address will do.
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{}]", in(reg) place, options(nostack, readonly));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = place;
 }
 
+#[inline]
 fn round_up(bytes: u64) -> u64 {
     bytes.wrapping_add(ALIGN - 1) & !(ALIGN - 1)
 }

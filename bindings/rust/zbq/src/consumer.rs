@@ -12,8 +12,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr::{self, addr_of, NonNull};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::ptr::{self, NonNull};
 use std::thread;
 use std::time::Duration;
 use zbq_sys::{
@@ -246,11 +245,8 @@ impl Consumer {
 
     /// Bytes of the ring.
     pub fn capacity(&self) -> u64 {
-        // SAFETY: a live handle; its control region is mapped. Another process may write there.
-        unsafe {
-            let control = zbq_sys::zbq_consumer_ctrl(self.raw());
-            (*addr_of!((*control).ring_capacity).cast::<AtomicU64>()).load(Relaxed)
-        }
+        // SAFETY: a live handle's window.
+        unsafe { (*self.window.as_ptr()).capacity }
     }
 
     /// What the producer said that its payloads are. Its word: check each message all the same.
@@ -398,8 +394,9 @@ impl Consumer {
     /// Whether there are messages that a look has found, and that were not taken yet.
     #[inline]
     fn knows_more(&self) -> bool {
+        let window = self.window.as_ptr();
         // SAFETY: a live handle's window.
-        unsafe { (*self.window.as_ptr()).cursor != (*self.window.as_ptr()).head }
+        unsafe { (*window).cursor != (*window).head && (*window).unusual == 0 }
     }
 
     #[inline]
