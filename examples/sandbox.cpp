@@ -36,7 +36,6 @@ constexpr std::uint32_t native_architecture = AUDIT_ARCH_AARCH64;
 
 constexpr long needed_calls[] = {
     SYS_futex,         // wait, in push mode
-
     SYS_ppoll,         // after 100 ms without a message: does the producer's process live?
     SYS_recvmsg,       // descriptors of messages; clearing the event descriptor
     SYS_sendmsg,       // ringing a producer that waits for room
