@@ -912,8 +912,9 @@ static inline bool zbq_window_look(zbq_read_window *window) {
  * @return true: look again, with zbq_window_next or a call */
 static inline bool zbq_window_seems_ready(const zbq_read_window *window) {
     __builtin_prefetch(window->next);
-    __builtin_prefetch(
-        (const void *)((uintptr_t)window->next + 64)); /* it may lie behind the end */
+    /* Which may lie behind the end of all that is mapped. */
+    const uintptr_t second = (uintptr_t)window->next + 64;
+    __builtin_prefetch((const void *)second); /* NOLINT(performance-no-int-to-ptr) */
     /* Relaxed: whoever finds something looks, with an acquire. */
     return __atomic_load_n(&window->control->producer_head, __ATOMIC_RELAXED) != window->cursor ||
            __atomic_load_n(&window->control->closed, __ATOMIC_RELAXED) != 0 ||

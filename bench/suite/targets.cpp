@@ -128,8 +128,8 @@ private:
              const measure &of) {
         for (const workload_result &result : results_) {
             if (result.work->key == key) {
-                verdicts_.push_back({key + ": " + what, less, wanted, of(result, spells[0]),
-                                     of(result, spells[1])});
+                verdicts_.push_back({fmt::format("{}: {}", key, what), less, wanted,
+                                     of(result, spells[0]), of(result, spells[1])});
             }
         }
     }
