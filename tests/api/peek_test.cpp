@@ -176,7 +176,13 @@ TEST_F(Peek, SeemsReadyForAMessageTheEndAndAnEviction) {
     EXPECT_TRUE(zbq_window_seems_ready(window_));
     ASSERT_EQ(window_next(), ZBQ_OK);
     EXPECT_FALSE(zbq_window_seems_ready(window_));
-    const test::joined other = test::join(prod_.get());
+    const test::joined evicted = test::join(prod_.get());
+    const zbq_read_window *other = zbq_consumer_window(evicted.consumer.get());
+    EXPECT_FALSE(zbq_window_seems_ready(other));
+    test::cheat_tail(zbq_consumer_meta(evicted.consumer.get()), 8);
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_TRUE(zbq_window_seems_ready(other));
+    EXPECT_FALSE(zbq_window_seems_ready(window_));
     prod_.reset();
     EXPECT_TRUE(zbq_window_seems_ready(window_));
 }
