@@ -333,7 +333,7 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
         return;
     }
     const uint64_t tail = round_up(new_tail);
-    if (tail < cons->window.tail || new_tail > cons->window.head) { // which is on the grid
+    if (new_tail > cons->window.head) { // which is on the grid; so that the tail has not wrapped
         return;
     }
     if (tail > cons->window.cursor) {

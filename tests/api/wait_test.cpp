@@ -283,6 +283,12 @@ TEST_F(Quiet, NotWhoseBellFailed) {
     EXPECT_FALSE(prod_->slots[0].bell_failed);
 }
 
+TEST_F(Wait, TheEndTakesTheMarkOff) {
+    zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
+    prod_.reset();
+    EXPECT_EQ(zbq_consumer_meta(cons_)->parking[0].parked, 0U);
+}
+
 TEST_F(Wait, AnEvictionTakesTheMarkOff) {
     zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_futex);
     zbq::core::evict(prod_.get(), &prod_->slots[joined_.slot], ZBQ_EVICTION_SLOW);
