@@ -111,6 +111,8 @@ TEST(Channel, BatchesAreFilledAndReadInPlace) {
 TEST(Channel, ABatchHasSoMuchRoomOrNone) {
     quotes::producer sender;
     EXPECT_EQ(sender.try_batch(SIZE_MAX).why(), status::too_large);
+    constexpr std::size_t wraps = SIZE_MAX / zbq::producer::size_of(sizeof(quote)) + 2;
+    EXPECT_EQ(sender.try_batch(wraps).why(), status::too_large);
     EXPECT_EQ(sender.try_batch(0).why(), sender.ring().try_batch(0).why());
 }
 

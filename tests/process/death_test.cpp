@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <string>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -262,6 +263,39 @@ TEST_F(ProducerDeath, ZombieIsDead) {
     siginfo_t status = {};
     ASSERT_EQ(waitid(P_PID, static_cast<id_t>(producer_->pid()), &status, WEXITED | WNOWAIT), 0);
     EXPECT_FALSE(zbq_consumer_is_producer_alive(consumer_.get()));
+}
+
+// Its sockets do not tell: a child has copies, as a fork at the wrong time would leave some.
+TEST(DeathOfAParent, ShowsAtTheEventDescriptor) {
+    test::socket_pair sockets = test::make_sockets();
+    test::socket_pair life = test::make_sockets(); // the child's lasts as long as one end of it
+    const test::step_pipe ready;
+    test::child producer([&] {
+        const auto prod = test::make_producer();
+        uint32_t slot = 0;
+        CHILD_CHECK(zbq_producer_handshake(prod.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PUSH,
+                                           &slot) == ZBQ_OK);
+        if (fork() == 0) {
+            char byte = 0;
+            life.producer_end.reset();
+            _exit(static_cast<int>(read(life.consumer_end.get(), &byte, 1)));
+        }
+        ready.send(1);
+        return pause();
+    });
+    zbq_consumer *joined = nullptr;
+    ASSERT_EQ(zbq_consumer_join(sockets.consumer_end.get(), ZBQ_WAKEUP_PUSH, &joined), ZBQ_OK);
+    const test::consumer_ptr cons(joined);
+    ready.receive();
+    test::start_watchdog();
+    pollfd polled = {zbq_consumer_event_fd(cons.get()), POLLIN, 0};
+    for (int i = 0; i < 2; ++i) { // the second look is after the nap, which shows too
+        ASSERT_EQ(poll(&polled, 1, -1), 1);
+        ASSERT_EQ(zbq_consumer_look(cons.get()), ZBQ_ERROR_AGAIN);
+    }
+    producer.kill();
+    EXPECT_EQ(poll(&polled, 1, -1), 1);
+    EXPECT_EQ(zbq_consumer_look(cons.get()), ZBQ_ERROR_NOENT);
 }
 
 } // namespace
