@@ -338,6 +338,7 @@ TEST_F(Producer, AReservationGoesOnWhereDescriptorsStopped) {
     zbq::message third = reader_.try_next();
     EXPECT_EQ(text_of(third.payload()), "3");
     EXPECT_EQ(third.take_descriptors().size(), 253U);
+    EXPECT_EQ(zbq_producer_next_seq_id(ring_.get()), 4U); // three tries had one
 }
 
 // What one consumer already has is not sent to it again for another that has no room.
