@@ -133,13 +133,9 @@ class [[nodiscard]] channel<T, Name>::received {
 public:
     /// Whether there is one.
     explicit operator bool() const noexcept { return why() == status::ok; }
-    /// Why not: as message::why; protocol also when the message has another size, and this
-    /// consumer was not evicted.
+    /// Why not: as message::why; protocol also when the message has another size.
     [[nodiscard]] status why() const noexcept {
-        if (!message_ || is_there()) {
-            return message_.why();
-        }
-        return message_.intact() ? status::protocol : status::none; // bytes of an evicted reader's
+        return !message_ || is_there() ? message_.why() : status::protocol;
     }
     /// Where it lies. Where there is none, as when this consumer was evicted after wait gave ok:
     /// a T of zero bytes, which is not intact.
@@ -220,13 +216,9 @@ public:
 
     /// Asked after reading, as zbq::message_batch::intact: for all that was visited.
     [[nodiscard]] bool intact() const noexcept { return messages_.intact(); }
-    /// Why it ended: as zbq::message_batch::why; protocol also at a message of another size, where
-    /// this consumer was not evicted.
+    /// Why it ended: as zbq::message_batch::why; protocol also at a message of another size.
     [[nodiscard]] status why() const noexcept {
-        if (!is_other_) {
-            return messages_.why();
-        }
-        return messages_.intact() ? status::protocol : status::none;
+        return is_other_ ? status::protocol : messages_.why();
     }
 
 private:
