@@ -4710,10 +4710,12 @@ void pause_or_yield(unsigned looks, bool for_good) {
 // to come back: fewer looks, that find more, let both go faster. It is dense where more was read
 // since the last spin than that one had found.
 void gather(const zbq_consumer *cons, uint64_t end) {
-    const bool is_dense = cons->window.cursor > cons->spun_to;
-    const uint64_t gathered = is_dense ? monotonic_ns() + gather_ns : 0;
+    if (cons->window.cursor <= cons->spun_to) {
+        return;
+    }
+    const uint64_t gathered = monotonic_ns() + gather_ns;
     const uint64_t until = gathered < end ? gathered : end;
-    while (is_dense && monotonic_ns() < until) {
+    while (monotonic_ns() < until) {
         pause_processor();
     }
 }

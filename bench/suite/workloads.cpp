@@ -73,9 +73,7 @@ public:
         work.link.size = size;
         work.link.batch = batch;
         work.link.streaming = true;
-        work.floor_name = "bare ring";
-        const link_options link = work.link;
-        work.floor = [link] { return bare_ring_throughput(link); };
+        measure_by_bare_ring(&work);
         work.alone = batch > 1;
         if (batch == 1) {
             work.ways = other_ways();
@@ -101,9 +99,7 @@ public:
         work.link.size = size;
         work.link.ring_bytes = ring_bytes;
         work.link.streaming = true;
-        work.floor_name = "bare ring";
-        const link_options link = work.link;
-        work.floor = [link] { return bare_ring_throughput(link); };
+        measure_by_bare_ring(&work);
         work.alone = true;
         work.stage.slice = std::chrono::milliseconds(50); // several laps
         add(std::move(work), 12);
@@ -161,6 +157,12 @@ public:
     std::vector<workload> take() { return std::move(all_); }
 
 private:
+    static void measure_by_bare_ring(workload *work) {
+        const link_options link = work->link;
+        work->floor_name = "bare ring";
+        work->floor = [link] { return bare_ring_throughput(link); };
+    }
+
     void add(workload work, unsigned rounds) {
         constexpr unsigned fewest = 5; // slices; with less nothing is concluded
         work.stage.rounds = std::max(fewest, static_cast<unsigned>(effort_ * rounds));

@@ -141,7 +141,6 @@ protected:
 
 private:
     friend class message_batch;
-    friend class consumer;
 };
 
 /// A message that holds its room in the ring until it goes. Several may live at one time; the

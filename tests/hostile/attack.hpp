@@ -49,7 +49,6 @@ void pins_memory(intruder &in, unsigned amount);
 void asks_for_everything(intruder &in, unsigned amount);
 
 // ---- waking_attacks.cpp ----
-void reads_along(intruder &in, unsigned amount);
 void parks(intruder &in, unsigned how);
 void toggles(intruder &in, unsigned amount);
 void is_woken(intruder &in, unsigned how);

@@ -18,6 +18,18 @@ void burns(intruder &in, unsigned /*amount*/) {
     }
 }
 
+// What most of the others do beside their attack.
+void reads_along(intruder &in, unsigned /*amount*/) {
+    for (;;) {
+        in.stay();
+        for (int again = 0; again < 256; ++again) {
+            in.set_tail(in.head());
+        }
+        in.collect();
+        in.count_step();
+    }
+}
+
 constexpr unsigned on_futex = 1;
 constexpr unsigned on_event = 2;
 constexpr unsigned on_both = 3;

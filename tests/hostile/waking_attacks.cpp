@@ -32,18 +32,6 @@ void sleep_on(const std::uint32_t *word, std::uint32_t value) {
 
 } // namespace
 
-// No attack: what the others do beside theirs.
-void reads_along(intruder &in, unsigned /*amount*/) {
-    for (;;) {
-        in.stay();
-        for (int again = 0; again < 256; ++again) {
-            in.set_tail(in.head());
-        }
-        in.collect();
-        in.count_step();
-    }
-}
-
 // Marked as asleep whenever the producer looks, and never asleep.
 void parks(intruder &in, unsigned how) {
     for (;;) {
