@@ -138,8 +138,25 @@ typedef enum zbq_error ZBQ_ENUM_INT {
 /** How a consumer learns of messages. */
 typedef enum zbq_wakeup_mode ZBQ_ENUM_INT {
     ZBQ_WAKEUP_PUSH = 0, /**< may sleep until the producer wakes it; gets descriptors */
-    ZBQ_WAKEUP_PULL = 1  /**< polls when it likes; never woken; gets no descriptors */
+    ZBQ_WAKEUP_PULL = 1, /**< polls when it likes; never woken; gets no descriptors */
+    ZBQ_OBSERVE_PUSH = 2, /**< as push, but an observer: the producer never waits for it */
+    ZBQ_OBSERVE_PULL = 3  /**< as pull, but an observer */
 } zbq_wakeup_mode;
+
+/** Where a consumer starts to read. */
+typedef enum zbq_start_at ZBQ_ENUM_INT {
+    ZBQ_START_HEAD = 0,   /**< with the next message committed */
+    ZBQ_START_OLDEST = 1, /**< with the oldest message that is still whole */
+    ZBQ_START_LAST = 2,   /**< with so many bytes of history at most */
+    ZBQ_START_OFFSET = 3  /**< with the message at a logical offset */
+} zbq_start_at;
+
+/** Where an observer goes on when it moves without reading. */
+typedef enum zbq_seek_to ZBQ_ENUM_INT {
+    ZBQ_SEEK_OLDEST = 0, /**< the oldest message that is still whole */
+    ZBQ_SEEK_NEWEST = 1, /**< the newest message, or past it where it was read already */
+    ZBQ_SEEK_HEAD = 2    /**< the next message committed */
+} zbq_seek_to;
 
 /** For zbq_producer_commit. */
 typedef enum zbq_commit_flags ZBQ_ENUM_INT {
@@ -173,7 +190,9 @@ typedef enum zbq_ending ZBQ_ENUM_INT {
 /** The producer writes, consumers only read. */
 typedef struct zbq_control_region {
     ZBQ_ALIGNAS(64) uint64_t producer_head; /**< all below it is readable */
-    uint8_t pad0_[56];                      /**< zero */
+    uint64_t floor;    /**< all below it may be overwritten at any time; a message starts there */
+    uint64_t newest;   /**< the newest commit, or the one before, starts there */
+    uint8_t pad0_[40]; /**< zero */
     uint32_t broadcast_futex;               /**< counts wake-ups, records, evictions and the end */
     uint8_t pad1_[60];                      /**< zero */
     int32_t producer_pid;                   /**< as its own pid namespace numbers it; for people */
@@ -184,7 +203,8 @@ typedef struct zbq_control_region {
     uint32_t closed;       /**< not 0 once the producer was destroyed: the head is final */
     uint32_t pad3_;        /**< zero */
     uint64_t awaited_tail; /**< a tail that reaches this is awaited; 0: none is */
-    uint8_t reserved[24];  /**< zero */
+    uint8_t reserved[8];   /**< zero */
+    uint8_t ring_id[16];   /**< constant: random, of this ring alone */
 } zbq_control_region;
 
 /** Where a consumer says that it sleeps, and the futex word that it sleeps on. */
@@ -256,6 +276,8 @@ typedef struct zbq_join_payload {
 
 ZBQ_ASSERT_SIZE(zbq_control_region, 256, 64);
 ZBQ_ASSERT_AT(zbq_control_region, producer_head, 0);
+ZBQ_ASSERT_AT(zbq_control_region, floor, 8);
+ZBQ_ASSERT_AT(zbq_control_region, newest, 16);
 ZBQ_ASSERT_AT(zbq_control_region, broadcast_futex, 64);
 ZBQ_ASSERT_AT(zbq_control_region, producer_pid, 128);
 ZBQ_ASSERT_AT(zbq_control_region, ring_capacity, 192);
@@ -264,6 +286,7 @@ ZBQ_ASSERT_AT(zbq_control_region, stall_timeout_ns, 208);
 ZBQ_ASSERT_AT(zbq_control_region, closed, 216);
 ZBQ_ASSERT_AT(zbq_control_region, awaited_tail, 224);
 ZBQ_ASSERT_AT(zbq_control_region, reserved, 232);
+ZBQ_ASSERT_AT(zbq_control_region, ring_id, 240);
 ZBQ_ASSERT_SIZE(zbq_consumer_metadata, 4096, 4096);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
@@ -308,6 +331,22 @@ typedef struct zbq_producer_params {
     uint32_t max_consumers;    /**< at one time; not 0 */
 } zbq_producer_params;
 
+/** Where a consumer starts to read, for zbq_producer_admit. (ring id, logical offset) names a
+ * message for ever. */
+typedef struct zbq_start {
+    uint32_t at;         /**< a zbq_start_at */
+    uint32_t reserved;   /**< zero */
+    uint64_t offset;     /**< ZBQ_START_OFFSET: where a message starts, or the head;
+                              ZBQ_START_LAST: a number of bytes */
+    uint8_t ring_id[16]; /**< ZBQ_START_OFFSET: of the ring that the offset is of */
+} zbq_start;
+
+/** What an observer has missed, from zbq_consumer_lost. */
+typedef struct zbq_loss {
+    uint64_t bytes; /**< that were overwritten before it read them */
+    uint64_t times; /**< how often it was lapped */
+} zbq_loss;
+
 /** How much of a producer's time may be spent waiting for one consumer, however it
  * moves: so much at once, which comes back at so much a second. Who uses it up is
  * evicted (ZBQ_EVICTION_SLOW). */
@@ -340,7 +379,7 @@ typedef struct zbq_contiguous_run {
 typedef struct zbq_commit_window {
     uint64_t head;               /**< all below it is committed */
     uint64_t limit;              /**< of the run that may be committed; head: there is none */
-    uint64_t *shared_head;       /**< the control region's producer_head */
+    zbq_control_region *control; /**< where the head is published */
     zbq_parking *const *parking; /**< to look at with each commit */
     uint32_t parking_count;      /**< how many there are */
     uint32_t unusual;            /**< not 0: a commit has more to do */
@@ -359,6 +398,12 @@ typedef struct zbq_msg_view {
     uint64_t total_len;           /**< 16 + payload_len; publish rounds it up */
 } zbq_msg_view;
 
+/** What there is to know of a message that was copied. */
+typedef struct zbq_msg_copy {
+    zbq_msg_header header;   /**< payload_len is that of the copy */
+    uint64_t logical_offset; /**< of the header in the ring */
+} zbq_msg_copy;
+
 /** The fast part of a consumer, from zbq_consumer_window: for zbq_window_next and what else
  * zbq/inline.h has, and to be written by nothing else. Later versions may add to its end. */
 typedef struct zbq_read_window {
@@ -372,6 +417,7 @@ typedef struct zbq_read_window {
     zbq_consumer_metadata *page;       /**< as zbq_consumer_meta */
     zbq_consumer *consumer;            /**< whose it is */
     uint32_t unusual;                  /**< not 0: reading is for the calls */
+    uint32_t observes;                 /**< not 0: an observer's */
 } zbq_read_window;
 
 /** Of a ring, from zbq_producer_stats. */
@@ -397,6 +443,9 @@ typedef struct zbq_consumer_info {
     uint32_t eviction;      /**< a zbq_eviction */
     uint32_t fds_in_flight; /**< descriptors sent to it and not collected */
     uint32_t reserved;      /**< zero */
+    uint64_t tail;          /**< up to here it has released; one that was evicted may still look at
+                                 what lies past it, also at descriptors that it collected */
+    uint64_t dropped_records; /**< of descriptors: an observer had no room for them */
 } zbq_consumer_info;
 
 /* ---- producer ----------------------------------------------------------- */
@@ -438,6 +487,23 @@ ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
  */
 ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
                                    uint32_t *out_slot_id);
+
+/** As zbq_producer_handshake, with a start in the past: the consumer reads what is still whole of
+ * the ring from there, observer or not. The last fifteen sixteenths of the capacity, less the
+ * largest run reserved (or queried, as zbq_producer_query grants it), are kept: each message that
+ * starts there. NULL starts at the head.
+ *
+ * Where history starts is told by the join: zbq_consumer_tail of a new consumer. An offset below
+ * the oldest message, or of another ring, starts at the oldest. Takes as long as it takes to walk
+ * through a thirty-second of the ring's messages.
+ *
+ * @retval ZBQ_ERROR_INVALID as for zbq_producer_handshake; start->at is none; or the offset is of
+ *     this ring and past the head, or no message starts there
+ * @retval ZBQ_ERROR_NOENT as for zbq_producer_handshake
+ * @retval ZBQ_ERROR_NOMEM as for zbq_producer_handshake
+ * @retval ZBQ_ERROR_IO as for zbq_producer_handshake */
+ZBQ_API int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
+                               const zbq_start *start, uint32_t *out_slot_id);
 
 /** Says what the payloads are, to consumers that join from now on. See
  * zbq_consumer_type.
@@ -653,10 +719,45 @@ ZBQ_API zbq_read_window *zbq_consumer_window(zbq_consumer *cons);
  * that alone. Makes a system call. Nothing for NULL. */
 ZBQ_API void zbq_consumer_ring(zbq_consumer *cons);
 
-/** Whether the consumer still has its slot. Called after reading a message's
- * bytes, true means that they were whole: the producer marks an evicted consumer
- * before anything that it may be reading is overwritten. false for NULL. Makes no
- * system call. */
+/** Where an observer goes on: skips all before, which counts as lost only where it was
+ * overwritten. All is released.
+ *
+ * @retval ZBQ_OK done; there may be nothing to read there
+ * @retval ZBQ_ERROR_INVALID cons is NULL or no observer, or to is none
+ * @retval ZBQ_ERROR_AGAIN the producer is too fast for a look: nothing has changed
+ * @retval ZBQ_ERROR_NOENT evicted
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+ZBQ_API int zbq_consumer_seek(zbq_consumer *cons, zbq_seek_to to);
+
+/** Where an observer goes on when it was lapped: at the oldest message, unless this says otherwise.
+ *
+ * @retval ZBQ_ERROR_INVALID cons is NULL or no observer, or to is none */
+ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
+
+/** What this observer has missed. Where it was, a message's logical offset tells: it is not where
+ * the one before ended.
+ *
+ * @retval ZBQ_ERROR_INVALID cons or out is NULL */
+ZBQ_API int zbq_consumer_lost(const zbq_consumer *cons, zbq_loss *out);
+
+/** Copies the payload of the next message, takes it and releases it: what it gives was whole. For
+ * an observer it goes on after a message that was overwritten meanwhile.
+ *
+ * buffer has room for size bytes; it may be NULL where size is 0. All before it is released, too.
+ *
+ * @retval ZBQ_OK copied
+ * @retval ZBQ_ERROR_OVERFLOW larger than size: nothing was taken, out->header.payload_len tells its
+ *     size
+ * @retval ZBQ_ERROR_INVALID cons, out, or buffer is NULL
+ * @retval ZBQ_ERROR_AGAIN nothing new; or overwritten again and again
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+ZBQ_API int zbq_consumer_copy(zbq_consumer *cons, void *buffer, uint64_t size, zbq_msg_copy *out);
+
+/** Whether all from the tail on that was read was whole. Asked after reading a message's bytes: of
+ * a consumer, whether it still has its slot, since the producer marks an evicted one before
+ * anything that it may be reading is overwritten; of an observer, whether the floor is still below
+ * its tail. false for NULL. Makes no system call. */
 ZBQ_API bool zbq_consumer_valid(const zbq_consumer *cons);
 
 /** Moves the tail to new_tail, rounded up to a multiple of ZBQ_MSG_ALIGN, so that

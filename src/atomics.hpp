@@ -23,12 +23,38 @@ inline uint64_t head_acquire(const zbq_control_region *control) {
     return __atomic_load_n(&control->producer_head, __ATOMIC_ACQUIRE);
 }
 
+// ---- floor: all below it may be overwritten ----
+
+// Release: pairs with floor_acquire, carries the head, which it is never past. Then a release
+// fence: pairs with zbq_window_valid_from. Message bytes that are written after this call are seen
+// only by observers who then see this floor.
+inline void floor_publish(zbq_control_region *control, uint64_t floor) {
+    __atomic_store_n(&control->floor, floor, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with floor_publish. A head loaded after it is not below; and one loaded after a
+// head is at most the capacity below that.
+inline uint64_t floor_acquire(const zbq_control_region *control) {
+    return __atomic_load_n(&control->floor, __ATOMIC_ACQUIRE);
+}
+
+// Acquire: pairs with the store in zbq_window_commit. A head loaded after it is past it.
+inline uint64_t newest_acquire(const zbq_control_region *control) {
+    return __atomic_load_n(&control->newest, __ATOMIC_ACQUIRE);
+}
+
 // ---- tail: a consumer's release of ring space ----
 
 // Its store is in zbq_window_release. Acquire: pairs with that. The value is the consumer's word:
 // untrusted.
 inline uint64_t tail_acquire(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->tail_offset, __ATOMIC_ACQUIRE);
+}
+
+// Release: as that in zbq_window_release; an observer's, of which the producer makes nothing.
+inline void tail_publish(zbq_consumer_metadata *page, uint64_t tail) {
+    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_RELEASE);
 }
 
 // Relaxed: carries nothing, decides nothing.
@@ -38,16 +64,22 @@ inline void progress_publish(zbq_consumer_metadata *page, uint64_t nanoseconds) 
 
 // ---- eviction: a sequence lock with a single turn ----
 
-// The store, then a release fence: pairs with zbq_window_valid. Message bytes
+// The store, then a release fence: pairs with eviction_seen and zbq_window_valid_from. Message bytes
 // that are written after this call are seen only by readers who then see the mark.
 inline void eviction_mark(zbq_consumer_metadata *page, uint32_t reason) {
     __atomic_store_n(&page->eviction, reason, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
-// Relaxed: why, for one who is told. zbq_window_valid tells whether.
+// Relaxed: why, for one who is told.
 inline uint32_t eviction_reason(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->eviction, __ATOMIC_RELAXED);
+}
+
+// An acquire fence, then the load: pairs with eviction_mark, as zbq_window_valid_from does.
+inline bool eviction_seen(const zbq_consumer_metadata *page) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return eviction_reason(page) != ZBQ_EVICTION_NONE;
 }
 
 // ---- bell: a count of events. Only the producer writes it ----

@@ -5,6 +5,7 @@
 #include "consumer.hpp"
 
 #include <cstdlib>
+#include <cstring>
 #include <sys/epoll.h>
 
 namespace zbq::core {
@@ -33,6 +34,10 @@ void note_progress(zbq_consumer *cons) {
     }
 }
 
+bool is_evicted(const zbq_consumer *cons) {
+    return eviction_seen(cons->page());
+}
+
 namespace {
 
 // ---- head ----
@@ -44,22 +49,22 @@ void refresh_head(const zbq_consumer *cons) {
     }
 }
 
-bool is_evicted(const zbq_consumer *cons) {
-    return !zbq_window_valid(&cons->window);
-}
-
 // What there is at a place where the head last acquired shows no message: ZBQ_OK where
 // the head has moved on since.
-int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
+int look_past_known_head(zbq_consumer *cons, position at) {
     const bool ended = has_ended(cons);
-    refresh_head(cons);
+    if (!cons->observes()) {
+        refresh_head(cons);
+    } else if (observe(cons) == ZBQ_ERROR_AGAIN) {
+        return ZBQ_OK; // there is too much
+    }
     if (is_evicted(cons)) {
         return ZBQ_ERROR_NOENT;
     }
     if (cons->is_malformed()) {
         return ZBQ_ERROR_PROTOCOL;
     }
-    if (cons->window.head != offset) {
+    if (cons->window.head != cons->window.*at) {
         return ZBQ_OK;
     }
     note_progress(cons);
@@ -117,11 +122,11 @@ void tell_of_messages(zbq_consumer *cons) {
     }
 }
 
-int look_and_rearm(zbq_consumer *cons, uint64_t offset) {
-    int result = look_past_known_head(cons, offset);
+int look_and_rearm(zbq_consumer *cons, position at) {
+    int result = look_past_known_head(cons, at);
     if (result == ZBQ_ERROR_AGAIN && cons->watch) {
         rearm(cons);
-        result = look_past_known_head(cons, offset);
+        result = look_past_known_head(cons, at);
         tell_of_record(cons);
     }
     return result;
@@ -138,16 +143,22 @@ const char *place_of(const zbq_consumer *cons, uint64_t offset) {
     return behind <= position ? window.next - behind : window.next + (window.capacity - behind);
 }
 
-int view_at(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
-    if (offset == cons->window.head || cons->is_malformed()) {
-        const int result = look_and_rearm(cons, offset);
-        if (result != ZBQ_OK) {
-            return result;
-        }
+// Of an observer: whether what lies there may be overwritten.
+bool is_lapped(const zbq_consumer *cons, uint64_t offset) {
+    return cons->observes() && !zbq_window_valid_from(&cons->window, offset);
+}
+
+// ZBQ_ERROR_AGAIN: an observer was lapped meanwhile.
+int view_known(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
+    if (is_lapped(cons, offset)) { // its place may be none
+        return ZBQ_ERROR_AGAIN;
     }
     const bool fits = zbq_window_view(&cons->window, place_of(cons, offset), offset, out);
     if (is_evicted(cons)) { // then the length read may not be one
         return ZBQ_ERROR_NOENT;
+    }
+    if (is_lapped(cons, offset)) {
+        return ZBQ_ERROR_AGAIN;
     }
     if (!fits) {
         cons->window.unusual = 1; // for good
@@ -156,9 +167,62 @@ int view_at(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
     return ZBQ_OK;
 }
 
+// An observer that was lapped goes on elsewhere. Where that was between tail and cursor, all that
+// is not released is void.
+int catch_up(zbq_consumer *cons, position at) {
+    const int result = observe(cons);
+    if (result == ZBQ_OK && is_lapped(cons, cons->window.*at)) {
+        release_until_cursor(cons);
+    }
+    return result;
+}
+
+int view_at(zbq_consumer *cons, position at, zbq_msg_view *out) {
+    for (uint32_t i = 0; i < most_laps; ++i) {
+        if (cons->window.*at == cons->window.head || cons->is_malformed()) {
+            const int result = look_and_rearm(cons, at);
+            if (result != ZBQ_OK) {
+                return result;
+            }
+        }
+        const int result = view_known(cons, cons->window.*at, out);
+        if (result != ZBQ_ERROR_AGAIN) {
+            return result;
+        }
+        if (catch_up(cons, at) == ZBQ_ERROR_PROTOCOL) {
+            return ZBQ_ERROR_PROTOCOL;
+        }
+    }
+    return ZBQ_ERROR_AGAIN;
+}
+
+} // namespace
+
 void move_cursor(zbq_consumer *cons, uint64_t to) {
     cons->window.next += to - cons->window.cursor;
     cons->window.cursor = to;
+}
+
+namespace {
+
+// ---- copies ----
+
+void copy_to(void *buffer, uint64_t size, const zbq_msg_view &view, zbq_msg_copy *out) {
+    out->header = *view.header;
+    out->header.payload_len = static_cast<uint32_t>(view.payload_len); // as it was checked
+    out->logical_offset = view.logical_offset;
+    if (view.payload_len <= size && view.payload_len != 0) {
+        memcpy(buffer, view.payload, view.payload_len);
+    }
+}
+
+int take_copied(zbq_consumer *cons, const zbq_msg_view &view, uint64_t size) {
+    if (view.payload_len > size) {
+        return ZBQ_ERROR_OVERFLOW;
+    }
+    move_cursor(cons, round_up(view.logical_offset + view.total_len));
+    zbq_window_release(&cons->window, cons->window.cursor);
+    return ZBQ_OK;
 }
 
 // ---- descriptors ----
@@ -290,6 +354,9 @@ uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons) {
     if (cons == nullptr) {
         return 0;
     }
+    if (cons->observes()) { // of which nothing else is known before it looks
+        return head_acquire(cons->control());
+    }
     refresh_head(cons);
     return cons->window.head;
 }
@@ -298,14 +365,14 @@ int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out) {
     if (cons == nullptr || out == nullptr) {
         return ZBQ_ERROR_INVALID;
     }
-    return view_at(cons, cons->window.tail, out);
+    return view_at(cons, &zbq_read_window::tail, out);
 }
 
 int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out) {
     if (cons == nullptr || out == nullptr) {
         return ZBQ_ERROR_INVALID;
     }
-    const int result = view_at(cons, cons->window.cursor, out);
+    const int result = view_at(cons, &zbq_read_window::cursor, out);
     if (result == ZBQ_OK) {
         move_cursor(cons, round_up(out->logical_offset + out->total_len));
     }
@@ -317,7 +384,28 @@ int zbq_consumer_look(zbq_consumer *cons) {
         return ZBQ_ERROR_INVALID;
     }
     zbq_msg_view first = {};
-    return view_at(cons, cons->window.cursor, &first);
+    return view_at(cons, &zbq_read_window::cursor, &first);
+}
+
+int zbq_consumer_copy(zbq_consumer *cons, void *buffer, uint64_t size, zbq_msg_copy *out) {
+    if (cons == nullptr || out == nullptr || (buffer == nullptr && size != 0)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    for (uint32_t i = 0; i < most_laps; ++i) {
+        zbq_msg_view view = {};
+        const int result = view_at(cons, &zbq_read_window::cursor, &view);
+        if (result != ZBQ_OK) {
+            return result;
+        }
+        copy_to(buffer, size, view, out);
+        if (zbq_window_valid_from(&cons->window, view.logical_offset)) {
+            return take_copied(cons, view, size);
+        }
+        if (!cons->observes()) {
+            return ZBQ_ERROR_NOENT;
+        }
+    }
+    return ZBQ_ERROR_AGAIN;
 }
 
 zbq_read_window *zbq_consumer_window(zbq_consumer *cons) {
@@ -325,7 +413,7 @@ zbq_read_window *zbq_consumer_window(zbq_consumer *cons) {
 }
 
 bool zbq_consumer_valid(const zbq_consumer *cons) {
-    return cons != nullptr && !is_evicted(cons);
+    return cons != nullptr && zbq_window_valid(&cons->window);
 }
 
 void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {

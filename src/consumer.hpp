@@ -24,6 +24,9 @@ struct zbq_consumer {
     // head changes nothing that a caller has.
     mutable zbq_read_window window = {};
     zbq::core::parking parking; // in its page
+    uint64_t floor = 0; // an observer's: the last one seen
+    zbq_seek_to resume = ZBQ_SEEK_OLDEST;
+    zbq_loss lost = {};
     uint64_t baseline = 0;
     uint64_t noted_tail = 0;    // the last one with a time in the page
     uint64_t spun_to = 0;       // the head that the last spin found
@@ -57,6 +60,7 @@ struct zbq_consumer {
 
     // The stream is, for good.
     [[nodiscard]] bool is_malformed() const { return window.unusual != 0; }
+    [[nodiscard]] bool observes() const { return window.observes != 0; }
 };
 
 namespace zbq::core {
@@ -64,5 +68,17 @@ namespace zbq::core {
 bool has_ended(const zbq_consumer *cons);   // as far as is known
 void look_for_producer(zbq_consumer *cons); // a system call
 void note_progress(zbq_consumer *cons);     // the time of a release, if there was one
+bool is_evicted(const zbq_consumer *cons);
+
+// A word of the read window: the tail or the cursor.
+using position = uint64_t zbq_read_window::*;
+void move_cursor(zbq_consumer *cons, uint64_t to);
+
+// ---- observe.cpp ----
+
+// Takes over head and floor; goes on elsewhere where it was lapped. ZBQ_OK, ZBQ_ERROR_PROTOCOL, or
+// ZBQ_ERROR_AGAIN: no look was quick enough.
+int observe(zbq_consumer *cons);
+void release_until_cursor(zbq_consumer *cons); // whatever the producer awaits
 
 } // namespace zbq::core

@@ -9,6 +9,8 @@
 // meanwhile is in the way of the others.
 #include "producer.hpp"
 
+#include <cerrno>
+
 namespace zbq::core {
 
 namespace {
@@ -29,8 +31,13 @@ bool all_open(const int *fds, uint8_t fd_count) {
     return true;
 }
 
+// Whether no record goes out without it.
+bool must_have(const slot &consumer) {
+    return consumer.is_push() && !consumer.observes();
+}
+
 bool misses(const slot &consumer, uint64_t seq_id) {
-    return consumer.is_push() && consumer.newest_record < seq_id;
+    return must_have(consumer) && consumer.newest_record < seq_id;
 }
 
 uint32_t how_many_miss(const zbq_producer *prod, uint64_t seq_id) {
@@ -43,11 +50,18 @@ uint32_t how_many_miss(const zbq_producer *prod, uint64_t seq_id) {
 
 // ---- what is in flight ----
 
-uint64_t all_in_flight(const zbq_producer *prod) {
+uint64_t in_flight_to(const zbq_producer *prod, bool observers) {
     uint64_t fds = 0;
     for (uint32_t i = 0; i < prod->active_count; ++i) {
-        fds += prod->slots[prod->active[i]].in_flight.fds();
+        const slot &consumer = prod->slots[prod->active[i]];
+        fds += consumer.observes() == observers ? consumer.in_flight.fds() : 0;
     }
+    return fds;
+}
+
+// But for the observers', which hold up nobody.
+uint64_t all_in_flight(const zbq_producer *prod) {
+    uint64_t fds = in_flight_to(prod, false);
     for (uint32_t i = 0; prod->leftovers != 0 && i < prod->max_consumers; ++i) {
         fds += prod->slots[i].is_leftover() ? prod->slots[i].in_flight.fds() : 0;
     }
@@ -73,7 +87,7 @@ bool is_within(uint64_t limit, uint64_t now, uint64_t more) {
 void blame_all_in_flight(zbq_producer *prod) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         slot *consumer = &prod->slots[prod->active[i]];
-        consumer->side_blocked |= consumer->in_flight.holds_back();
+        consumer->side_blocked |= !consumer->observes() && consumer->in_flight.holds_back();
     }
 }
 
@@ -83,7 +97,7 @@ void blame_all_in_flight(zbq_producer *prod) {
 void disown_unfinished(zbq_producer *prod) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         slot *consumer = &prod->slots[prod->active[i]];
-        if (consumer->is_push() && consumer->newest_record == prod->newest_seq) {
+        if (must_have(*consumer) && consumer->newest_record == prod->newest_seq) {
             consumer->in_flight.orphan_last();
         }
     }
@@ -103,7 +117,7 @@ void take_back_orphans(zbq_producer *prod) {
 // ---- beginning ----
 
 bool lacks_room(const slot &consumer, uint8_t fd_count) {
-    return consumer.is_push() && !consumer.in_flight.has_room(fd_count);
+    return must_have(consumer) && !consumer.in_flight.has_room(fd_count);
 }
 
 bool has_everyone_room(const zbq_producer *prod, uint8_t fd_count) {
@@ -220,6 +234,37 @@ sending send_to_all(zbq_producer *prod, const record_to_send &record, bool *any)
     return sending::done;
 }
 
+// ---- observers ----
+
+// What they do not collect is dropped. They have a share of their own of what may be in flight, so
+// that it is not the others' that they use up.
+void offer_to(zbq_producer *prod, slot *observer, const record_to_send &record) {
+    observer->in_flight.refresh(observer->side.get()); // failed: the last number stands
+    const uint64_t after = in_flight_to(prod, true) + record.fd_count;
+    const bool fits = after <= record.limit / observer_parts &&
+                      all_in_flight(prod) + after <= record.limit &&
+                      observer->in_flight.has_room(record.fd_count);
+    observer->newest_record = record.seq_id;
+    const int sent = fits ? side_send(observer->side.get(), &observer->in_flight, record.seq_id,
+                                      record.fds, record.fd_count)
+                          : -EAGAIN;
+    observer->dropped += sent < 0 ? 1 : 0; // one that is gone is found by a scan
+}
+
+// Once for each record, which has gone to all that must have it.
+bool offer_to_observers(zbq_producer *prod, const record_to_send &record) {
+    bool any = false;
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *observer = &prod->slots[prod->active[i]];
+        if (observer->is_push() && observer->observes() &&
+            observer->newest_record < record.seq_id) {
+            offer_to(prod, observer, record);
+            any = true;
+        }
+    }
+    return any;
+}
+
 int broadcast_once(zbq_producer *prod, const record_to_send &record) {
     const uint64_t newest_before = prod->newest_seq;
     if (record.seq_id != prod->newest_seq && !begin(prod, record)) {
@@ -227,6 +272,9 @@ int broadcast_once(zbq_producer *prod, const record_to_send &record) {
     }
     bool any = false;
     const sending sent = send_to_all(prod, record, &any);
+    if (sent == sending::done) {
+        any |= offer_to_observers(prod, record);
+    }
     if (any) {
         bell_ring(prod->control); // consumers may sleep for a record as for a message
         mind_sleepers(prod);

@@ -92,6 +92,10 @@ void refresh_tails(zbq_producer *prod) {
     for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
         slot *consumer = &prod->slots[prod->active[i]];
         const uint64_t tail = tail_acquire(consumer->page());
+        if (consumer->observes()) { // counts for nothing
+            consumer->tail_seen = tail <= prod->window.head ? tail : consumer->tail_seen;
+            continue;
+        }
         if (!tail_is_valid(tail, consumer->tail_seen, prod->window.head)) {
             evict(prod, consumer, ZBQ_EVICTION_PROTOCOL);
             continue;

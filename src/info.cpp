@@ -14,6 +14,8 @@ zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint3
     info.mode = consumer->mode;
     info.eviction = eviction;
     info.fds_in_flight = consumer->in_flight.fds();
+    info.tail = consumer->tail_seen;
+    info.dropped_records = consumer->dropped;
     return info;
 }
 

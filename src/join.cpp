@@ -32,7 +32,7 @@ enum join_descriptor : unsigned {
 static_assert(join_event + 1 == join_descriptors);
 
 bool mode_is_valid(zbq_wakeup_mode mode) {
-    return mode == ZBQ_WAKEUP_PUSH || mode == ZBQ_WAKEUP_PULL;
+    return mode >= ZBQ_WAKEUP_PUSH && mode <= ZBQ_OBSERVE_PULL;
 }
 
 // ---- the producer's end ----
@@ -101,7 +101,8 @@ struct consumer_ends {
     unique_fd event;
 };
 
-int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, consumer_ends *ends) {
+int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, uint64_t start, slot *fresh,
+                 consumer_ends *ends) {
     region page;
     int result = region_create("zbq-consumer", metadata_size, false, sharing::writable, &page);
     if (result < 0) {
@@ -121,7 +122,7 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
         return result;
     }
     fresh->mode = static_cast<uint32_t>(mode);
-    fresh->tail_seen = prod->window.head;
+    fresh->tail_seen = start;
     fresh->newest_record = prod->newest_seq;
     fresh->joined_at = monotonic_ns();
     fresh->wakes.at = fresh->joined_at;
@@ -130,10 +131,60 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     fresh->page_memory = static_cast<mapping &&>(page.memory);
     ends->page = static_cast<unique_fd &&>(page.fd);
     // Nobody else has the page yet: plain stores.
-    fresh->page()->tail_offset = prod->window.head;
+    fresh->page()->tail_offset = start;
     fresh->page()->join_baseline = monotonic_coarse_ns();
     take_over_debt(prod, fresh);
     return 0;
+}
+
+// ---- where it starts ----
+
+// Whether a message of the ring starts there, which is not below the floor. What the application
+// has written is walked through from the last mark before it.
+bool is_start(const zbq_producer *prod, uint64_t offset) {
+    uint64_t at = prod->history.last_until(offset);
+    while (at < offset) {
+        const char *place = prod->ring + at % prod->capacity;
+        at += round_up(sizeof(zbq_msg_header) +
+                       uint64_t{reinterpret_cast<const zbq_msg_header *>(place)->payload_len});
+    }
+    return at == offset;
+}
+
+bool is_of(const zbq_producer *prod, const uint8_t (&ring_id)[16]) {
+    return memcmp(prod->control->ring_id, ring_id, sizeof ring_id) == 0;
+}
+
+int start_at_offset(const zbq_producer *prod, const zbq_start &wanted, uint64_t *start) {
+    *start = prod->history.floor();
+    if (!is_of(prod, wanted.ring_id) || wanted.offset <= *start) {
+        return 0;
+    }
+    if (wanted.offset > prod->window.head || !is_start(prod, wanted.offset)) {
+        return -EINVAL;
+    }
+    *start = wanted.offset;
+    return 0;
+}
+
+// A logical offset at which a message starts: 0, or -EINVAL.
+int find_start(const zbq_producer *prod, const zbq_start &wanted, uint64_t *start) {
+    const uint64_t head = prod->window.head;
+    switch (wanted.at) {
+    case ZBQ_START_HEAD:
+        *start = head;
+        return 0;
+    case ZBQ_START_OLDEST:
+        *start = prod->history.floor();
+        return 0;
+    case ZBQ_START_LAST:
+        *start = prod->history.first_from(wanted.offset < head ? head - wanted.offset : 0, head);
+        return 0;
+    case ZBQ_START_OFFSET:
+        return start_at_offset(prod, wanted, start);
+    default:
+        return -EINVAL;
+    }
 }
 
 zbq_join_payload payload_for(const zbq_producer *prod, const slot &fresh) {
@@ -254,13 +305,14 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
                     static_cast<const zbq_control_region *>(cons->control_memory.get()),
                     static_cast<zbq_consumer_metadata *>(cons->page_memory.get()),
                     cons,
-                    0};
+                    0,
+                    observes(payload.wakeup_mode) ? 1U : 0U};
     cons->noted_tail = cons->spun_to = start;
     cons->parking.page = cons->page();
     cons->parking.place = parking_of(cons->page(), payload.slot_index);
     cons->baseline = payload.join_baseline;
     cons->newest_record = payload.seq_floor;
-    cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
+    cons->push = !pulls(payload.wakeup_mode);
     cons->type = {payload.type_hash, payload.type_size, payload.type_align};
 }
 
@@ -273,7 +325,7 @@ void announce_to_producer(const zbq_consumer *cons, uint32_t slot_index) {
 
 int adopt(join_message *message, zbq_consumer *cons) {
     fd_list &fds = message->with.fds;
-    if (!channels_are_valid(fds, message->payload.wakeup_mode == ZBQ_WAKEUP_PUSH) ||
+    if (!channels_are_valid(fds, !pulls(message->payload.wakeup_mode)) ||
         !is_pidfd(fds.at(join_pidfd))) {
         return ZBQ_ERROR_PROTOCOL;
     }
@@ -315,9 +367,18 @@ using namespace zbq::core;
 
 int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
                            uint32_t *out_slot_id) {
+    return zbq_producer_admit(prod, conn_fd, mode, nullptr, out_slot_id);
+}
+
+int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
+                       const zbq_start *start, uint32_t *out_slot_id) {
     int type = 0;
     if (prod == nullptr || out_slot_id == nullptr || !mode_is_valid(mode) ||
         !is_unix_socket(conn_fd, &type) || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    uint64_t offset = prod->window.head;
+    if (start != nullptr && find_start(prod, *start, &offset) < 0) {
         return ZBQ_ERROR_INVALID;
     }
     const uid_t uid = peer_user(conn_fd);
@@ -329,7 +390,7 @@ int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode
     fresh.index = free_slot->index;
     fresh.uid = uid;
     consumer_ends ends;
-    int result = prepare_slot(prod, mode, &fresh, &ends);
+    int result = prepare_slot(prod, mode, offset, &fresh, &ends);
     if (result == 0) {
         result = watch_consumer(prod, &fresh);
     }
@@ -342,6 +403,9 @@ int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode
     }
     replace(free_slot, static_cast<slot &&>(fresh));
     activate(prod, free_slot);
+    if (!free_slot->observes() && offset < prod->slowest_tail) {
+        prod->slowest_tail = offset;
+    }
     *out_slot_id = free_slot->index;
     return ZBQ_OK;
 }

@@ -20,6 +20,11 @@ inline constexpr uint64_t capacity_unit = 4096;
 // address spaces are 47 bits or a little more.
 inline constexpr uint64_t capacity_limit = uint64_t{1} << 46;
 
+// ---- history (history.hpp) ----
+
+// Grants and marks of message starts are each of one part in so many of the ring.
+inline constexpr uint32_t history_parts = 32;
+
 // ---- sleeping and waking (wake.hpp, account.cpp, wake.cpp) ----
 
 // A sleeper looks again by itself after so long: longer than a store stays in a processor's buffer,
@@ -77,6 +82,12 @@ inline constexpr uint64_t time_to_answer_ns = 5'000'000'000;
 
 // All that is in flight stays below one part in so many of RLIMIT_NOFILE.
 inline constexpr uint32_t in_flight_parts = 2;
+
+// Observers have one part in so many of it more.
+inline constexpr uint32_t observer_parts = 8;
+
+// Looks of an observer in a row that find that it was lapped meanwhile.
+inline constexpr uint32_t most_laps = 8;
 
 // Records that are taken back at once from who is given up: the rest by later scans.
 inline constexpr uint32_t most_taken_back = 64;

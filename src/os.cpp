@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -98,6 +99,11 @@ uint64_t descriptor_limit() {
     rlimit limit = {};
     getrlimit(RLIMIT_NOFILE, &limit); // cannot fail for it and a valid address
     return limit.rlim_cur;
+}
+
+int random_bytes(void *out, size_t size) {
+    const ssize_t got = getrandom(out, size, 0); // so few come whole, or not at all
+    return got < 0 ? -errno : 0;
 }
 
 void yield_processor() {

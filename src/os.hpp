@@ -69,6 +69,8 @@ void yield_processor(); // to whoever else wants it
 
 uint64_t ticks_in(uint64_t nanoseconds); // so many or fewer; 0: there is no such clock
 
+int random_bytes(void *out, size_t size);
+
 // ---- memory ----
 int memfd_sealable(const char *name);
 int reserve_memory(int fd, uint64_t size); // sets the size and allocates every page

@@ -65,13 +65,14 @@ int make_memory(zbq_producer *prod, uint64_t capacity) {
 void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->control = static_cast<zbq_control_region *>(prod->control_region.memory.get());
     prod->ring = static_cast<char *>(prod->ring_region.memory.get());
-    prod->window.shared_head = &prod->control->producer_head;
+    prod->window.control = prod->control;
     prod->window.parking = prod->parking;
     prod->window.producer = prod;
     prod->look_interval = ticks_in(look_interval_ns);
     prod->capacity = params.ring_capacity;
     prod->clog_threshold = params.clog_threshold;
     prod->stall_timeout = params.stall_timeout_ns;
+    prod->history.set_capacity(params.ring_capacity);
     // Nobody else has the region yet: plain stores.
     prod->control->producer_pid = process_id();
     prod->control->ring_capacity = params.ring_capacity;
@@ -81,18 +82,17 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
 
 int create(zbq_producer *prod, const zbq_producer_params &params) {
     if (!allocate_slots(prod, params.max_consumers)) {
-        return ZBQ_ERROR_NOMEM;
+        return -ENOMEM;
     }
-    const int made = make_memory(prod, params.ring_capacity);
-    if (made < 0) {
-        return error_from(made);
+    int result = make_memory(prod, params.ring_capacity);
+    if (result == 0) {
+        result = prod->birth.make();
     }
-    const int born = prod->birth.make();
-    if (born < 0) {
-        return error_from(born);
+    if (result == 0) {
+        set_up(prod, params);
+        result = random_bytes(prod->control->ring_id, sizeof prod->control->ring_id);
     }
-    set_up(prod, params);
-    return ZBQ_OK;
+    return result;
 }
 
 // ---- room ----
@@ -123,6 +123,13 @@ bool has_room_for(zbq_producer *prod, uint64_t bytes) {
     return known_free(prod) >= bytes;
 }
 
+// For one reservation: as much as history may lose at once.
+uint64_t room_at_once(const zbq_producer *prod, uint64_t bytes) {
+    const uint64_t step = prod->history.step();
+    const uint64_t most = bytes > step ? bytes : step;
+    return known_free(prod) < most ? known_free(prod) : most;
+}
+
 // A query says no size: what the producer waits for is more than it got, unless only the
 // physical end stopped it.
 void want_more_than(zbq_producer *prod, uint64_t room) {
@@ -131,8 +138,12 @@ void want_more_than(zbq_producer *prod, uint64_t room) {
     }
 }
 
+// Room that is known to be free. No observer is told any more that what lies there is whole.
 zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
     prod->window.limit = prod->window.head + bytes;
+    if (prod->history.give_up_for(prod->window.head, prod->window.limit)) {
+        floor_publish(prod->control, prod->history.floor());
+    }
     void *base = bytes != 0 ? prod->ring + head_position(prod) : nullptr;
     return {base, bytes, prod->window.head};
 }
@@ -217,9 +228,9 @@ int zbq_producer_create(zbq_producer **out, const zbq_producer_params *params) {
     }
     auto *prod = new (memory) zbq_producer;
     const int result = create(prod, *params);
-    if (result != ZBQ_OK) {
+    if (result < 0) {
         release(prod);
-        return result;
+        return error_from(result);
     }
     *out = prod;
     return ZBQ_OK;
@@ -269,7 +280,7 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
     }
     end_wait_for_room(prod);
     room_was_got(prod, bytes);
-    *out = grant(prod, known_free(prod));
+    *out = grant(prod, room_at_once(prod, bytes));
     return ZBQ_OK;
 }
 

@@ -5,6 +5,7 @@
 // ones), await.cpp (waiting), info.cpp (accounts). One thread at a time.
 #pragma once
 
+#include "history.hpp"
 #include "region.hpp"
 #include "ring.hpp"
 #include "side.hpp"
@@ -54,6 +55,7 @@ struct slot {
     uint64_t joined_at = 0;
     uint64_t tail_seen = 0;     // the last valid tail
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
+    uint64_t dropped = 0;       // an observer's records that it had no room for
     stall_clock ring_stall;
     stall_clock side_stall;
     patience waited;
@@ -70,7 +72,8 @@ struct slot {
         return static_cast<zbq_consumer_metadata *>(page_memory.get());
     }
     [[nodiscard]] zbq_parking *parking() const { return parking_of(page(), index); }
-    [[nodiscard]] bool is_push() const { return mode == ZBQ_WAKEUP_PUSH; }
+    [[nodiscard]] bool is_push() const { return !pulls(mode); }
+    [[nodiscard]] bool observes() const { return zbq::core::observes(mode); }
     // Evicted, and what it has not collected is not all taken back.
     [[nodiscard]] bool is_leftover() const { return !taken && side_peer; }
     [[nodiscard]] bool is_in_the_way() const { return holds_room || holds_record; }
@@ -93,6 +96,7 @@ struct zbq_producer {
     uint64_t capacity = 0;
     uint64_t turn_start = 0;   // where the ring's physical start lies, as of the last run
     uint64_t slowest_tail = 0; // a lower bound of all tails, refreshed when it limits
+    zbq::core::history history;
 
     // Room.
     uint64_t wanted = ZBQ_MSG_ALIGN;    // bytes that the producer waits for,

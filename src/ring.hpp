@@ -30,6 +30,15 @@ constexpr uint64_t free_bytes(uint64_t head, uint64_t slowest_tail, uint64_t cap
     return capacity - (head - slowest_tail);
 }
 
+// The two bits of a mode.
+constexpr bool pulls(uint32_t mode) {
+    return (mode & ZBQ_WAKEUP_PULL) != 0;
+}
+
+constexpr bool observes(uint32_t mode) {
+    return (mode & ZBQ_OBSERVE_PUSH) != 0;
+}
+
 // Whether a tail that a consumer published can be: it never falls below the last one seen,
 // never passes the head, and stays on the grid of messages.
 constexpr bool tail_is_valid(uint64_t tail, uint64_t last_seen, uint64_t head) {

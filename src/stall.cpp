@@ -51,9 +51,10 @@ bool has_run_out(const zbq_producer *prod, const stall_clock &clock) {
 // not just the slowest's: else several hung consumers would be waited for in turn. Only
 // those that are in the way are evicted.
 void look_at_ring(const zbq_producer *prod, slot *consumer, bool waiting, uint64_t step) {
-    const bool behind = waiting && consumer->tail_seen != prod->window.head;
+    const bool counts = waiting && !consumer->observes();
+    const bool behind = counts && consumer->tail_seen != prod->window.head;
     advance(&consumer->ring_stall, behind, consumer->tail_seen, least_release(prod), step);
-    consumer->holds_room = waiting && holds_back(prod, consumer->tail_seen);
+    consumer->holds_room = counts && holds_back(prod, consumer->tail_seen);
 }
 
 void look_at_side(const zbq_producer *prod, slot *consumer, uint64_t step) {

@@ -26,6 +26,7 @@
 #include "descriptors.cpp"  // records to all
 #include "join.cpp"         // both ends of a join
 #include "consumer.cpp"     // reading
+#include "observe.cpp"      // reading what may be overwritten
 #include "spin.cpp"         // waiting without sleep
 #include "stall.cpp"        // who is in the way, and for how long
 #include "evict.cpp"        // losing consumers

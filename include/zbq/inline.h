@@ -29,9 +29,12 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
     if (bytes > window->limit - window->head || bytes % ZBQ_MSG_ALIGN != 0) {
         return false;
     }
+    const uint64_t start = window->head;
     window->head += bytes;
     /* Release: pairs with the consumer's head_acquire; carries the bytes below the head. */
-    __atomic_store_n(window->shared_head, window->head, __ATOMIC_RELEASE);
+    __atomic_store_n(&window->control->producer_head, window->head, __ATOMIC_RELEASE);
+    /* Release: pairs with newest_acquire; carries the head, which is past it. */
+    __atomic_store_n(&window->control->newest, start, __ATOMIC_RELEASE);
     /* Instead of a full fence, for consumers that nap: the processor's own store buffer is all
      * that may delay the head, and the nap outlasts that. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -87,7 +90,8 @@ static inline bool zbq_window_accept(zbq_read_window *window, uint64_t head) {
 static inline bool zbq_window_look(zbq_read_window *window) {
     /* Acquire: pairs with zbq_window_commit's store; carries the messages below the head. */
     const uint64_t head = __atomic_load_n(&window->control->producer_head, __ATOMIC_ACQUIRE);
-    return head != window->head && window->unusual == 0 && zbq_window_accept(window, head);
+    return head != window->head && (window->unusual | window->observes) == 0 &&
+           zbq_window_accept(window, head);
 }
 
 /** For one who looks again and again: whether a call would tell anything but "nothing yet": of a
@@ -106,14 +110,23 @@ static inline bool zbq_window_seems_ready(const zbq_read_window *window) {
            __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) != 0;
 }
 
+/** Asked after reading: whether all of it that lies at a logical offset or past it was whole. Of a
+ * consumer, whether it still has its slot; of an observer, whether the floor is not above. */
+static inline bool zbq_window_valid_from(const zbq_read_window *window, uint64_t offset) {
+    /* An acquire fence, then the load: pairs with eviction_mark, and with floor_publish. If a read
+     * before this call saw a byte written after the mark or the floor, that is seen. */
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (window->observes != 0) {
+        return __atomic_load_n(&window->control->floor, __ATOMIC_RELAXED) <= offset;
+    }
+    return __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) == ZBQ_EVICTION_NONE;
+}
+
 /** As zbq_consumer_valid.
  *
- * @return whether the consumer still has its slot, so that what was read was whole */
+ * @return whether all from the tail on that was read was whole */
 static inline bool zbq_window_valid(const zbq_read_window *window) {
-    /* An acquire fence, then the load: pairs with eviction_mark. If a read before this call saw a
-     * byte written after the mark, the mark is seen. */
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) == ZBQ_EVICTION_NONE;
+    return zbq_window_valid_from(window, window->tail);
 }
 
 /** Describes the message at `place`, whose logical offset is `offset`: for the library and
@@ -154,7 +167,8 @@ static inline int zbq_window_next(zbq_read_window *window, zbq_msg_view *out) {
         __builtin_prefetch(window->next + ahead);
     }
     if (window->unusual == 0 && (window->cursor != window->head || zbq_window_look(window)) &&
-        zbq_window_view(window, window->next, window->cursor, out) && zbq_window_valid(window)) {
+        zbq_window_view(window, window->next, window->cursor, out) &&
+        zbq_window_valid_from(window, window->cursor)) {
         const uint64_t step = (out->total_len + ZBQ_MSG_ALIGN - 1) & ~(uint64_t)(ZBQ_MSG_ALIGN - 1);
         window->next += step;
         window->cursor += step;

@@ -33,10 +33,11 @@ socket_pair make_sockets() {
     return make_sockets(SOCK_SEQPACKET);
 }
 
-joined join(zbq_producer *prod, zbq_wakeup_mode mode) {
+joined join(zbq_producer *prod, zbq_wakeup_mode mode, const zbq_start *start) {
     const socket_pair sockets = make_sockets();
     joined result;
-    EXPECT_EQ(zbq_producer_handshake(prod, sockets.producer_end.get(), mode, &result.slot), ZBQ_OK);
+    EXPECT_EQ(zbq_producer_admit(prod, sockets.producer_end.get(), mode, start, &result.slot),
+              ZBQ_OK);
     zbq_consumer *cons = nullptr;
     if (zbq_consumer_join(sockets.consumer_end.get(), mode, &cons) != ZBQ_OK) {
         throw std::runtime_error("no consumer");

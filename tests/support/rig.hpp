@@ -50,7 +50,8 @@ struct joined {
     consumer_ptr consumer;
     std::uint32_t slot = 0;
 };
-joined join(zbq_producer *prod, zbq_wakeup_mode mode = ZBQ_WAKEUP_PUSH);
+joined join(zbq_producer *prod, zbq_wakeup_mode mode = ZBQ_WAKEUP_PUSH,
+            const zbq_start *start = nullptr);
 
 // Writes one message and commits it. false: no room.
 bool publish(zbq_producer *prod, std::string_view payload, std::uint8_t fd_count = 0,

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+//
+// Observers, and history: who is never waited for, and who starts in the past.
+#include "producer.hpp"
+#include "support/descriptors.hpp"
+#include "support/rig.hpp"
+
+#include <cstdint>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+#include <zbq/inline.h>
+
+namespace {
+
+using test::page;
+
+constexpr std::uint64_t capacity = 16 * page;
+
+// Its number, and bytes that are all of its number.
+std::string numbered(std::uint64_t number, std::uint64_t size) {
+    std::string payload(size, static_cast<char>(number));
+    std::memcpy(payload.data(), &number, std::min(size, sizeof number));
+    return payload;
+}
+
+class Observe : public testing::Test {
+protected:
+    test::joined observer(zbq_wakeup_mode mode = ZBQ_OBSERVE_PULL) {
+        return test::join(prod_.get(), mode);
+    }
+    void publish(std::uint64_t count, std::uint64_t size = 100) {
+        for (std::uint64_t i = 0; i < count; ++i) {
+            ASSERT_TRUE(test::publish(prod_.get(), numbered(published_, size)));
+            ++published_;
+        }
+    }
+    [[nodiscard]] std::uint64_t head() const { return test::stats(prod_.get()).head; }
+    static zbq_loss lost(const test::joined &who) {
+        zbq_loss loss = {};
+        EXPECT_EQ(zbq_consumer_lost(who.consumer.get(), &loss), ZBQ_OK);
+        return loss;
+    }
+
+    test::producer_ptr prod_ = test::make_producer({.capacity = capacity});
+    std::uint64_t published_ = 0;
+};
+
+std::uint64_t number_in(const zbq_msg_view &view) {
+    std::uint64_t number = 0;
+    std::memcpy(&number, view.payload, sizeof number);
+    return number;
+}
+
+TEST_F(Observe, RefusesNullAndOthers) {
+    const test::joined lossless = test::join(prod_.get());
+    zbq_loss loss = {};
+    EXPECT_EQ(zbq_consumer_seek(nullptr, ZBQ_SEEK_HEAD), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_seek(lossless.consumer.get(), ZBQ_SEEK_HEAD), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_set_resume(nullptr, ZBQ_SEEK_HEAD), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_set_resume(lossless.consumer.get(), ZBQ_SEEK_HEAD), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_lost(nullptr, &loss), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_lost(lossless.consumer.get(), nullptr), ZBQ_ERROR_INVALID);
+    const test::joined own = observer();
+    EXPECT_EQ(zbq_consumer_seek(own.consumer.get(), static_cast<zbq_seek_to>(3)),
+              ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_set_resume(own.consumer.get(), static_cast<zbq_seek_to>(-1)),
+              ZBQ_ERROR_INVALID);
+}
+
+TEST_F(Observe, ReadsAllWhileItKeepsUp) {
+    for (const zbq_wakeup_mode mode : {ZBQ_OBSERVE_PULL, ZBQ_OBSERVE_PUSH}) {
+        const test::joined own = observer(mode);
+        zbq_read_window *window = zbq_consumer_window(own.consumer.get());
+        zbq_msg_view view = {};
+        for (int lap = 0; lap < 3000; ++lap) { // several times round
+            const std::uint64_t number = published_;
+            publish(2, 40);
+            ASSERT_EQ(zbq_window_next(window, &view), ZBQ_OK);
+            EXPECT_EQ(number_in(view), number);
+            EXPECT_TRUE(zbq_window_valid(window));
+            EXPECT_TRUE(zbq_window_release(window, view.logical_offset + view.total_len));
+            ASSERT_EQ(zbq_consumer_peek(own.consumer.get(), &view), ZBQ_OK);
+            EXPECT_EQ(number_in(view), number + 1);
+            zbq_consumer_publish(own.consumer.get(), view.logical_offset + view.total_len);
+            ASSERT_EQ(zbq_window_next(window, &view), ZBQ_ERROR_AGAIN);
+        }
+        EXPECT_EQ(lost(own).times, 0U);
+    }
+}
+
+TEST_F(Observe, IsNeverWaitedForNorEvicted) {
+    std::vector<test::joined> stopped;
+    for (int i = 0; i < 4; ++i) {
+        stopped.push_back(observer(i % 2 == 0 ? ZBQ_OBSERVE_PULL : ZBQ_OBSERVE_PUSH));
+    }
+    publish(2000); // each succeeds
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod_.get()).failures, 0U);
+    EXPECT_EQ(test::stats(prod_.get()).consumers, 4U);
+}
+
+TEST_F(Observe, ItsTailCountsForNothing) {
+    const test::joined own = observer();
+    for (const std::uint64_t tail : {std::uint64_t{7}, UINT64_MAX, std::uint64_t{0}}) {
+        test::cheat_tail(zbq_consumer_meta(own.consumer.get()), tail);
+        publish(1000);
+        EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    }
+    EXPECT_EQ(test::stats(prod_.get()).consumers, 1U);
+}
+
+TEST_F(Observe, IsToldExactlyWhatItHasLost) {
+    const test::joined own = observer();
+    zbq_msg_view view = {};
+    publish(1);
+    ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    const std::uint64_t end = view.logical_offset + zbq::core::round_up(view.total_len);
+    publish(2000);
+    EXPECT_FALSE(zbq_consumer_valid(own.consumer.get())); // what it still looks at is void
+    ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(view.logical_offset, prod_->history.floor());
+    EXPECT_EQ(number_in(view), view.logical_offset / 128);
+    EXPECT_EQ(lost(own).bytes, view.logical_offset - end);
+    EXPECT_EQ(lost(own).times, 1U);
+    // What was read before the lap stays void until it is released.
+    EXPECT_FALSE(zbq_consumer_valid(own.consumer.get()));
+    EXPECT_TRUE(zbq_window_valid_from(zbq_consumer_window(own.consumer.get()), view.logical_offset));
+    zbq_consumer_publish(own.consumer.get(), view.logical_offset);
+    EXPECT_TRUE(zbq_consumer_valid(own.consumer.get()));
+}
+
+TEST_F(Observe, PeekGoesOnWhereTheRingIsWhole) {
+    const test::joined own = observer();
+    zbq_msg_view view = {};
+    publish(2000);
+    ASSERT_EQ(zbq_consumer_peek(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(view.logical_offset, prod_->history.floor());
+    // Two read ahead, lapped between tail and cursor or past it: never anything that is not whole.
+    for (int i = 0; i < 500; ++i) {
+        ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+        ASSERT_EQ(number_in(view), view.logical_offset / 128);
+        publish(1);
+    }
+    ASSERT_EQ(zbq_consumer_peek(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(number_in(view), view.logical_offset / 128);
+    EXPECT_TRUE(zbq_consumer_valid(own.consumer.get()));
+}
+
+TEST_F(Observe, GoesOnWhereItChose) {
+    for (const zbq_seek_to to : {ZBQ_SEEK_OLDEST, ZBQ_SEEK_NEWEST, ZBQ_SEEK_HEAD}) {
+        const test::joined own = observer();
+        ASSERT_EQ(zbq_consumer_set_resume(own.consumer.get(), to), ZBQ_OK);
+        const std::uint64_t start = head();
+        publish(2000);
+        zbq_msg_view view = {};
+        const int result = zbq_consumer_next(own.consumer.get(), &view);
+        if (to == ZBQ_SEEK_HEAD) {
+            EXPECT_EQ(result, ZBQ_ERROR_AGAIN);
+            EXPECT_EQ(lost(own).bytes, head() - start);
+            publish(1);
+            ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+            EXPECT_EQ(number_in(view), published_ - 1);
+        } else {
+            ASSERT_EQ(result, ZBQ_OK);
+            EXPECT_EQ(view.logical_offset,
+                      to == ZBQ_SEEK_NEWEST ? head() - 128 : prod_->history.floor());
+            EXPECT_EQ(number_in(view), view.logical_offset / 128);
+            EXPECT_EQ(lost(own).bytes, view.logical_offset - start);
+        }
+    }
+}
+
+TEST_F(Observe, TheNewestIsTheLastOfTheNewestCommit) {
+    const test::joined own = observer();
+    zbq_msg_view view = {};
+    ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_NEWEST), ZBQ_OK); // there is none
+    EXPECT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_ERROR_AGAIN);
+    publish(3);
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), 96, &run), ZBQ_OK);
+    for (int i = 0; i < 3; ++i) {
+        const zbq_msg_header header = {16, 0, static_cast<std::uint8_t>(i), 0, 0};
+        std::memcpy(static_cast<char *>(run.base) + i * 32, &header, sizeof header);
+    }
+    ASSERT_TRUE(zbq_producer_commit(prod_.get(), 96, ZBQ_COMMIT_NONE));
+    ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_NEWEST), ZBQ_OK);
+    ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(view.header->flags, 2);
+    EXPECT_EQ(lost(own).bytes, 0U); // it was skipped, not lost
+    // It is not given twice.
+    ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_NEWEST), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_ERROR_AGAIN);
+    // Back to the oldest.
+    ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_OLDEST), ZBQ_OK);
+    ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(view.logical_offset, 0U);
+}
+
+TEST_F(Observe, CopiesWhatIsWhole) {
+    const test::joined lossless = test::join(prod_.get());
+    const test::joined own = observer();
+    for (const test::joined *who : {&lossless, &own}) {
+        zbq_consumer *cons = who->consumer.get();
+        zbq_msg_copy copy = {};
+        char buffer[64];
+        EXPECT_EQ(zbq_consumer_copy(nullptr, buffer, sizeof buffer, &copy), ZBQ_ERROR_INVALID);
+        EXPECT_EQ(zbq_consumer_copy(cons, buffer, sizeof buffer, nullptr), ZBQ_ERROR_INVALID);
+        EXPECT_EQ(zbq_consumer_copy(cons, nullptr, 1, &copy), ZBQ_ERROR_INVALID);
+    }
+    ASSERT_TRUE(test::publish(prod_.get(), "hello", 3, 9));
+    ASSERT_TRUE(test::publish(prod_.get(), ""));
+    for (const test::joined *who : {&lossless, &own}) {
+        zbq_consumer *cons = who->consumer.get();
+        zbq_msg_copy copy = {};
+        char buffer[64] = {};
+        EXPECT_EQ(zbq_consumer_copy(cons, buffer, 4, &copy), ZBQ_ERROR_OVERFLOW);
+        EXPECT_EQ(copy.header.payload_len, 5U);
+        EXPECT_EQ(zbq_consumer_tail(cons), 0U);
+        ASSERT_EQ(zbq_consumer_copy(cons, buffer, 5, &copy), ZBQ_OK);
+        EXPECT_EQ(std::string(buffer), "hello");
+        EXPECT_EQ(copy.header.fd_count, 3);
+        EXPECT_EQ(copy.header.seq_id, 9U);
+        EXPECT_EQ(copy.logical_offset, 0U);
+        EXPECT_EQ(zbq_consumer_tail(cons), 32U);
+        ASSERT_EQ(zbq_consumer_copy(cons, nullptr, 0, &copy), ZBQ_OK);
+        EXPECT_EQ(copy.header.payload_len, 0U);
+        EXPECT_EQ(zbq_consumer_copy(cons, buffer, 5, &copy), ZBQ_ERROR_AGAIN);
+    }
+}
+
+TEST_F(Observe, IsToldOfTheEnd) {
+    const test::joined own = observer();
+    publish(2);
+    prod_.reset();
+    zbq_msg_view view = {};
+    EXPECT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(zbq_consumer_ending(own.consumer.get(), nullptr), ZBQ_ENDING_CLOSED);
+}
+
+TEST_F(Observe, DescriptorsThatItDoesNotCollectAreDropped) {
+    const test::joined lossless = test::join(prod_.get());
+    const test::joined own = observer(ZBQ_OBSERVE_PUSH);
+    const test::joined pulling = observer(ZBQ_OBSERVE_PULL);
+    constexpr std::uint64_t records = 2 * ZBQ_MAX_FD_IN_FLIGHT;
+    for (std::uint64_t id = 1; id <= records; ++id) {
+        ASSERT_EQ(test::broadcast(prod_.get(), id), ZBQ_OK) << id;
+        ASSERT_EQ(test::collect(lossless.consumer.get(), id).result, ZBQ_OK);
+    }
+    const zbq_consumer_info now = test::info(prod_.get(), own.slot);
+    EXPECT_GT(now.dropped_records, 0U);
+    EXPECT_GT(now.fds_in_flight, 0U);
+    EXPECT_EQ(now.dropped_records + now.fds_in_flight, records);
+    EXPECT_EQ(test::collect(own.consumer.get(), 1).result, ZBQ_OK);
+    EXPECT_EQ(test::collect(own.consumer.get(), records).result, ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(test::collect(pulling.consumer.get(), 1).result, ZBQ_ERROR_NOENT);
+    // It is given new ones once there is room.
+    ASSERT_EQ(test::broadcast(prod_.get(), records + 1), ZBQ_OK);
+    EXPECT_EQ(test::collect(own.consumer.get(), records + 1).result, ZBQ_OK);
+}
+
+// ---- history ----
+
+class History : public Observe {
+protected:
+    test::joined from(zbq_start start, zbq_wakeup_mode mode = ZBQ_WAKEUP_PUSH) {
+        return test::join(prod_.get(), mode, &start);
+    }
+    [[nodiscard]] zbq_start at_offset(std::uint64_t offset) const {
+        zbq_start start = {ZBQ_START_OFFSET, 0, offset, {}};
+        std::memcpy(start.ring_id, prod_->control->ring_id, sizeof start.ring_id);
+        return start;
+    }
+    int refused(zbq_start start) {
+        const test::socket_pair sockets = test::make_sockets();
+        std::uint32_t slot = 0;
+        return zbq_producer_admit(prod_.get(), sockets.producer_end.get(), ZBQ_WAKEUP_PULL, &start,
+                                  &slot);
+    }
+    // Reads all, up to the last one published; each is whole and the one after the one before. The
+    // first one's number.
+    std::uint64_t read_all(const test::joined &who, std::uint64_t size) {
+        std::vector<std::string> all;
+        std::string payload;
+        while (test::read_one(who.consumer.get(), &payload) == ZBQ_OK) {
+            all.push_back(payload);
+        }
+        const std::uint64_t first = published_ - all.size();
+        for (std::uint64_t i = 0; i < all.size(); ++i) {
+            EXPECT_EQ(all[i], numbered(first + i, size));
+        }
+        return first;
+    }
+};
+
+TEST_F(History, RingsHaveIdsOfTheirOwn) {
+    const test::producer_ptr other = test::make_producer();
+    EXPECT_NE(std::memcmp(prod_->control->ring_id, other->control->ring_id, 16), 0);
+    const std::uint8_t zero[16] = {};
+    EXPECT_NE(std::memcmp(prod_->control->ring_id, zero, 16), 0);
+}
+
+TEST_F(History, StartsWhereItWants) {
+    publish(10);
+    EXPECT_EQ(read_all(from({}), 100), 10U);
+    EXPECT_EQ(read_all(from({ZBQ_START_OLDEST, 0, 0, {}}), 100), 0U);
+    EXPECT_EQ(read_all(from({ZBQ_START_OLDEST, 0, 0, {}}, ZBQ_OBSERVE_PULL), 100), 0U);
+    EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, UINT64_MAX, {}}), 100), 0U);
+    EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, 0, {}}), 100), 10U);
+    EXPECT_EQ(read_all(from(at_offset(4 * 128)), 100), 4U);
+    EXPECT_EQ(read_all(from(at_offset(10 * 128)), 100), 10U);
+    EXPECT_EQ(refused({4, 0, 0, {}}), ZBQ_ERROR_INVALID);
+}
+
+TEST_F(History, LastBytesAreAtMostSoMany) {
+    publish(5000);
+    for (std::uint64_t bytes = 0; bytes <= capacity; bytes += 1000) {
+        const test::joined who = from({ZBQ_START_LAST, 0, bytes, {}});
+        const std::uint64_t start = zbq_consumer_tail(who.consumer.get());
+        EXPECT_LE(head() - start, bytes);
+        EXPECT_GE(head() - start + 2 * capacity / 32, std::min(bytes, capacity - capacity / 16));
+        read_all(who, 100);
+    }
+}
+
+TEST_F(History, AnOffsetThatIsNoneIsRefused) {
+    publish(20);
+    EXPECT_EQ(refused(at_offset(head() + 128)), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(refused(at_offset(4 * 128 + 16)), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(refused(at_offset(1)), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(refused(at_offset(UINT64_MAX)), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(test::stats(prod_.get()).consumers, 0U);
+    // Of another ring: what there is.
+    zbq_start other = at_offset(4 * 128);
+    other.ring_id[0] ^= 1U;
+    EXPECT_EQ(zbq_consumer_tail(from(other).consumer.get()), 0U);
+    // Gone: the oldest.
+    publish(5000);
+    const test::joined late = from(at_offset(4 * 128));
+    EXPECT_EQ(zbq_consumer_tail(late.consumer.get()), prod_->history.floor());
+}
+
+TEST_F(History, WhatALosslessReaderIsPromisedIsKept) {
+    publish(5000);
+    const test::joined who = from({ZBQ_START_OLDEST, 0, 0, {}});
+    const std::uint64_t start = zbq_consumer_tail(who.consumer.get());
+    while (test::publish(prod_.get(), numbered(published_, 100))) {
+        ++published_;
+    }
+    EXPECT_LE(head(), start + capacity);
+    EXPECT_LT(read_all(who, 100), published_);
+}
+
+// Each message that starts in the last fifteen sixteenths, less the largest reservation.
+TEST_F(History, FifteenSixteenthsAreKept) {
+    for (std::uint64_t size = 1; size + 16 <= capacity / 2; size += 1 + size / 3) {
+        const std::uint64_t each = zbq::core::round_up(size + 16);
+        const std::uint64_t start = head();
+        const std::uint64_t laps = 3 * capacity / each;
+        for (std::uint64_t i = 0; i < laps; ++i) {
+            publish(1, size);
+            const std::uint64_t kept = capacity - capacity / 16 - each;
+            ASSERT_LT(prod_->history.floor(), std::max(start, head() - std::min(head(), kept)) + each)
+                << size;
+        }
+        const test::joined late = from({ZBQ_START_OFFSET, 0, 0, {}});
+        read_all(late, size);
+    }
+}
+
+// The producer's calls of the seed grant all the room there is: history is what they leave.
+TEST_F(History, AQueryLeavesWhatItDoesNotGrant) {
+    publish(5000);
+    const zbq_contiguous_run run = zbq_producer_query(prod_.get());
+    EXPECT_GE(prod_->history.floor() + capacity, run.offset + run.max_bytes);
+    EXPECT_LE(prod_->history.floor(), run.offset);
+    const test::joined late = from({ZBQ_START_OLDEST, 0, 0, {}});
+    read_all(late, 100);
+}
+
+} // namespace
