@@ -505,6 +505,27 @@ ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_m
 ZBQ_API int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
                                const zbq_start *start, uint32_t *out_slot_id);
 
+/** Where zbq_producer_admit would start.
+ *
+ * @retval ZBQ_OK *out_offset is the logical offset
+ * @retval ZBQ_ERROR_INVALID an argument is NULL, or start is none, as for zbq_producer_admit */
+ZBQ_API int zbq_producer_find_start(const zbq_producer *prod, const zbq_start *start,
+                                    uint64_t *out_offset);
+
+/** Whether every consumer but the observers has released all below a logical offset: what
+ * travelled with those messages (a buffer in another memory, say) may be used again. A consumer
+ * that was evicted has not: zbq_consumer_info names its tail. Asked in vain this is a failed
+ * attempt as one for room: who is in the way for too long is evicted, and the event descriptor
+ * (zbq_producer_event_fd) tells when to ask again.
+ *
+ * @retval ZBQ_OK they have, or there are none
+ * @retval ZBQ_ERROR_INVALID prod is NULL, or offset is past the head
+ * @retval ZBQ_ERROR_AGAIN not yet */
+ZBQ_API int zbq_producer_released(zbq_producer *prod, uint64_t offset);
+
+/** The control region: for its ring_id, and to look at. NULL for NULL. */
+ZBQ_API const zbq_control_region *zbq_producer_ctrl(const zbq_producer *prod);
+
 /** Says what the payloads are, to consumers that join from now on. See
  * zbq_consumer_type.
  *

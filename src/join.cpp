@@ -370,6 +370,14 @@ int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode
     return zbq_producer_admit(prod, conn_fd, mode, nullptr, out_slot_id);
 }
 
+int zbq_producer_find_start(const zbq_producer *prod, const zbq_start *start,
+                            uint64_t *out_offset) {
+    if (prod == nullptr || start == nullptr || out_offset == nullptr || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    return find_start(prod, *start, out_offset) < 0 ? ZBQ_ERROR_INVALID : ZBQ_OK;
+}
+
 int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
                        const zbq_start *start, uint32_t *out_slot_id) {
     int type = 0;

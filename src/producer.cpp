@@ -284,6 +284,28 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
     return ZBQ_OK;
 }
 
+int zbq_producer_released(zbq_producer *prod, uint64_t offset) {
+    if (prod == nullptr || offset > prod->window.head || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    // As much room as there is once the slowest tail is there.
+    const uint64_t behind = prod->window.head - offset;
+    if (behind >= prod->capacity) {
+        return ZBQ_OK;
+    }
+    const uint64_t bytes = prod->capacity - behind;
+    if (!has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
+        return ZBQ_ERROR_AGAIN;
+    }
+    end_wait_for_room(prod);
+    room_was_got(prod, bytes);
+    return ZBQ_OK;
+}
+
+const zbq_control_region *zbq_producer_ctrl(const zbq_producer *prod) {
+    return prod == nullptr ? nullptr : prod->control;
+}
+
 bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes, zbq_commit_flags flags) {
     if (prod == nullptr || prod->window.limit == prod->window.head) {
         return false;

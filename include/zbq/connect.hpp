@@ -17,8 +17,12 @@ namespace ZBQ_NAMESPACE {
 
 /// How to connect.
 struct connect_options {
-    /// What to join as.
+    /// How to learn of messages.
     wakeup mode = wakeup::push;
+    /// Whether to hold the producer back.
+    zbq::flow flow = zbq::flow::lossless;
+    /// Where to start.
+    zbq::start from = {};
     /// Whether to wait for a producer that is not there yet.
     bool wait_for_producer = true;
     /// Users that may be at the other end. Empty: for an abstract name this process's own
@@ -112,14 +116,15 @@ private:
 
     // Whether it was welcomed; false when the producer went away meanwhile.
     bool greet() const {
-        if (!send_greeting(socket_.get(), static_cast<unsigned char>(options_.mode))) {
+        const zbq_wakeup_mode mode = mode_of(options_.mode, options_.flow);
+        if (!send_hello(socket_.get(), mode, options_.from.get())) {
             return may_come_back();
         }
         greeting message = {};
-        ssize_t size = receive_greeting(socket_.get(), &message);
+        ssize_t size = receive_packet(socket_.get(), &message);
         while (size < 0 && (errno == EAGAIN || errno == EINTR)) {
             wait_for_answer(socket_.get());
-            size = receive_greeting(socket_.get(), &message);
+            size = receive_packet(socket_.get(), &message);
         }
         if (size < 0) {
             return may_come_back();
@@ -131,7 +136,11 @@ private:
         if (!is_greeting(message, size)) {
             throw error(status::protocol, where_.text + ": not a zbq producer's answer");
         }
-        const auto said = static_cast<answer>(code_of(message));
+        const answer said = answer_in(message);
+        if (said == answer::no_such_start) {
+            throw error(status::invalid, where_.text + ": no message starts at offset " +
+                                             std::to_string(options_.from.get().offset));
+        }
         if (said != answer::welcome) {
             throw error(said == answer::full ? status::full : status::refused, where_.text);
         }
@@ -141,7 +150,7 @@ private:
     consumer take_slot() const {
         for (;;) {
             try {
-                return consumer(socket_.get(), options_.mode);
+                return consumer(socket_.get(), options_.mode, options_.flow);
             } catch (const error &failure) {
                 if (failure.code() != status::again) {
                     throw error(static_cast<status>(failure.code().value()),
@@ -165,7 +174,7 @@ private:
 /// asked to, and to answer.
 /// @throws error none (nobody publishes there), again (no answer in time, or given up), full,
 ///               refused (by the producer; or the name is somebody else's), protocol, invalid
-///               (no name), too_large (its length), no_memory, io
+///               (no name; or no message starts where to start), too_large (its length), no_memory, io
 [[nodiscard]] inline consumer connect(const std::string &name, deadline end,
                                       const connect_options &options = {}) {
     return detail::connection(name, end, options).join();

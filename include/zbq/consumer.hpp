@@ -6,12 +6,16 @@
 #include "descriptors.hpp"
 #include "process.hpp"
 #include "shared_state.hpp"
+#include "start.hpp"
 #include "time.hpp"
 
+#include <concepts>
 #include <cstddef>
 #include <ctime>
 #include <iterator>
 #include <span>
+#include <utility>
+#include <vector>
 
 namespace ZBQ_NAMESPACE {
 
@@ -31,6 +35,7 @@ struct consumer_state {
     std::uint64_t batch_bytes = 0; // a batch visits no message that starts further on
     unsigned held = 0;             // messages and batches that hold room of the ring
     bool push = false;
+    bool newest = false; // each look skips to the newest message
     bool no_record = false; // none was there to collect, and no look for messages since
     zbq_read_window *window = nullptr;
     std::uint64_t released_to = 0;   // of what was let go, the highest end
@@ -53,15 +58,27 @@ struct consumer_state {
     // producer is writing there.
     status quick_look() noexcept {
         no_record = no_record && knows_more();
-        if (knows_more() || zbq_window_look(window)) {
-            return zbq_window_valid(window) ? status::ok : status::none;
-        }
-        return status::again;
+        const bool seen = window->observes == 0 && (knows_more() || zbq_window_look(window));
+        return !seen ? status::again : zbq_window_valid(window) ? status::ok : status::none;
     }
 
     status take(zbq_msg_view *view) noexcept {
+        skip();
         no_record = no_record && knows_more();
         return static_cast<status>(zbq_window_next(window, view));
+    }
+
+    // What it says, the look that follows says too.
+    void skip() noexcept {
+        if (newest) {
+            zbq_consumer_seek(handle, ZBQ_SEEK_NEWEST);
+        }
+    }
+
+    status copy(std::span<std::byte> into, zbq_msg_copy *out) noexcept {
+        skip();
+        no_record = no_record && knows_more();
+        return static_cast<status>(zbq_consumer_copy(handle, into.data(), into.size(), out));
     }
 
     descriptors collect(std::uint64_t seq_id) noexcept {
@@ -175,9 +192,9 @@ public:
     [[nodiscard]] status why() const noexcept { return state_ ? status::ok : why_; }
 
     /// Asked after reading: true means that the bytes read were whole. False: the consumer was
-    /// evicted, and they may have been overwritten meanwhile.
+    /// evicted, or is an observer that was lapped, and they may have been overwritten meanwhile.
     [[nodiscard]] bool intact() const noexcept {
-        return state_ && zbq_window_valid(state_->window);
+        return state_ && zbq_window_valid_from(state_->window, offset());
     }
 
     /// Takes the descriptors, waiting for them until the deadline. Take those of an earlier
@@ -282,7 +299,11 @@ public:
 
     /// Asked after reading, as for a message: for all that was visited.
     [[nodiscard]] bool intact() const noexcept {
-        return state_ && zbq_window_valid(state_->window);
+        return state_ && zbq_window_valid_from(state_->window, begin_);
+    }
+    /// The same for one that was visited.
+    [[nodiscard]] bool intact(const message_view &one) const noexcept {
+        return state_ && zbq_window_valid_from(state_->window, one.offset());
     }
     /// How many were visited.
     [[nodiscard]] std::size_t visited() const noexcept { return visited_; }
@@ -322,9 +343,11 @@ private:
         visit();
     }
 
-    // It is one piece: where another call took a message meanwhile, who may hold it, it ends.
+    // It is one piece: where another call took a message meanwhile, who may hold it, it ends; and
+    // where an observer was lapped.
     void advance() noexcept {
-        if (end_ >= stop_ || visited_ == most_ || state_->cursor() != end_) {
+        if (end_ >= stop_ || visited_ == most_ || state_->cursor() != end_ ||
+            (state_->window->observes != 0 && !zbq_window_valid_from(state_->window, end_))) {
             done_ = true;
             return;
         }
@@ -359,7 +382,24 @@ private:
     bool done_ = false;
 };
 
-/// One who reads. It starts with the next message that is committed after it was admitted.
+/// What an observer has missed.
+struct loss {
+    std::uint64_t bytes = 0; ///< that were overwritten before it read them
+    std::uint64_t times = 0; ///< how often it was lapped
+};
+
+/// What became of a message that was to be copied.
+struct copied {
+    status why = status::again; ///< ok: it is whole. Else as message::why, or too_large
+    std::size_t size = 0;       ///< of the payload, also where that is too large
+    std::uint64_t offset = 0;   ///< as message_view::offset
+    std::uint8_t flags = 0;     ///< the application's own
+    /// Whether there is a copy.
+    explicit operator bool() const noexcept { return why == status::ok; }
+};
+
+/// One who reads. It starts with the next message that is committed after it was admitted, unless
+/// it asked for history.
 /// A consumer that was moved from answers everything with status::invalid, or nothing.
 class consumer {
 public:
@@ -368,7 +408,8 @@ public:
     /// not at all. The socket stays the caller's.
     /// @throws error invalid (not a Unix socket), again (nothing there in time), protocol
     ///               (malformed, or another mode), no_memory, io (the peer is gone)
-    explicit consumer(int socket, wakeup mode = wakeup::push) : state_(make(socket, mode)) {}
+    explicit consumer(int socket, wakeup mode = wakeup::push, flow how = flow::lossless)
+        : state_(make(socket, mode, how)) {}
     /// Takes over; the other one is empty then.
     consumer(consumer &&) noexcept = default;
     /// Lets go of its own and takes over; the other one is empty then.
@@ -387,6 +428,45 @@ public:
     /// the ring (but one at least), so that the producer gets room back while a long backlog is
     /// read. It ends where another call takes a message meanwhile. Never waits.
     message_batch take_batch(std::size_t most = SIZE_MAX) noexcept { return {state_, most}; }
+
+    /// Copies the payload of the next message, and lets go of it: what was copied was whole. The
+    /// shortest way to read safely. An observer that is lapped meanwhile goes on. Never waits.
+    /// @return too_large with the size of the message, which stays, where it does not fit
+    copied try_copy(std::span<std::byte> into) noexcept {
+        zbq_msg_copy what = {};
+        const status result = state_ ? state_->copy(into, &what) : status::invalid;
+        return {result, what.header.payload_len, what.logical_offset, what.header.flags};
+    }
+    /// The same, into a vector that becomes as large as the message. @throws std::bad_alloc
+    copied try_copy(std::vector<std::byte> &into) {
+        copied result = try_copy(std::span(into));
+        while (result.why == status::too_large) {
+            into.resize(result.size);
+            result = try_copy(std::span(into));
+        }
+        into.resize(result ? result.size : 0);
+        return result;
+    }
+
+    /// Reads the next message in place: `extract` is given its payload, which may be torn, and
+    /// makes something of it; `use` is given that, once it is sure that the payload was whole. An
+    /// observer that is lapped meanwhile goes on, so that `extract` may be called several times.
+    /// Never waits.
+    /// @return ok, or as message::why
+    template <std::invocable<std::span<const std::byte>> Extract, typename Use>
+    status try_read(Extract &&extract, Use &&use) {
+        for (;;) {
+            message next = try_next();
+            if (!next) {
+                return next.why();
+            }
+            auto found = extract(next.payload());
+            if (next.intact()) {
+                std::forward<Use>(use)(std::move(found));
+                return status::ok;
+            }
+        }
+    }
 
     // ---- waiting ----
 
@@ -434,6 +514,16 @@ public:
     [[nodiscard]] std::uint64_t capacity() const noexcept {
         return state_ ? state_->window->capacity : 0;
     }
+    /// Where the next message starts that it has not taken; for a new one, where its history does.
+    [[nodiscard]] std::uint64_t offset() const noexcept { return state_ ? state_->cursor() : 0; }
+    /// Tells this ring from all others; all zero when moved from.
+    [[nodiscard]] ring_id id() const noexcept { return detail::id_of(zbq_consumer_ctrl(get())); }
+    /// What it has missed, as an observer. Where, the offsets of messages tell.
+    [[nodiscard]] loss lost() const noexcept {
+        zbq_loss until_now = {};
+        zbq_consumer_lost(get(), &until_now);
+        return {until_now.bytes, until_now.times};
+    }
     /// What the producer said that its payloads are.
     [[nodiscard]] zbq_type type() const noexcept {
         zbq_type told = {};
@@ -444,12 +534,15 @@ public:
     [[nodiscard]] zbq_consumer *get() const noexcept { return state_ ? state_->handle : nullptr; }
 
 private:
-    static detail::shared<detail::consumer_state> make(int socket, wakeup mode) {
+    static detail::shared<detail::consumer_state> make(int socket, wakeup mode, flow how) {
         detail::shared<detail::consumer_state> state(new detail::consumer_state);
         detail::require(
-            zbq_consumer_join(socket, static_cast<zbq_wakeup_mode>(mode), &state->handle),
+            zbq_consumer_join(socket, detail::mode_of(mode, how), &state->handle),
             "joining a producer");
         state->push = mode == wakeup::push;
+        state->newest = how == flow::newest;
+        zbq_consumer_set_resume(state->handle,
+                                how == flow::newest ? ZBQ_SEEK_NEWEST : ZBQ_SEEK_OLDEST);
         state->window = zbq_consumer_window(state->handle);
         state->batch_bytes = state->window->capacity / 16;
         return state;

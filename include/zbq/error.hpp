@@ -55,6 +55,13 @@ enum class wakeup : int {
     pull = ZBQ_WAKEUP_PULL, ///< polls when it likes; never woken; gets no descriptors
 };
 
+/// Whether a consumer holds the producer back.
+enum class flow : int {
+    lossless, ///< it reads every message; who is too slow is evicted
+    follow,   ///< an observer: nobody waits for it, and it is told what it has missed
+    newest,   ///< an observer, each of whose looks gives the newest message and skips the rest
+};
+
 /// The words for a status, in English, in static memory.
 [[nodiscard]] inline const char *to_string(status what) noexcept {
     if (what == status::full) {

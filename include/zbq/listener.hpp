@@ -25,7 +25,15 @@ struct peer {
     pid_t pid = 0;              ///< in this process's pid namespace; 0: nobody there
     uid_t uid = 0;              ///< its effective user
     gid_t gid = 0;              ///< its effective group
-    wakeup mode = wakeup::push; ///< what it asks for
+    wakeup mode = wakeup::push; ///< how it wants to learn of messages
+    bool observes = false;      ///< whether it wants to be an observer, for whom nobody waits
+    start from = {};            ///< where it wants to start
+};
+
+/// On what terms one is let in, as accept decides.
+struct terms {
+    std::uint64_t history = UINT64_MAX; ///< bytes that it may start back, at most
+    std::optional<patience> limit = {}; ///< how long the producer waits for it, if not as for all
 };
 
 /// What became of one who asked to be let in.
@@ -45,8 +53,14 @@ struct listener_options {
     std::vector<uid_t> users = {};
     /// Groups whose members may join, by their effective or a supplementary group.
     std::vector<gid_t> groups = {};
-    /// Asked last, when set: false refuses. Runs inside of serve.
-    std::function<bool(const peer &)> accept = {};
+    /// Users that may observe, and nothing else: they can harm nobody.
+    std::vector<uid_t> observing_users = {};
+    /// Groups whose members may observe, and nothing else.
+    std::vector<gid_t> observing_groups = {};
+    /// Slots of the ring that observers may have, at one time.
+    std::uint32_t max_observers = UINT32_MAX;
+    /// Asked last, when set: false refuses. It may change the terms. Runs inside of serve.
+    std::function<bool(const peer &, terms &)> accept = {};
     /// Connections that have not said what they want: the oldest makes way for a newer one.
     std::size_t max_strangers = 16;
     /// How long one may take to say it.
@@ -64,7 +78,7 @@ struct listener_options {
 class listener {
 public:
     /// Told of each decision: see serve.
-    using observer = std::function<void(const newcomer &)>;
+    using report = std::function<void(const newcomer &)>;
 
     /// Takes the name, which appears when it can be joined. A socket that nobody listens at any
     /// more is replaced. Waits while another process takes the same name, for two seconds at most.
@@ -109,7 +123,7 @@ public:
     /// Nothing in a forked child, and nothing while strangers are left alone.
     /// @param ring who gets the consumers
     /// @param on_decision told of each that was let in or not, when it is decided
-    void serve(producer &ring, const observer &on_decision = {});
+    void serve(producer &ring, const report &on_decision = {});
 
 private:
     struct stranger {
@@ -127,15 +141,16 @@ private:
     void rest(deadline until);
     void rest_from(std::chrono::nanoseconds work);
     void give_up();
-    bool hear_strangers(producer &ring, const observer &on_decision);
-    bool accept_some(producer &ring, const observer &on_decision);
+    bool hear_strangers(producer &ring, const report &on_decision);
+    bool accept_some(producer &ring, const report &on_decision);
     strangers::iterator drop(const strangers::iterator &who);
     void keep(stranger who);
-    bool is_settled(const stranger &who, producer &ring, const observer &on_decision) const;
-    void answer_hello(int socket, peer who, producer &ring, const observer &on_decision) const;
-    status decide(const peer &who, int socket, const producer &ring) const;
-    status admit(const peer &who, int socket, const producer &ring, std::uint32_t *slot) const;
+    bool is_settled(const stranger &who, producer &ring, const report &on_decision) const;
+    void answer_hello(int socket, peer who, producer &ring, const report &on_decision) const;
+    status decide(const peer &who, int socket, const producer &ring, terms *given) const;
+    status admit(const peer &who, int socket, producer &ring, std::uint32_t *slot) const;
     [[nodiscard]] bool is_listed(const peer &who, int socket) const;
+    [[nodiscard]] bool is_full(const peer &who, const producer &ring) const;
 
     listener_options options_;
     unique_fd watch_; // epoll of the next two
@@ -154,7 +169,9 @@ namespace detail {
 inline mode_t mode_for(const listener_options &options) {
     constexpr mode_t owner = S_IRUSR | S_IWUSR;
     constexpr mode_t everyone = owner | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
-    return options.users.empty() && options.groups.empty() ? owner : everyone;
+    const bool only_owner = options.users.empty() && options.groups.empty() &&
+                            options.observing_users.empty() && options.observing_groups.empty();
+    return only_owner ? owner : everyone;
 }
 
 // Adds a descriptor to an epoll, or changes what is waited for.
@@ -223,50 +240,111 @@ inline void listener::rest(deadline until) {
     resting_until_ = until;
 }
 
-inline bool listener::is_listed(const peer &who, int socket) const {
-    if (detail::is_own_user(who.uid) || detail::lists_user(options_.users, who.uid) ||
-        detail::lists_group(options_.groups, who.gid)) {
+namespace detail {
+
+inline bool is_one_of(const std::vector<uid_t> &users, const std::vector<gid_t> &groups,
+                      const peer &who, int socket) {
+    if (lists_user(users, who.uid) || lists_group(groups, who.gid)) {
         return true;
     }
-    const std::vector<gid_t> more =
-        options_.groups.empty() ? std::vector<gid_t>() : detail::groups_of_peer(socket);
+    const std::vector<gid_t> more = groups.empty() ? std::vector<gid_t>() : groups_of_peer(socket);
     return std::any_of(more.begin(), more.end(),
-                       [this](gid_t group) { return detail::lists_group(options_.groups, group); });
+                       [&groups](gid_t group) { return lists_group(groups, group); });
 }
 
-inline status listener::decide(const peer &who, int socket, const producer &ring) const {
-    if (!is_listed(who, socket) || (options_.accept && !options_.accept(who))) {
+// Where one starts that may not start further back.
+inline start within(const start &wanted, const terms &given, const producer &ring) {
+    const start most = start::last(given.history);
+    std::uint64_t from = 0;
+    std::uint64_t least = 0;
+    zbq_producer_find_start(ring.get(), &wanted.get(), &from);
+    zbq_producer_find_start(ring.get(), &most.get(), &least);
+    return from < least ? most : wanted;
+}
+
+// How many slots observers have.
+inline std::uint32_t observers_of(const producer &ring) {
+    const std::uint32_t slots = ring.statistics().max_consumers;
+    std::uint32_t count = 0;
+    zbq_consumer_info info = {};
+    for (std::uint32_t i = 0; i < slots; ++i) {
+        count += ring.consumer_info(i, info) == status::ok && (info.mode & ZBQ_OBSERVE_PUSH) != 0;
+    }
+    return count;
+}
+
+} // namespace detail
+
+inline bool listener::is_listed(const peer &who, int socket) const {
+    return detail::is_own_user(who.uid) ||
+           detail::is_one_of(options_.users, options_.groups, who, socket) ||
+           (who.observes && detail::is_one_of(options_.observing_users, options_.observing_groups,
+                                              who, socket));
+}
+
+inline bool listener::is_full(const peer &who, const producer &ring) const {
+    const zbq_producer_statistics counters = ring.statistics();
+    return counters.consumers >= counters.max_consumers ||
+           (who.observes && options_.max_observers < counters.max_consumers &&
+            detail::observers_of(ring) >= options_.max_observers);
+}
+
+inline status listener::decide(const peer &who, int socket, const producer &ring,
+                               terms *given) const {
+    if (!is_listed(who, socket) || (options_.accept && !options_.accept(who, *given))) {
         return status::refused;
     }
-    const auto is_full = [&ring] {
-        const zbq_producer_statistics counters = ring.statistics();
-        return counters.consumers >= counters.max_consumers;
-    };
-    if (is_full()) {
+    std::uint64_t offset = 0;
+    if (zbq_producer_find_start(ring.get(), &who.from.get(), &offset) != ZBQ_OK) {
+        return status::invalid;
+    }
+    if (is_full(who, ring)) {
         zbq_producer_scan(ring.get()); // some may be gone
     }
-    return is_full() ? status::full : status::ok;
+    return is_full(who, ring) ? status::full : status::ok;
 }
 
-inline status listener::admit(const peer &who, int socket, const producer &ring,
+namespace detail {
+
+constexpr answer answer_for(status decided) noexcept {
+    switch (decided) {
+    case status::ok:
+        return answer::welcome;
+    case status::full:
+        return answer::full;
+    case status::invalid:
+        return answer::no_such_start;
+    default:
+        return answer::refused;
+    }
+}
+
+} // namespace detail
+
+inline status listener::admit(const peer &who, int socket, producer &ring,
                               std::uint32_t *slot) const {
-    const status decided = decide(who, socket, ring);
-    const auto answer = decided == status::ok     ? detail::answer::welcome
-                        : decided == status::full ? detail::answer::full
-                                                  : detail::answer::refused;
-    const bool told = detail::send_greeting(socket, static_cast<unsigned char>(answer));
+    terms given;
+    const status decided = decide(who, socket, ring, &given);
+    const bool told = detail::send_answer(socket, detail::answer_for(decided));
     if (decided != status::ok) {
         return decided;
     }
     if (!told) {
         return status::io;
     }
-    return static_cast<status>(
-        zbq_producer_handshake(ring.get(), socket, static_cast<zbq_wakeup_mode>(who.mode), slot));
+    const start from = detail::within(who.from, given, ring);
+    const zbq_wakeup_mode mode =
+        detail::mode_of(who.mode, who.observes ? flow::follow : flow::lossless);
+    const auto joined =
+        static_cast<status>(zbq_producer_admit(ring.get(), socket, mode, &from.get(), slot));
+    if (joined == status::ok && given.limit) {
+        return ring.set_patience(*slot, given.limit);
+    }
+    return joined;
 }
 
 inline void listener::answer_hello(int socket, peer who, producer &ring,
-                                   const observer &on_decision) const {
+                                   const report &on_decision) const {
     newcomer decided = {who, status::ok, 0};
     decided.result = admit(who, socket, ring, &decided.slot);
     if (on_decision) {
@@ -277,22 +355,22 @@ inline void listener::answer_hello(int socket, peer who, producer &ring,
 // Whether there is nothing more to expect of this one. A greeting is one packet: whole, or
 // not a greeting.
 inline bool listener::is_settled(const stranger &who, producer &ring,
-                                 const observer &on_decision) const {
-    detail::greeting hello = {};
+                                 const report &on_decision) const {
+    detail::hello hello = {};
     const int socket = who.socket.get();
-    const ssize_t size = detail::receive_greeting(socket, &hello);
+    const ssize_t size = detail::receive_packet(socket, &hello);
     if (size < 0) {
         return errno != EAGAIN && errno != EINTR;
     }
-    const unsigned char code = detail::code_of(hello);
-    if (size > 0 && detail::is_greeting(hello, size) &&
-        (code == ZBQ_WAKEUP_PUSH || code == ZBQ_WAKEUP_PULL)) {
+    if (const std::optional<detail::wish> asked = detail::wish_in(hello, size)) {
         const ucred credentials = detail::credentials_of_peer(socket);
+        const auto mode = static_cast<wakeup>(asked->mode & ZBQ_WAKEUP_PULL);
         answer_hello(socket,
-                     {credentials.pid, credentials.uid, credentials.gid, static_cast<wakeup>(code)},
+                     {credentials.pid, credentials.uid, credentials.gid, mode,
+                      (asked->mode & ZBQ_OBSERVE_PUSH) != 0, start(asked->from)},
                      ring, on_decision);
     } else if (size > 0) {
-        detail::send_greeting(socket, static_cast<unsigned char>(detail::answer::refused));
+        detail::send_answer(socket, detail::answer::refused);
     }
     return true;
 }
@@ -313,7 +391,7 @@ inline void listener::keep(stranger who) {
 }
 
 // Whether any of them has been answered.
-inline bool listener::hear_strangers(producer &ring, const observer &on_decision) {
+inline bool listener::hear_strangers(producer &ring, const report &on_decision) {
     const std::size_t before = strangers_.size();
     for (auto who = strangers_.begin(); who != strangers_.end();) {
         who = is_settled(*who, ring, on_decision) ? drop(who) : who + 1;
@@ -326,7 +404,7 @@ inline bool listener::hear_strangers(producer &ring, const observer &on_decision
 }
 
 // Whether there was anybody.
-inline bool listener::accept_some(producer &ring, const observer &on_decision) {
+inline bool listener::accept_some(producer &ring, const report &on_decision) {
     const std::size_t most = std::max<std::size_t>(options_.max_strangers, 1);
     for (std::size_t i = 0; i < most; ++i) {
         stranger who = {
@@ -358,7 +436,7 @@ inline void listener::rest_from(std::chrono::nanoseconds work) {
     rest(std::max(resting_until_, in(std::min<std::chrono::nanoseconds>(4 * work, longest_rest))));
 }
 
-inline void listener::serve(producer &ring, const observer &on_decision) {
+inline void listener::serve(producer &ring, const report &on_decision) {
     if (!birth_.is_here() || detail::left_until(resting_until_) != 0) {
         return;
     }

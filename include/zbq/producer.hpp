@@ -5,6 +5,7 @@
 
 #include "descriptors.hpp"
 #include "shared_state.hpp"
+#include "start.hpp"
 #include "time.hpp"
 
 #include <algorithm>
@@ -139,6 +140,7 @@ public:
     std::byte *base() const noexcept { return base_; }
     status why() const noexcept { return why_; }
     zbq_producer *handle() const noexcept { return state_->handle; }
+    std::uint64_t head() const noexcept { return state_->window->head; }
     void begin_message(std::byte *at, std::size_t payload_size,
                        std::uint64_t bytes) const noexcept {
         state_->begin_message(at, payload_size, bytes);
@@ -189,6 +191,12 @@ public:
     [[nodiscard]] std::span<std::byte> payload() const noexcept {
         return run_.is_open() ? std::span(run_.base() + detail::header_size, size_)
                               : std::span<std::byte>();
+    }
+
+    /// Where in the stream the message will start, in bytes since the ring was made; 0 when there
+    /// is no room.
+    [[nodiscard]] std::uint64_t offset() const noexcept {
+        return run_.is_open() ? run_.head() : 0;
     }
 
     /// Publishes all of the payload.
@@ -438,14 +446,38 @@ public:
     /// Gives the process at the other end of a connected Unix socket a slot: see
     /// zbq_producer_handshake. The socket stays the caller's. Never waits.
     /// @return its slot
-    /// @throws error invalid, none (no slot is free), no_memory, io (it is gone)
-    std::uint32_t admit(int socket, wakeup mode = wakeup::push) {
+    /// @throws error invalid (also: nothing starts where it is to start), none (no slot is free),
+    ///               no_memory, io (it is gone)
+    std::uint32_t admit(int socket, wakeup mode = wakeup::push, flow how = flow::lossless,
+                        const start &from = {}) {
         std::uint32_t slot = 0;
         detail::require(
-            zbq_producer_handshake(get(), socket, static_cast<zbq_wakeup_mode>(mode), &slot),
+            zbq_producer_admit(get(), socket, detail::mode_of(mode, how), &from.get(), &slot),
             "admitting a consumer");
         return slot;
     }
+
+    // ---- what was let go ----
+
+    /// Whether every consumer but the observers has released all below an offset: see
+    /// zbq_producer_released. A reservation's offset and what it takes tell where its message ends.
+    /// @return ok, again (not yet), invalid (past the head, or moved from)
+    status released(std::uint64_t offset) noexcept {
+        return static_cast<status>(zbq_producer_released(get(), offset));
+    }
+    /// The same, waiting for it until the deadline; who is in the way for too long is evicted.
+    /// @return as released; io: cannot wait
+    status wait_released(std::uint64_t offset, deadline end) noexcept {
+        status result = released(offset);
+        while (result == status::again && wait_for_room(end) == status::ok) {
+            result = released(offset);
+        }
+        return result;
+    }
+    /// Where the next message starts. 0 when moved from.
+    [[nodiscard]] std::uint64_t head() const noexcept { return state_ ? state_->window->head : 0; }
+    /// Tells this ring from all others; all zero when moved from.
+    [[nodiscard]] ring_id id() const noexcept { return detail::id_of(zbq_producer_ctrl(get())); }
 
     /// Limits how long this producer waits for the consumer in a slot: see
     /// zbq_producer_set_patience. No patience takes the limit away, as at the start.

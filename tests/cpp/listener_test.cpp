@@ -402,7 +402,7 @@ TEST_F(Listener, OneOfManyTakesAStaleName) {
 TEST_F(Listener, AForkedChildLeavesTheNameAndTheStrangers) {
     std::optional<zbq::listener> door(path_);
     const zbq::unique_fd stranger = dial(path_);
-    ASSERT_TRUE(zbq::detail::send_greeting(stranger.get(), ZBQ_WAKEUP_PULL));
+    ASSERT_TRUE(zbq::detail::send_hello(stranger.get(), ZBQ_WAKEUP_PULL));
     test::child forked([&] {
         door->serve(ring_);
         door.reset();
@@ -481,7 +481,9 @@ TEST_F(Listener, FullIsSaid) {
 
 TEST_F(Listener, TheApplicationMayRefuse) {
     zbq::listener_options options;
-    options.accept = [](const zbq::peer &who) { return who.mode == zbq::wakeup::pull; };
+    options.accept = [](const zbq::peer &who, zbq::terms & /*given*/) {
+        return who.mode == zbq::wakeup::pull;
+    };
     zbq::listener door(path_, options);
     EXPECT_EQ(connect_to(door, path_), status::refused);
     EXPECT_EQ(decided_.back().result, status::refused);
@@ -595,7 +597,7 @@ TEST_F(Listener, OutOfDescriptorsItRests) {
 
 TEST_F(Listener, LeavesStrangersAloneForLongerThanTheyTook) {
     zbq::listener_options options;
-    options.accept = [](const zbq::peer & /*who*/) {
+    options.accept = [](const zbq::peer & /*who*/, zbq::terms & /*given*/) {
         std::this_thread::sleep_for(rest / 4);
         return false;
     };
@@ -604,11 +606,11 @@ TEST_F(Listener, LeavesStrangersAloneForLongerThanTheyTook) {
     for (int i = 0; i < attempts && !seen; ++i) {
         decided_.clear();
         const zbq::unique_fd first = dial(path_);
-        ASSERT_TRUE(zbq::detail::send_greeting(first.get(), ZBQ_WAKEUP_PUSH));
+        ASSERT_TRUE(zbq::detail::send_hello(first.get(), ZBQ_WAKEUP_PUSH));
         const zbq::deadline start = zbq::clock::now();
         serve_when_ready(door);
         const zbq::unique_fd second = dial(path_);
-        ASSERT_TRUE(zbq::detail::send_greeting(second.get(), ZBQ_WAKEUP_PUSH));
+        ASSERT_TRUE(zbq::detail::send_hello(second.get(), ZBQ_WAKEUP_PUSH));
         const bool rests = !is_ready(door);
         door.serve(ring_, [this](const zbq::newcomer &who) { decided_.push_back(who); });
         seen = zbq::clock::now() - start < rest;

@@ -39,7 +39,7 @@ struct house {
         zbq::listener_options chosen;
         chosen.max_strangers = max_strangers;
         chosen.patience = std::chrono::hours(1); // time decides nothing here
-        chosen.accept = [this](const zbq::peer &) { return accepts; };
+        chosen.accept = [this](const zbq::peer &, zbq::terms &) { return accepts; };
         return chosen;
     }
 };
@@ -55,15 +55,17 @@ struct verdict {
     zbq_wakeup_mode mode;
 };
 
+constexpr std::size_t hello_size = 32;
+
 verdict judge(const std::vector<unsigned char> &packet) {
-    constexpr unsigned char right[] = {'z', 'b', 'q', 1, 0, 0, 0, 0};
-    if (packet.size() != sizeof right) {
+    constexpr unsigned char right[] = {'z', 'b', 'q', 2, 0, 0, 0, 0};
+    if (packet.size() != hello_size) {
         return {false, ZBQ_WAKEUP_PUSH};
     }
     const unsigned char mode = packet[4];
-    const bool matches = std::memcmp(packet.data(), right, 4) == 0 &&
-                         std::memcmp(packet.data() + 5, right + 5, 3) == 0;
-    return {matches && mode <= 1, mode == 1 ? ZBQ_WAKEUP_PULL : ZBQ_WAKEUP_PUSH};
+    const bool matches = std::memcmp(packet.data(), right, 4) == 0 && packet[5] <= 3 &&
+                         std::memcmp(packet.data() + 6, right + 6, 2) == 0;
+    return {matches && mode <= 3, static_cast<zbq_wakeup_mode>(mode & 3U)};
 }
 
 struct connection {
@@ -141,13 +143,14 @@ private:
             return;
         }
         // Zeros change nothing.
-        std::vector<unsigned char> packet = {'z', 'b', 'q', 1, 0, 0, 0, 0};
+        std::vector<unsigned char> packet = {'z', 'b', 'q', 2};
+        packet.resize(hello_size);
         const auto changes =
             input_.ConsumeBytes<unsigned char>(input_.ConsumeBool() ? packet.size() : 0);
         for (std::size_t i = 0; i < changes.size(); ++i) {
             packet[i] ^= changes[i];
         }
-        constexpr std::size_t sizes[] = {8, 0, 1, 4, 7, 9, 16, 4096};
+        constexpr std::size_t sizes[] = {32, 0, 1, 4, 8, 31, 33, 4096};
         packet.resize(fuzz::one_of(input_, sizes));
         const int fds[] = {house_.to_send.get(), house_.to_send.get()};
         const unsigned count = input_.ConsumeIntegralInRange(0, 7) == 7 ? 2 : 0;
@@ -162,6 +165,7 @@ private:
         house_.door.serve(house_.ring, [this](const zbq::newcomer &who) {
             MUST(who.who.pid == getpid());
             MUST((who.result == status::refused) == !house_.accepts);
+            MUST(who.result != status::invalid || who.who.from.get().at == ZBQ_START_OFFSET);
         });
         const zbq_producer_statistics now = house_.ring.statistics();
         MUST(now.consumers <= slots);
@@ -222,10 +226,10 @@ private:
             return;
         }
         MUST(who.said);
-        MUST(std::memcmp(who.heard.data(), "zbq\1", 4) == 0);
+        MUST(std::memcmp(who.heard.data(), "zbq\2", 4) == 0);
         const verdict expected = judge(*who.said);
         const unsigned char answer = who.heard[4];
-        MUST(answer <= 2);
+        MUST(answer <= 3);
         MUST(expected.is_hello || answer == 2);
         MUST(who.joined == (answer == 0));
     }

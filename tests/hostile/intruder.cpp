@@ -52,9 +52,9 @@ unique_fd intruder::dial() const {
 bool intruder::try_join() {
     const unique_fd socket = dial();
     zbq::detail::greeting answer = {};
-    if (!zbq::detail::send_greeting(socket.get(), ZBQ_WAKEUP_PUSH) ||
+    if (!zbq::detail::send_hello(socket.get(), ZBQ_WAKEUP_PUSH) ||
         recv(socket.get(), answer.data(), answer.size(), 0) != 8 ||
-        zbq::detail::code_of(answer) != 0) {
+        zbq::detail::answer_in(answer) != zbq::detail::answer::welcome) {
         return false;
     }
     zbq::core::ancillary with;

@@ -79,7 +79,7 @@ zbq::listener_options stage::door_options() {
     zbq::listener_options chosen;
     chosen.users = {play_.attacker};
     if (options_.refuses_evicted) {
-        chosen.accept = [this](const zbq::peer &who) {
+        chosen.accept = [this](const zbq::peer &who, zbq::terms & /*given*/) {
             const zbq_producer_statistics counters = stats();
             return who.uid != play_.attacker ||
                    counters.evicted[0] == counters.evicted[ZBQ_EVICTION_DEAD];

@@ -57,7 +57,7 @@ listener_options broadcaster::door_options() {
     listener_options door;
     door.users = options_.users;
     door.groups = options_.groups;
-    door.accept = [this](const peer & /*who*/) {
+    door.accept = [this](const peer & /*who*/, terms & /*given*/) {
         scan();
         report_evictions();
         return true;
