@@ -240,7 +240,7 @@ typedef struct zbq_msg_header {
     ZBQ_ALIGNAS(16) uint32_t payload_len; /**< 0 to 2^32 - 1 */
     uint8_t fd_count;                     /**< 0 to ZBQ_MAX_FD_PER_MSG */
     uint8_t flags;                        /**< the application's own */
-    uint16_t reserved;                    /**< zero */
+    uint16_t reserved; /**< zero; of a retained message its key: zbq_msg_key */
     uint64_t seq_id;                      /**< of its descriptors' record; 0 with none */
 } zbq_msg_header;
 
@@ -505,6 +505,39 @@ ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_m
 ZBQ_API int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
                                const zbq_start *start, uint32_t *out_slot_id);
 
+/** Publishes a message that is kept under a key, in place of an earlier one of that key: each
+ * newcomer gets it before its first message (zbq_consumer_retained), those who are there by its
+ * place in the stream. A few, for what changes seldom: formats, snapshots, pools of buffers. The
+ * payload is copied. Descriptors are those of the record with header->seq_id, which was broadcast
+ * before (zbq_producer_broadcast_fds) with the same descriptors; they stay the caller's, copies
+ * are kept. Of the header payload_len, fd_count, flags and seq_id count. Gives up an open run.
+ *
+ * @param prod whose
+ * @param key 1 to 32,767
+ * @param header of the message
+ * @param payload header->payload_len bytes; may be NULL where that is 0
+ * @param fds header->fd_count descriptors; may be NULL where that is 0
+ * @retval ZBQ_OK it is retained, and published
+ * @retval ZBQ_ERROR_INVALID prod, header, payload or fds is NULL, key is none, or no such record
+ *     was broadcast
+ * @retval ZBQ_ERROR_AGAIN no room in the ring, as for zbq_producer_reserve: nothing has changed
+ * @retval ZBQ_ERROR_OVERFLOW larger than the ring; or more than 64 keys, 1 MiB or
+ *     ZBQ_MAX_FD_PER_MSG descriptors would be retained in all
+ * @retval ZBQ_ERROR_NOMEM no memory for the copy
+ * @retval ZBQ_ERROR_IO another system call failed */
+ZBQ_API int zbq_producer_retain(zbq_producer *prod, uint16_t key, const zbq_msg_header *header,
+                                const void *payload, const int *fds);
+
+/** Retains a message no more, which an empty message tells in the stream: zbq_msg_key names the
+ * key, and zbq_msg_is_forgotten says so.
+ *
+ * @retval ZBQ_ERROR_INVALID prod is NULL, or key is none
+ * @retval ZBQ_ERROR_NOENT nothing is retained under that key
+ * @retval ZBQ_ERROR_AGAIN no room in the ring: nothing has changed
+ * @retval ZBQ_ERROR_NOMEM no memory for what is left
+ * @retval ZBQ_ERROR_IO another system call failed */
+ZBQ_API int zbq_producer_forget(zbq_producer *prod, uint16_t key);
+
 /** Where zbq_producer_admit would start.
  *
  * @retval ZBQ_OK *out_offset is the logical offset
@@ -740,6 +773,20 @@ ZBQ_API zbq_read_window *zbq_consumer_window(zbq_consumer *cons);
  * that alone. Makes a system call. Nothing for NULL. */
 ZBQ_API void zbq_consumer_ring(zbq_consumer *cons);
 
+/** A message that was retained when this consumer joined: all that are, in the order in which they
+ * were retained. What changed since comes in the stream. The view stays valid until the consumer is
+ * destroyed. Its descriptors are collected as any others, before those of messages in the stream:
+ * with zbq_consumer_recv_fds and the header's seq_id.
+ *
+ * @param cons whose
+ * @param index 0, 1, 2, …
+ * @param out the message; logical_offset is its place in the stream
+ * @retval ZBQ_OK *out is the message
+ * @retval ZBQ_ERROR_INVALID cons or out is NULL
+ * @retval ZBQ_ERROR_NOENT there are no more
+ * @retval ZBQ_ERROR_PROTOCOL malformed */
+ZBQ_API int zbq_consumer_retained(const zbq_consumer *cons, uint32_t index, zbq_msg_view *out);
+
 /** Where an observer goes on: skips all before, which counts as lost only where it was
  * overwritten. All is released.
  *
@@ -880,6 +927,18 @@ ZBQ_API const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons);
 /** The consumer's own page: valid until zbq_consumer_destroy. For reading; a
  * consumer that writes there cheats nobody but gets itself evicted. NULL for NULL. */
 ZBQ_API zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons);
+
+/* ---- messages ----------------------------------------------------------- */
+
+/** The key of a message that is, or was, retained: 0 for all others. */
+static inline uint16_t zbq_msg_key(const zbq_msg_header *header) {
+    return (uint16_t)(header->reserved & 0x7fffU);
+}
+
+/** Whether it says that its key is retained no more. */
+static inline bool zbq_msg_is_forgotten(const zbq_msg_header *header) {
+    return (header->reserved & 0x8000U) != 0;
+}
 
 /* ---- about -------------------------------------------------------------- */
 

@@ -256,6 +256,12 @@ int record_error(int negative_errno) {
     }
 }
 
+// A record that is not gone by, nor from before the join.
+bool may_come(const zbq_consumer *cons, uint64_t seq_id) {
+    return seq_id > cons->newest_record &&
+           (seq_id > cons->record_floor || has_retained_record(cons->retained, seq_id));
+}
+
 // Drops held and waiting records until one is not older than the expected.
 int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
     for (uint32_t i = 0; i < most_records_dropped; ++i) {
@@ -264,8 +270,8 @@ int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
         }
         cons->held.fds.close_all();
         cons->held.seq_id = 0;
-        if (expected_seq_id <= cons->newest_record) {
-            return ZBQ_ERROR_NOENT; // gone by, or from before the join
+        if (!may_come(cons, expected_seq_id)) {
+            return ZBQ_ERROR_NOENT;
         }
         const bool ended = has_ended(cons) || is_evicted(cons); // before the look
         const int result = receive_next(cons);
@@ -337,6 +343,7 @@ void zbq_consumer_destroy(zbq_consumer *cons) {
         cons->control_memory.forget();
         cons->ring_memory.forget();
         cons->page_memory.forget();
+        cons->retained.forget();
     }
     cons->~zbq_consumer();
     free(cons);
@@ -461,6 +468,11 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
         cons->held.seq_id = 0;
     }
     return result;
+}
+
+int zbq_consumer_retained(const zbq_consumer *cons, uint32_t index, zbq_msg_view *out) {
+    return cons == nullptr || out == nullptr ? ZBQ_ERROR_INVALID
+                                             : view_retained(cons->retained, index, out);
 }
 
 uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "region.hpp"
+#include "retained.hpp"
 #include "ring.hpp"
 #include "side.hpp"
 #include "wake.hpp"
@@ -35,7 +36,8 @@ struct zbq_consumer {
     bool abandoned = false;     // the event socket was closed: nothing more will come
 
     // Descriptors.
-    uint64_t newest_record = 0; // records up to this id were seen, or are not for us
+    uint64_t newest_record = 0; // records up to this id were seen
+    uint64_t record_floor = 0;  // those up to this id are not for us, but for the retained
     zbq::core::held_record held;
 
     // The rest.
@@ -54,6 +56,7 @@ struct zbq_consumer {
     zbq::core::mapping control_memory;
     zbq::core::mapping ring_memory;
     zbq::core::mapping page_memory;
+    zbq::core::mapping retained; // none, where nothing was at the join
 
     [[nodiscard]] const zbq_control_region *control() const { return window.control; }
     [[nodiscard]] zbq_consumer_metadata *page() const { return window.page; }

@@ -308,6 +308,15 @@ int broadcast(zbq_producer *prod, const record_to_send &record) {
 
 } // namespace
 
+bool may_be_in_flight(zbq_producer *prod, uint64_t more) {
+    if (more == 0) {
+        return true;
+    }
+    refresh_flights(prod);
+    return is_within(descriptor_limit() / in_flight_parts,
+                     all_in_flight(prod) + in_flight_to(prod, true), more);
+}
+
 } // namespace zbq::core
 
 using namespace zbq::core;

@@ -28,6 +28,7 @@ enum join_descriptor : unsigned {
     join_side,
     join_pidfd,
     join_event,
+    join_retained, // where something is
 };
 static_assert(join_event + 1 == join_descriptors);
 
@@ -130,6 +131,12 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, uint64_t start,
     fresh->waited.at = fresh->joined_at;
     fresh->page_memory = static_cast<mapping &&>(page.memory);
     ends->page = static_cast<unique_fd &&>(page.fd);
+    if (fresh->is_push()) {
+        result = send_retained(prod->retained, fresh->side.get(), &fresh->in_flight);
+        if (result < 0) {
+            return result;
+        }
+    }
     // Nobody else has the page yet: plain stores.
     fresh->page()->tail_offset = start;
     fresh->page()->join_baseline = monotonic_coarse_ns();
@@ -205,14 +212,16 @@ zbq_join_payload payload_for(const zbq_producer *prod, const slot &fresh) {
 
 int send_join(const zbq_producer *prod, int socket, const slot &fresh, const consumer_ends &ends) {
     const zbq_join_payload payload = payload_for(prod, fresh);
-    int fds[join_descriptors];
+    int fds[join_descriptors + 1];
     fds[join_control] = prod->control_region.fd.get();
     fds[join_ring] = prod->ring_region.fd.get();
     fds[join_page] = ends.page.get();
     fds[join_side] = fresh.side_peer.get();
     fds[join_pidfd] = ends.pidfd.get();
     fds[join_event] = ends.event.get();
-    const ssize_t sent = send_record(socket, &payload, sizeof payload, fds, join_descriptors);
+    fds[join_retained] = prod->retained.memory.fd.get();
+    const unsigned count = join_descriptors + (prod->retained.count != 0 ? 1 : 0);
+    const ssize_t sent = send_record(socket, &payload, sizeof payload, fds, count);
     if (sent < 0) {
         return static_cast<int>(sent);
     }
@@ -247,8 +256,9 @@ int receive_join(int socket, join_message *message) {
     if (message->with.truncated && message->with.fds.size() < join_descriptors) {
         return error_from(-EMFILE); // the kernel could install no more here
     }
+    const unsigned count = message->with.fds.size();
     const bool whole = received == sizeof message->payload && !message->with.truncated &&
-                       message->with.fds.size() == join_descriptors;
+                       (count == join_descriptors || count == join_descriptors + 1);
     return whole ? ZBQ_OK : ZBQ_ERROR_PROTOCOL;
 }
 
@@ -277,6 +287,16 @@ bool channels_are_valid(const fd_list &fds, bool push) {
            has_none_waiting(fds.at(join_event)) && (push || has_none_waiting(fds.at(join_side)));
 }
 
+int map_retained(int fd, zbq_consumer *cons) {
+    uint64_t size = 0;
+    const int result = file_size(fd, &size);
+    const bool is_allowed = size != 0 && size % page_size() == 0 && size <= most_retained_bytes;
+    if (result < 0 || !is_allowed) {
+        return result < 0 ? result : -EPROTO;
+    }
+    return region_open(fd, size, false, sharing::read_only, &cons->retained);
+}
+
 int map_all(const join_message &message, zbq_consumer *cons) {
     const fd_list &fds = message.with.fds;
     int result = region_open(fds.at(join_control), control_size, false, sharing::read_only,
@@ -289,8 +309,10 @@ int map_all(const join_message &message, zbq_consumer *cons) {
     if (result < 0) {
         return result;
     }
-    return region_open(fds.at(join_page), metadata_size, false, sharing::writable,
-                       &cons->page_memory);
+    result = region_open(fds.at(join_page), metadata_size, false, sharing::writable,
+                         &cons->page_memory);
+    return result == 0 && fds.size() > join_retained ? map_retained(fds.at(join_retained), cons)
+                                                     : result;
 }
 
 void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
@@ -311,7 +333,8 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
     cons->parking.page = cons->page();
     cons->parking.place = parking_of(cons->page(), payload.slot_index);
     cons->baseline = payload.join_baseline;
-    cons->newest_record = payload.seq_floor;
+    cons->record_floor = payload.seq_floor;
+    cons->newest_record = cons->retained.get() == nullptr ? payload.seq_floor : 0;
     cons->push = !pulls(payload.wakeup_mode);
     cons->type = {payload.type_hash, payload.type_size, payload.type_align};
 }
@@ -390,7 +413,10 @@ int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
         return ZBQ_ERROR_INVALID;
     }
     const uid_t uid = peer_user(conn_fd);
-    slot *free_slot = may_join(prod, uid) ? find_free_slot(prod) : nullptr;
+    const bool may = may_join(prod, uid) &&
+                     (pulls(static_cast<uint32_t>(mode)) ||
+                      may_be_in_flight(prod, prod->retained.fds.size()));
+    slot *free_slot = may ? find_free_slot(prod) : nullptr;
     if (free_slot == nullptr) {
         return ZBQ_ERROR_NOENT;
     }

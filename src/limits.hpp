@@ -25,6 +25,11 @@ inline constexpr uint64_t capacity_limit = uint64_t{1} << 46;
 // Grants and marks of message starts are each of one part in so many of the ring.
 inline constexpr uint32_t history_parts = 32;
 
+// ---- retained messages (retained.hpp) ----
+
+inline constexpr uint32_t most_retained = 64; // of one ring,
+inline constexpr uint64_t most_retained_bytes = uint64_t{1} << 20U; // with their headers
+
 // ---- sleeping and waking (wake.hpp, account.cpp, wake.cpp) ----
 
 // A sleeper looks again by itself after so long: longer than a store stays in a processor's buffer,

@@ -325,6 +325,10 @@ int socket_unread_by_peer(int fd, uint32_t *accounted_bytes) {
     return 0;
 }
 
+int duplicate(int fd) {
+    return value_or_errno(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
 bool descriptor_is_open(int fd) {
     return fcntl(fd, F_GETFD) >= 0;
 }

@@ -103,6 +103,7 @@ void socket_lock_filter(int fd);
 int socket_send_room(int fd, uint32_t *bytes); // as socket_unread_by_peer counts
 int socket_unread_by_peer(int fd, uint32_t *accounted_bytes);
 bool descriptor_is_open(int fd);
+int duplicate(int fd); // close-on-exec
 
 // ---- descriptors that gather events ----
 int epoll_make(unique_fd *out);

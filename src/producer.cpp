@@ -202,6 +202,7 @@ void say_goodbye(zbq_producer *prod) {
 void forget_mappings(zbq_producer *prod) {
     prod->control_region.memory.forget();
     prod->ring_region.memory.forget();
+    prod->retained.memory.memory.forget();
     for (uint32_t i = 0; i < prod->max_consumers; ++i) {
         prod->slots[i].page_memory.forget();
     }

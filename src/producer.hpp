@@ -7,6 +7,7 @@
 
 #include "history.hpp"
 #include "region.hpp"
+#include "retained.hpp"
 #include "ring.hpp"
 #include "side.hpp"
 #include "wake.hpp"
@@ -122,6 +123,8 @@ struct zbq_producer {
     bool newest_whole = true; // it has gone to all
     uint32_t leftovers = 0;   // slots that are
 
+    zbq::core::retained_set retained;
+
     // Consumers.
     zbq::core::slot *slots = nullptr;
     uint32_t max_consumers = 0;
@@ -209,6 +212,11 @@ bool take_back_some(slot *gone); // true: that was all
 inline constexpr uid_t no_user = UINT32_MAX;
 uint32_t unanswered_joins(zbq_producer *prod, uid_t uid);
 void evict_unanswered(zbq_producer *prod); // those that had time enough
+
+// ---- descriptors.cpp ----
+
+// Whether there may be so many more in flight.
+bool may_be_in_flight(zbq_producer *prod, uint64_t more);
 
 // ---- await.cpp ----
 

@@ -17,6 +17,7 @@
 #include "scm.cpp"          // records with descriptors
 #include "side.cpp"         // the side channel
 
+#include "retained.cpp"     // messages for newcomers
 #include "event.cpp"        // the event channel
 
 #include "wake.hpp"         // sleeping and waking

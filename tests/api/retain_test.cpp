@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+//
+// Retained messages: what a newcomer has before its first message.
+#include "producer.hpp"
+#include "support/descriptors.hpp"
+#include "support/leaks.hpp"
+#include "support/rig.hpp"
+
+#include <cstdint>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+using test::page;
+
+class Retain : public testing::Test {
+protected:
+    int retain(std::uint16_t key, const std::string &payload,
+               const std::vector<std::uint64_t> &numbers = {}) {
+        std::vector<test::unique_fd> own;
+        for (const std::uint64_t number : numbers) {
+            own.push_back(test::numbered(number));
+        }
+        const std::vector<int> fds = test::plain(own);
+        zbq_msg_header header = {static_cast<std::uint32_t>(payload.size()),
+                                 static_cast<std::uint8_t>(fds.size()), 7, 0, 0};
+        if (!fds.empty()) {
+            header.seq_id = zbq_producer_next_seq_id(prod_.get());
+            EXPECT_EQ(zbq_producer_broadcast_fds(prod_.get(), header.seq_id, fds.data(),
+                                                 header.fd_count),
+                      ZBQ_OK);
+        }
+        return zbq_producer_retain(prod_.get(), key, &header, payload.data(), fds.data());
+    }
+    int forget(std::uint16_t key) { return zbq_producer_forget(prod_.get(), key); }
+
+    test::producer_ptr prod_ = test::make_producer({.capacity = 16 * page});
+};
+
+struct kept {
+    std::uint16_t key;
+    std::string payload;
+    bool operator==(const kept &) const = default;
+};
+
+std::ostream &operator<<(std::ostream &out, const kept &what) {
+    return out << what.key << ':' << what.payload;
+}
+
+std::string payload_of(const zbq_msg_view &view) {
+    return {static_cast<const char *>(view.payload), view.payload_len};
+}
+
+std::vector<kept> kept_for(const test::joined &who) {
+    std::vector<kept> all;
+    zbq_msg_view view = {};
+    while (zbq_consumer_retained(who.consumer.get(), static_cast<std::uint32_t>(all.size()),
+                                 &view) == ZBQ_OK) {
+        EXPECT_EQ(view.header->flags, 7);
+        all.push_back({zbq_msg_key(view.header), payload_of(view)});
+    }
+    return all;
+}
+
+TEST_F(Retain, RefusesWhatCannotBe) {
+    const zbq_msg_header header = {3, 0, 0, 0, 0};
+    const zbq_msg_header with_fds = {3, 1, 0, 0, 1};
+    const int fd = 0;
+    zbq_msg_view view = {};
+    EXPECT_EQ(zbq_producer_retain(nullptr, 1, &header, "one", nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, nullptr, "one", nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, &header, nullptr, nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_retain(prod_.get(), 0, &header, "one", nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_retain(prod_.get(), 0x8000, &header, "one", nullptr),
+              ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, &with_fds, "one", nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, &with_fds, "one", &fd), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_forget(nullptr, 1), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(forget(0), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(forget(1), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(zbq_consumer_retained(nullptr, 0, &view), ZBQ_ERROR_INVALID);
+    const test::joined who = test::join(prod_.get());
+    EXPECT_EQ(zbq_consumer_retained(who.consumer.get(), 0, nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_retained(who.consumer.get(), 0, &view), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(test::stats(prod_.get()).head, 0U);
+}
+
+TEST_F(Retain, NewcomersHaveAllThatIsRetainedAndOthersAreTold) {
+    const test::joined before = test::join(prod_.get());
+    ASSERT_EQ(retain(1, "one"), ZBQ_OK);
+    ASSERT_EQ(retain(2, ""), ZBQ_OK);
+    ASSERT_EQ(retain(3, std::string(5000, 'x')), ZBQ_OK);
+    EXPECT_EQ(kept_for(before), std::vector<kept>{});
+    for (const zbq_wakeup_mode mode :
+         {ZBQ_WAKEUP_PUSH, ZBQ_WAKEUP_PULL, ZBQ_OBSERVE_PUSH, ZBQ_OBSERVE_PULL}) {
+        EXPECT_EQ(kept_for(test::join(prod_.get(), mode)),
+                  (std::vector<kept>{{1, "one"}, {2, ""}, {3, std::string(5000, 'x')}}));
+    }
+    ASSERT_EQ(retain(1, "another"), ZBQ_OK);
+    ASSERT_EQ(forget(2), ZBQ_OK);
+    const test::joined later = test::join(prod_.get());
+    EXPECT_EQ(kept_for(later), (std::vector<kept>{{3, std::string(5000, 'x')}, {1, "another"}}));
+    ASSERT_EQ(forget(3), ZBQ_OK);
+    ASSERT_EQ(forget(1), ZBQ_OK);
+    EXPECT_EQ(kept_for(test::join(prod_.get())), std::vector<kept>{});
+    EXPECT_EQ(kept_for(later).size(), 2U); // as it joined
+    // In their order with the stream.
+    std::vector<kept> told;
+    std::vector<std::uint16_t> gone;
+    zbq_msg_view view = {};
+    while (zbq_consumer_next(before.consumer.get(), &view) == ZBQ_OK) {
+        if (zbq_msg_is_forgotten(view.header)) {
+            gone.push_back(zbq_msg_key(view.header));
+        } else {
+            told.push_back({zbq_msg_key(view.header), payload_of(view)});
+        }
+    }
+    EXPECT_EQ(told, (std::vector<kept>{
+                        {1, "one"}, {2, ""}, {3, std::string(5000, 'x')}, {1, "another"}}));
+    EXPECT_EQ(gone, (std::vector<std::uint16_t>{2, 3, 1}));
+}
+
+TEST_F(Retain, TellsWhereInTheStreamItWas) {
+    ASSERT_TRUE(test::publish(prod_.get(), "first"));
+    ASSERT_EQ(retain(5, "five"), ZBQ_OK);
+    zbq_msg_view view = {};
+    const test::joined who = test::join(prod_.get());
+    ASSERT_EQ(zbq_consumer_retained(who.consumer.get(), 0, &view), ZBQ_OK);
+    EXPECT_EQ(view.logical_offset, 32U);
+    EXPECT_EQ(view.total_len, 20U);
+    EXPECT_EQ(zbq_consumer_tail(who.consumer.get()), 64U);
+}
+
+TEST_F(Retain, NothingChangesWhereThereIsNoRoom) {
+    ASSERT_EQ(retain(1, "one"), ZBQ_OK);
+    const test::joined slow = test::join(prod_.get());
+    test::fill(prod_.get());
+    EXPECT_EQ(retain(1, "another"), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(forget(1), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(retain(2, std::string(16 * page, 'x')), ZBQ_ERROR_OVERFLOW);
+    EXPECT_EQ(kept_for(test::join(prod_.get())), (std::vector<kept>{{1, "one"}}));
+}
+
+TEST_F(Retain, IsLimited) {
+    prod_ = test::make_producer({.capacity = 1024 * page});
+    for (std::uint16_t key = 1; key <= 64; ++key) {
+        ASSERT_EQ(retain(key, "x"), ZBQ_OK);
+    }
+    EXPECT_EQ(retain(65, "x"), ZBQ_ERROR_OVERFLOW);
+    EXPECT_EQ(retain(64, "y"), ZBQ_OK); // one for another
+    EXPECT_EQ(retain(63, std::string(1U << 20U, 'x')), ZBQ_ERROR_OVERFLOW);
+    EXPECT_EQ(retain(63, std::string((1U << 20U) - 8192, 'x')), ZBQ_OK);
+    EXPECT_EQ(kept_for(test::join(prod_.get())).size(), 64U);
+}
+
+TEST_F(Retain, DescriptorsComeBeforeAllOthers) {
+    const test::leak_check leaks;
+    ASSERT_EQ(retain(1, "one", {10, 11}), ZBQ_OK);
+    ASSERT_EQ(test::broadcast(prod_.get(), zbq_producer_next_seq_id(prod_.get())), ZBQ_OK);
+    ASSERT_EQ(retain(2, "two", {20}), ZBQ_OK);
+    ASSERT_EQ(retain(3, "three", {30}), ZBQ_OK);
+    ASSERT_EQ(forget(2), ZBQ_OK);
+    for (const zbq_wakeup_mode mode : {ZBQ_WAKEUP_PUSH, ZBQ_OBSERVE_PUSH}) {
+        const test::joined who = test::join(prod_.get(), mode);
+        zbq_consumer *cons = who.consumer.get();
+        EXPECT_EQ(test::info(prod_.get(), who.slot).fds_in_flight, 3U);
+        zbq_msg_view view = {};
+        ASSERT_EQ(zbq_consumer_retained(cons, 0, &view), ZBQ_OK);
+        EXPECT_EQ(test::collect(cons, view.header->seq_id).numbers,
+                  (std::vector<std::uint64_t>{10, 11}));
+        EXPECT_EQ(test::collect(cons, 2).result, ZBQ_ERROR_NOENT); // not retained
+        ASSERT_EQ(zbq_consumer_retained(cons, 1, &view), ZBQ_OK);
+        EXPECT_EQ(test::collect(cons, view.header->seq_id).numbers,
+                  (std::vector<std::uint64_t>{30}));
+        EXPECT_EQ(test::collect(cons, view.header->seq_id).result, ZBQ_ERROR_NOENT);
+        const std::uint64_t live = zbq_producer_next_seq_id(prod_.get());
+        EXPECT_EQ(test::collect(cons, live).result, ZBQ_ERROR_AGAIN);
+        ASSERT_EQ(test::broadcast(prod_.get(), live), ZBQ_OK);
+        EXPECT_EQ(test::collect(cons, live).result, ZBQ_OK);
+    }
+    // Who does not collect them loses them to what it collects.
+    const test::joined careless = test::join(prod_.get());
+    const std::uint64_t live = zbq_producer_next_seq_id(prod_.get());
+    ASSERT_EQ(test::broadcast(prod_.get(), live), ZBQ_OK);
+    EXPECT_EQ(test::collect(careless.consumer.get(), live).result, ZBQ_OK);
+    EXPECT_EQ(test::collect(test::join(prod_.get(), ZBQ_WAKEUP_PULL).consumer.get(), 1).result,
+              ZBQ_ERROR_NOENT);
+    prod_.reset();
+    prod_ = test::make_producer();
+}
+
+} // namespace
