@@ -136,6 +136,18 @@ public:
     }
     /// Where in the stream it starts, in bytes since the ring was made.
     [[nodiscard]] std::uint64_t offset() const noexcept { return view_.logical_offset; }
+    /// The application's own flags.
+    [[nodiscard]] std::uint8_t flags() const noexcept {
+        return view_.header != nullptr ? view_.header->flags : std::uint8_t{0};
+    }
+    /// The key of a message that is, or was, retained; 0 for all others.
+    [[nodiscard]] std::uint16_t key() const noexcept {
+        return view_.header != nullptr ? zbq_msg_key(view_.header) : std::uint16_t{0};
+    }
+    /// Whether it says that its key is retained no more; it is empty then.
+    [[nodiscard]] bool is_forgotten() const noexcept {
+        return view_.header != nullptr && zbq_msg_is_forgotten(view_.header);
+    }
     /// How many descriptors it was sent with.
     [[nodiscard]] unsigned descriptor_count() const noexcept {
         return view_.header != nullptr ? view_.header->fd_count : 0;
@@ -158,6 +170,60 @@ protected:
 
 private:
     friend class message_batch;
+    friend class retained_messages;
+    friend class consumer;
+};
+
+/// The messages that were retained when a consumer joined: a range, in the order in which they were
+/// retained. What changed since comes in the stream. Its views stay valid as long as the consumer.
+class retained_messages {
+public:
+    /// Of a single pass.
+    class iterator {
+    public:
+        using value_type = message_view;                   ///< what it gives
+        using difference_type = std::ptrdiff_t;            ///< as std::input_iterator wants
+        using reference = const message_view &;            ///< in place
+        using pointer = const message_view *;              ///< in place
+        using iterator_category = std::input_iterator_tag; ///< one pass
+
+        iterator() noexcept = default;
+        /// @param consumer whose, or nullptr
+        explicit iterator(const zbq_consumer *consumer) noexcept : consumer_(consumer) { look(); }
+        reference operator*() const noexcept { return current_; } ///< the message
+        pointer operator->() const noexcept { return &current_; } ///< the message
+        iterator &operator++() noexcept {                         ///< the next one
+            ++index_;
+            look();
+            return *this;
+        }
+        void operator++(int) noexcept { ++*this; } ///< the next one
+        /// Whether there are no more.
+        friend bool operator==(const iterator &it, std::default_sentinel_t /*end*/) noexcept {
+            return it.consumer_ == nullptr;
+        }
+
+    private:
+        void look() noexcept {
+            if (zbq_consumer_retained(consumer_, index_, &current_.view_) != ZBQ_OK) {
+                consumer_ = nullptr;
+            }
+        }
+
+        const zbq_consumer *consumer_ = nullptr;
+        std::uint32_t index_ = 0;
+        message_view current_;
+    };
+
+    /// @param consumer whose, or nullptr
+    explicit retained_messages(const zbq_consumer *consumer) noexcept : consumer_(consumer) {}
+    /// The first one.
+    [[nodiscard]] iterator begin() const noexcept { return iterator(consumer_); }
+    /// The end.
+    [[nodiscard]] static std::default_sentinel_t end() noexcept { return {}; }
+
+private:
+    const zbq_consumer *consumer_;
 };
 
 /// A message that holds its room in the ring until it goes. Several may live at one time; the
@@ -466,6 +532,14 @@ public:
                 return status::ok;
             }
         }
+    }
+
+    /// What was retained when this consumer joined: see producer::retain.
+    [[nodiscard]] retained_messages retained() const noexcept { return retained_messages(get()); }
+    /// The descriptors of one of these: to be taken in their order, and before those of messages
+    /// in the stream.
+    [[nodiscard]] descriptors take_descriptors(const message_view &one) noexcept {
+        return descriptors::collect(get(), one.record_id());
     }
 
     // ---- waiting ----

@@ -414,6 +414,39 @@ public:
         return result;
     }
 
+    // ---- retained messages ----
+
+    /// Publishes a copy of these bytes that is kept under a key (1 to 32,767), in place of an
+    /// earlier one of that key: each newcomer has it before its first message. See
+    /// zbq_producer_retain. The descriptors stay the caller's. Makes an open reservation void.
+    /// Waits until the deadline, as publish.
+    /// @return as publish; too_large also where too much would be retained; no_memory, io
+    status retain(std::uint16_t key, std::span<const std::byte> payload, std::span<const int> fds,
+                  deadline end) noexcept {
+        if (!state_ || fds.size() > ZBQ_MAX_FD_PER_MSG || payload.size() > UINT32_MAX) {
+            return status::invalid;
+        }
+        const auto count = static_cast<std::uint8_t>(fds.size());
+        const std::uint64_t id = count != 0 ? zbq_producer_next_seq_id(get()) : 0;
+        const zbq_msg_header header = {static_cast<std::uint32_t>(payload.size()), count, 0, 0, id};
+        const status sent = until(end, [&] {
+            return zbq_producer_broadcast_fds(get(), id, fds.data(), count);
+        });
+        return sent != status::ok ? sent : change(end, [&] {
+            return zbq_producer_retain(get(), key, &header, payload.data(), fds.data());
+        });
+    }
+    /// The same, without descriptors.
+    status retain(std::uint16_t key, std::span<const std::byte> payload, deadline end) noexcept {
+        return retain(key, payload, {}, end);
+    }
+    /// Retains no more what is under a key, and says so in the stream. Waits until the deadline.
+    /// @return as retain; none: nothing is
+    status forget(std::uint16_t key, deadline end) noexcept {
+        return state_ ? change(end, [&] { return zbq_producer_forget(get(), key); })
+                      : status::invalid;
+    }
+
     // ---- waiting ----
 
     /// A descriptor that becomes readable when it is worth while to try again what gave
@@ -535,6 +568,25 @@ private:
                             std::to_string(options.max_consumers) + " consumers");
         state->window = zbq_producer_window(state->handle);
         return state;
+    }
+
+    // Tries, and waits, until the deadline.
+    template <typename Try>
+    status until(deadline end, const Try &attempt) noexcept {
+        auto result = static_cast<status>(attempt());
+        while (result == status::again && wait_for_room(end) == status::ok) {
+            result = static_cast<status>(attempt());
+        }
+        return result;
+    }
+
+    // The same, of what publishes by itself.
+    template <typename Try>
+    status change(deadline end, const Try &attempt) noexcept {
+        ++state_->reservations;
+        const status result = until(end, attempt);
+        state_->end = state_->next; // the library's run is another one now
+        return result;
     }
 
     static void copy(std::span<const std::byte> from, std::span<std::byte> to) noexcept {

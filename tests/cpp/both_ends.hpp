@@ -22,10 +22,11 @@ inline void write_text(std::span<std::byte> to, std::string_view text) {
     std::memcpy(to.data(), text.data(), text.size());
 }
 
-inline zbq::consumer join(zbq::producer &ring, zbq::wakeup mode = zbq::wakeup::push) {
+inline zbq::consumer join(zbq::producer &ring, zbq::wakeup mode = zbq::wakeup::push,
+                          zbq::flow how = zbq::flow::lossless, const zbq::start &from = {}) {
     const socket_pair sockets = make_sockets();
-    ring.admit(sockets.producer_end.get(), mode);
-    return zbq::consumer(sockets.consumer_end.get(), mode);
+    ring.admit(sockets.producer_end.get(), mode, how, from);
+    return zbq::consumer(sockets.consumer_end.get(), mode, how);
 }
 
 // The status of the error that this throws; ok when it throws none.

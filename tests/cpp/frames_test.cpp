@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include "support/leaks.hpp"
+#include "support/process.hpp"
+
+#include <gtest/gtest.h>
+
+#include "both_ends.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace {
+
+using test::bytes;
+using test::text_of;
+using zbq::status;
+
+constexpr std::size_t frame_size = 10'000;
+
+class Frames : public testing::Test {
+protected:
+    zbq::frames join(zbq::flow how = zbq::flow::lossless) {
+        return zbq::frames(test::join(ring_, zbq::wakeup::push, how));
+    }
+    void paint(std::uint8_t color) {
+        zbq::frame next = pool_.acquire(zbq::never);
+        ASSERT_TRUE(next);
+        std::fill(next.bytes().begin(), next.bytes().end(), std::byte{color});
+        ASSERT_EQ(next.publish(frame_size, zbq::never, bytes("painted")), status::ok);
+        EXPECT_FALSE(next);
+    }
+    static bool is_all(const zbq::received_frame &got, std::uint8_t color) {
+        return got && got.bytes().size() == frame_size &&
+               std::all_of(got.bytes().begin(), got.bytes().end(),
+                           [color](std::byte each) { return each == std::byte{color}; });
+    }
+
+    zbq::producer ring_{{.stall_timeout = std::chrono::milliseconds(1)}};
+    zbq::frame_pool pool_{ring_, {.frames = 3, .frame_size = frame_size}, zbq::never};
+};
+
+TEST(FramesSetUp, RefusesWhatCannotBe) {
+    zbq::producer ring;
+    const auto make = [&](const zbq::frame_pool_options &options) {
+        return test::thrown_by([&] { const zbq::frame_pool none(ring, options, zbq::now); });
+    };
+    EXPECT_EQ(make({.frames = 0, .frame_size = 1}), status::invalid);
+    EXPECT_EQ(make({.frames = 1, .frame_size = 0}), status::invalid);
+    EXPECT_EQ(make({.frames = 65, .frame_size = 1}), status::too_large);
+}
+
+TEST_F(Frames, AreReadInPlaceByAll) {
+    zbq::frames one = join();
+    zbq::frames two = join();
+    for (std::uint8_t color = 1; color <= 50; ++color) {
+        paint(color);
+        for (zbq::frames *reader : {&one, &two}) {
+            const zbq::received_frame got = reader->try_next();
+            EXPECT_TRUE(is_all(got, color));
+            EXPECT_EQ(text_of(got.beside()), "painted");
+            EXPECT_TRUE(got.intact());
+        }
+    }
+    EXPECT_EQ(one.try_next().why(), status::again);
+    EXPECT_EQ(pool_.replaced(), 0U);
+}
+
+TEST_F(Frames, ComeBackWhenAllHaveLetGo) {
+    zbq::producer patient; // nobody is evicted
+    zbq::frame_pool pool(patient, {.frames = 3, .frame_size = 100}, zbq::now);
+    zbq::frames reader(test::join(patient));
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_EQ(pool.acquire(zbq::now).publish(100, zbq::now), status::ok);
+    }
+    EXPECT_EQ(pool.acquire(zbq::now).why(), status::again);
+    zbq::received_frame held = reader.try_next();
+    ASSERT_TRUE(held);
+    EXPECT_EQ(pool.acquire(zbq::now).why(), status::again);
+    held.release();
+    EXPECT_TRUE(pool.acquire(zbq::now));
+    EXPECT_TRUE(pool.acquire(zbq::now)); // dropped, it was free again
+}
+
+TEST_F(Frames, AllOfThemCanBeFilledAtOnce) {
+    std::vector<zbq::frame> filling;
+    for (int i = 0; i < 3; ++i) {
+        filling.push_back(pool_.acquire(zbq::now));
+        ASSERT_TRUE(filling.back());
+    }
+    EXPECT_EQ(pool_.acquire(zbq::now).why(), status::again);
+    EXPECT_EQ(filling[0].publish(frame_size + 1, zbq::now), status::invalid);
+    EXPECT_TRUE(filling[0]);
+}
+
+TEST_F(Frames, WhatAnEvictedReaderLooksAtIsReplaced) {
+    zbq::frames slow = join();
+    paint(1);
+    const zbq::received_frame held = slow.try_next();
+    for (std::uint8_t color = 2; color < 10; ++color) { // the third time round it is in the way
+        paint(color);
+    }
+    EXPECT_EQ(slow.reader().eviction(), zbq::eviction::stalled);
+    EXPECT_EQ(pool_.replaced(), 3U);
+    EXPECT_TRUE(is_all(held, 1)); // nobody has touched it
+    EXPECT_TRUE(held.intact());
+    zbq::frames late = join();
+    paint(11);
+    EXPECT_TRUE(is_all(late.try_next(), 11));
+}
+
+TEST_F(Frames, OneThatHasLeftLooksNoMore) {
+    {
+        zbq::frames short_lived = join();
+        paint(1);
+        EXPECT_TRUE(is_all(short_lived.try_next(), 1));
+    }
+    for (std::uint8_t color = 2; color < 10; ++color) {
+        paint(color);
+    }
+    EXPECT_EQ(pool_.replaced(), 0U);
+}
+
+TEST_F(Frames, ReadersLearnOfANewBuffer) {
+    zbq::frames slow = join();
+    paint(1);
+    const zbq::received_frame held = slow.try_next();
+    zbq::frames quick = join();
+    for (std::uint8_t color = 2; color < 20; ++color) {
+        paint(color);
+        zbq::received_frame got = quick.try_next();
+        EXPECT_TRUE(is_all(got, color)) << int{color};
+    }
+    EXPECT_EQ(pool_.replaced(), 3U);
+}
+
+TEST_F(Frames, AnObserverSeesWhatIsPaintedOver) {
+    zbq::frames observing = join(zbq::flow::newest);
+    paint(1);
+    paint(2);
+    const zbq::received_frame held = observing.try_next();
+    EXPECT_TRUE(is_all(held, 2));
+    EXPECT_TRUE(held.intact());
+    for (std::uint8_t color = 3; color < 10; ++color) {
+        paint(color);
+    }
+    EXPECT_FALSE(held.intact());
+    EXPECT_TRUE(is_all(observing.try_next(), 9));
+}
+
+TEST_F(Frames, TheirMemoryIsSealedAgainstReaders) {
+    const zbq::consumer reader = test::join(ring_);
+    for (const zbq::message_view &each : reader.retained()) {
+        zbq_consumer *handle = reader.get();
+        int fds[ZBQ_MAX_FD_PER_MSG];
+        std::uint8_t count = 0;
+        ASSERT_EQ(zbq_consumer_recv_fds(handle, each.key(), fds, &count), ZBQ_OK);
+        ASSERT_EQ(count, 1);
+        const test::unique_fd fd(fds[0]);
+        EXPECT_NE(ftruncate(fd.get(), 0), 0);
+        EXPECT_EQ(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0), MAP_FAILED);
+        EXPECT_NE(write(fd.get(), "x", 1), 1);
+    }
+}
+
+} // namespace

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+#include "support/process.hpp"
+
+#include <gtest/gtest.h>
+
+#include "both_ends.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <poll.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+using test::bytes;
+using test::text_of;
+using zbq::flow;
+using zbq::gap_cause;
+using zbq::status;
+using zbq::subscription;
+
+// A publisher that comes and goes.
+class Subscription : public testing::Test {
+protected:
+    struct publisher {
+        explicit publisher(const std::string &name)
+            : ring({.capacity = 1U << 16U, .stall_timeout = std::chrono::milliseconds(1)}),
+              door(name) {}
+        void publish(const std::string &text) {
+            ASSERT_EQ(ring.publish(bytes(text), zbq::never), status::ok);
+        }
+        zbq::producer ring;
+        zbq::listener door;
+    };
+
+    Subscription() { appear(); }
+    void appear() { publisher_.emplace(name_); }
+
+    // Serves until there is something to take.
+    void wait_for(subscription &stream) {
+        while (stream.wait(zbq::in(std::chrono::milliseconds(1))) != status::ok) {
+            if (publisher_) {
+                publisher_->door.serve(publisher_->ring);
+            }
+        }
+    }
+    std::string take(subscription &stream) {
+        wait_for(stream);
+        if (const std::optional<zbq::gap> missed = stream.take_gap()) {
+            last_gap_ = *missed;
+            return std::string("gap: ") + to_string(missed->cause);
+        }
+        const zbq::message next = stream.try_next();
+        return next ? std::string(text_of(next.payload())) : "nothing";
+    }
+    void join(subscription &stream) {
+        while (stream.reader() == nullptr) {
+            publisher_->door.serve(publisher_->ring);
+            EXPECT_EQ(stream.wait(zbq::in(std::chrono::milliseconds(1))), status::again);
+        }
+    }
+    void evict() {
+        const std::string large(20'000, 'x'); // four do not fit
+        for (int i = 0; i < 4; ++i) {
+            publisher_->publish(large);
+        }
+        ASSERT_EQ(publisher_->ring.statistics().evicted[0], 1U);
+    }
+
+    std::string name_ = "@zbq-subscription-" + std::to_string(getpid());
+    std::optional<publisher> publisher_;
+    zbq::gap last_gap_;
+};
+
+TEST_F(Subscription, GivesMessages) {
+    subscription stream(name_);
+    join(stream);
+    publisher_->publish("one");
+    publisher_->publish("two");
+    EXPECT_EQ(take(stream), "one");
+    EXPECT_EQ(take(stream), "two");
+    EXPECT_EQ(stream.joins(), 1U);
+    EXPECT_EQ(stream.take_gap(), std::nullopt);
+}
+
+TEST_F(Subscription, GoesOnWhereItWasEvicted) {
+    subscription stream(name_);
+    join(stream);
+    publisher_->publish("one");
+    EXPECT_EQ(take(stream), "one");
+    publisher_->publish("two");
+    const std::uint64_t next = publisher_->ring.head() - 32;
+    evict();
+    EXPECT_EQ(take(stream), "gap: evicted");
+    EXPECT_FALSE(last_gap_.at_least);
+    EXPECT_EQ(last_gap_.bytes, stream.reader()->offset() - next);
+    EXPECT_EQ(take(stream).size(), 20'000U);
+}
+
+TEST_F(Subscription, MissesNothingWhereHistoryHasIt) {
+    subscription stream(name_);
+    join(stream);
+    publisher_->publish("one");
+    EXPECT_EQ(take(stream), "one");
+    publisher_->publish("two");
+    test::cheat_tail(zbq_consumer_meta(stream.reader()->get()), 8);
+    ASSERT_EQ(publisher_->ring.scan(), status::ok); // evicted, without a lap
+    publisher_->publish("three");
+    EXPECT_EQ(take(stream), "two");
+    EXPECT_EQ(take(stream), "three");
+    EXPECT_EQ(stream.joins(), 2U);
+}
+
+TEST_F(Subscription, ReadsTheNextProducersRingFromItsStart) {
+    subscription stream(name_);
+    join(stream);
+    publisher_->publish("one");
+    publisher_.reset();
+    appear();
+    publisher_->publish("before it comes back");
+    EXPECT_EQ(take(stream), "one");
+    EXPECT_EQ(take(stream), "gap: producer restarted");
+    EXPECT_EQ(last_gap_.bytes, 0U);
+    EXPECT_FALSE(last_gap_.at_least);
+    EXPECT_EQ(take(stream), "before it comes back");
+    publisher_->publish("after");
+    EXPECT_EQ(take(stream), "after");
+}
+
+TEST_F(Subscription, AnObserverIsToldOfLaps) {
+    subscription stream(name_, {.flow = flow::follow});
+    join(stream);
+    for (int i = 0; i < 300; ++i) {
+        publisher_->publish(std::string(1000, '.'));
+    }
+    EXPECT_EQ(take(stream), "gap: lapped");
+    EXPECT_EQ(last_gap_.bytes, publisher_->ring.head() - 300 * 1024U + stream.reader()->lost().bytes);
+    EXPECT_EQ(take(stream).size(), 1000U);
+}
+
+TEST_F(Subscription, OneThatWantsTheNewestIsNotToldOfWhatItSkips) {
+    subscription stream(name_, {.flow = flow::newest});
+    join(stream);
+    for (int i = 0; i < 300; ++i) {
+        publisher_->publish(std::string(1000, '.'));
+    }
+    publisher_->publish("newest");
+    EXPECT_EQ(take(stream), "newest");
+}
+
+TEST_F(Subscription, IsToldOfHistoryThatIsGone) {
+    for (int i = 0; i < 300; ++i) {
+        publisher_->publish(std::string(1000, '.'));
+    }
+    subscription stream(name_, {.from = zbq::start::at(publisher_->ring.id(), 0)});
+    EXPECT_EQ(take(stream), "gap: history gone");
+    EXPECT_EQ(last_gap_.bytes, stream.reader()->offset());
+    EXPECT_EQ(take(stream).size(), 1000U);
+}
+
+TEST_F(Subscription, ItsDescriptorTellsOfAllOfIt) {
+    subscription stream(name_);
+    pollfd polled = {stream.event_fd(), POLLIN, 0};
+    // As an event loop would: nothing but what the descriptor tells leads to a step.
+    const auto step = [&] {
+        while (poll(&polled, 1, 0) == 0) {
+            publisher_->door.serve(publisher_->ring);
+        }
+        return stream.wait(zbq::now);
+    };
+    while (stream.reader() == nullptr) {
+        (void)step();
+    }
+    publisher_->publish("one");
+    while (step() != status::ok) {
+    }
+    EXPECT_EQ(take(stream), "one");
+    evict();
+    while (stream.joins() != 2) {
+        (void)step();
+    }
+    EXPECT_EQ(take(stream), "gap: evicted");
+}
+
+} // namespace
