@@ -338,7 +338,8 @@ typedef struct zbq_start {
     uint32_t reserved;   /**< zero */
     uint64_t offset;     /**< ZBQ_START_OFFSET: where a message starts, or the head;
                               ZBQ_START_LAST: a number of bytes */
-    uint8_t ring_id[16]; /**< ZBQ_START_OFFSET: of the ring that the offset is of */
+    uint8_t ring_id[16]; /**< ZBQ_START_OFFSET: of the ring that the offset is of; all zero: of
+                              whichever this is */
 } zbq_start;
 
 /** What an observer has missed, from zbq_consumer_lost. */

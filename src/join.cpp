@@ -159,7 +159,9 @@ bool is_start(const zbq_producer *prod, uint64_t offset) {
 }
 
 bool is_of(const zbq_producer *prod, const uint8_t (&ring_id)[16]) {
-    return memcmp(prod->control->ring_id, ring_id, sizeof ring_id) == 0;
+    const uint8_t whichever[16] = {};
+    return memcmp(ring_id, whichever, sizeof ring_id) == 0 ||
+           memcmp(ring_id, prod->control->ring_id, sizeof ring_id) == 0;
 }
 
 int start_at_offset(const zbq_producer *prod, const zbq_start &wanted, uint64_t *start) {

@@ -26,8 +26,8 @@ public:
     static constexpr start last(std::uint64_t bytes) noexcept {
         return start({ZBQ_START_LAST, 0, bytes, {}});
     }
-    /// With the message at an offset of a ring, or the oldest where that is gone or of another
-    /// ring. consumer::offset and consumer::id tell.
+    /// With the message at an offset of a ring (all zero: of whichever this is), or the oldest
+    /// where that is gone or of another ring. consumer::offset and consumer::id tell.
     static constexpr start at(const ring_id &ring, std::uint64_t offset) noexcept {
         zbq_start chosen = {ZBQ_START_OFFSET, 0, offset, {}};
         std::copy(ring.begin(), ring.end(), static_cast<std::uint8_t *>(chosen.ring_id));

@@ -23,7 +23,15 @@ static int (*const scan)(zbq_producer *) = zbq_producer_scan;
 static int (*const stats)(zbq_producer *, zbq_producer_statistics *) = zbq_producer_stats;
 static int (*const info)(zbq_producer *, uint32_t,
                          zbq_consumer_info *) = zbq_producer_consumer_info;
-
+static int (*const admit)(zbq_producer *, int, zbq_wakeup_mode, const zbq_start *,
+                          uint32_t *) = zbq_producer_admit;
+static int (*const find_start)(const zbq_producer *, const zbq_start *,
+                               uint64_t *) = zbq_producer_find_start;
+static int (*const released)(zbq_producer *, uint64_t) = zbq_producer_released;
+static const zbq_control_region *(*const producer_ctrl)(const zbq_producer *) = zbq_producer_ctrl;
+static int (*const retain)(zbq_producer *, uint16_t, const zbq_msg_header *, const void *,
+                           const int *) = zbq_producer_retain;
+static int (*const forget)(zbq_producer *, uint16_t) = zbq_producer_forget;
 static int (*const set_type)(zbq_producer *, const zbq_type *) = zbq_producer_set_type;
 static int (*const set_patience)(zbq_producer *, uint32_t,
                                  const zbq_patience *) = zbq_producer_set_patience;
@@ -47,6 +55,12 @@ static int (*const wait_broadcast)(zbq_consumer *, uint32_t) = zbq_consumer_wait
 static int (*const wait_for)(zbq_consumer *, uint32_t, uint64_t) = zbq_consumer_wait;
 static int (*const event_fd)(zbq_consumer *) = zbq_consumer_event_fd;
 static zbq_ending (*const ending)(const zbq_consumer *, uint32_t *) = zbq_consumer_ending;
+static int (*const seek)(zbq_consumer *, zbq_seek_to) = zbq_consumer_seek;
+static int (*const set_resume)(zbq_consumer *, zbq_seek_to) = zbq_consumer_set_resume;
+static int (*const lost)(const zbq_consumer *, zbq_loss *) = zbq_consumer_lost;
+static int (*const copy)(zbq_consumer *, void *, uint64_t, zbq_msg_copy *) = zbq_consumer_copy;
+static int (*const retained)(const zbq_consumer *, uint32_t,
+                             zbq_msg_view *) = zbq_consumer_retained;
 static int (*const type_of)(const zbq_consumer *, zbq_type *) = zbq_consumer_type;
 static uint64_t (*const tail)(const zbq_consumer *) = zbq_consumer_tail;
 static const zbq_control_region *(*const ctrl)(const zbq_consumer *) = zbq_consumer_ctrl;
@@ -79,6 +93,12 @@ static void call_producer(void) {
     CHECK(scan(NULL) == ZBQ_ERROR_INVALID);
     CHECK(stats(NULL, NULL) == ZBQ_ERROR_INVALID);
     CHECK(info(NULL, 0, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(admit(NULL, -1, ZBQ_WAKEUP_PUSH, NULL, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(find_start(NULL, NULL, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(released(NULL, 0) == ZBQ_ERROR_INVALID);
+    CHECK(producer_ctrl(NULL) == NULL);
+    CHECK(retain(NULL, 1, NULL, NULL, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(forget(NULL, 1) == ZBQ_ERROR_INVALID);
     CHECK(set_type(NULL, NULL) == ZBQ_ERROR_INVALID);
     CHECK(set_patience(NULL, 0, NULL) == ZBQ_ERROR_INVALID);
     CHECK(producer_event_fd(NULL) == ZBQ_ERROR_INVALID);
@@ -106,6 +126,11 @@ static void call_consumer(void) {
     CHECK(wait_for(NULL, 0, 0) == ZBQ_ERROR_INVALID);
     CHECK(event_fd(NULL) == ZBQ_ERROR_INVALID);
     CHECK(ending(NULL, NULL) == ZBQ_ENDING_NONE);
+    CHECK(seek(NULL, ZBQ_SEEK_HEAD) == ZBQ_ERROR_INVALID);
+    CHECK(set_resume(NULL, ZBQ_SEEK_HEAD) == ZBQ_ERROR_INVALID);
+    CHECK(lost(NULL, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(copy(NULL, NULL, 0, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(retained(NULL, 0, NULL) == ZBQ_ERROR_INVALID);
     CHECK(type_of(NULL, NULL) == ZBQ_ERROR_INVALID);
     CHECK(tail(NULL) == 0);
     CHECK(ctrl(NULL) == NULL);

@@ -13,6 +13,8 @@
 int main(void) {
     TYPE(zbq_control_region);
     FIELD(zbq_control_region, producer_head);
+    FIELD(zbq_control_region, floor);
+    FIELD(zbq_control_region, newest);
     FIELD(zbq_control_region, broadcast_futex);
     FIELD(zbq_control_region, producer_pid);
     FIELD(zbq_control_region, ring_capacity);
@@ -21,6 +23,7 @@ int main(void) {
     FIELD(zbq_control_region, closed);
     FIELD(zbq_control_region, awaited_tail);
     FIELD(zbq_control_region, reserved);
+    FIELD(zbq_control_region, ring_id);
     TYPE(zbq_consumer_metadata);
     FIELD(zbq_consumer_metadata, tail_offset);
     FIELD(zbq_consumer_metadata, progress_timestamp);
@@ -67,7 +70,7 @@ int main(void) {
     TYPE(zbq_commit_window);
     FIELD(zbq_commit_window, head);
     FIELD(zbq_commit_window, limit);
-    FIELD(zbq_commit_window, shared_head);
+    FIELD(zbq_commit_window, control);
     FIELD(zbq_commit_window, parking);
     FIELD(zbq_commit_window, parking_count);
     FIELD(zbq_commit_window, unusual);
@@ -83,6 +86,18 @@ int main(void) {
     FIELD(zbq_read_window, page);
     FIELD(zbq_read_window, consumer);
     FIELD(zbq_read_window, unusual);
+    FIELD(zbq_read_window, observes);
+    TYPE(zbq_start);
+    FIELD(zbq_start, at);
+    FIELD(zbq_start, reserved);
+    FIELD(zbq_start, offset);
+    FIELD(zbq_start, ring_id);
+    TYPE(zbq_loss);
+    FIELD(zbq_loss, bytes);
+    FIELD(zbq_loss, times);
+    TYPE(zbq_msg_copy);
+    FIELD(zbq_msg_copy, header);
+    FIELD(zbq_msg_copy, logical_offset);
     TYPE(zbq_msg_view);
     FIELD(zbq_msg_view, header);
     FIELD(zbq_msg_view, payload);
@@ -108,6 +123,8 @@ int main(void) {
     FIELD(zbq_consumer_info, eviction);
     FIELD(zbq_consumer_info, fds_in_flight);
     FIELD(zbq_consumer_info, reserved);
+    FIELD(zbq_consumer_info, tail);
+    FIELD(zbq_consumer_info, dropped_records);
     CONSTANT(ZBQ_MAX_FD_PER_MSG);
     CONSTANT(ZBQ_MSG_ALIGN);
     CONSTANT(ZBQ_MAX_FD_IN_FLIGHT);
@@ -122,6 +139,15 @@ int main(void) {
     CONSTANT(ZBQ_ERROR_NOENT);
     CONSTANT(ZBQ_WAKEUP_PUSH);
     CONSTANT(ZBQ_WAKEUP_PULL);
+    CONSTANT(ZBQ_OBSERVE_PUSH);
+    CONSTANT(ZBQ_OBSERVE_PULL);
+    CONSTANT(ZBQ_START_HEAD);
+    CONSTANT(ZBQ_START_OLDEST);
+    CONSTANT(ZBQ_START_LAST);
+    CONSTANT(ZBQ_START_OFFSET);
+    CONSTANT(ZBQ_SEEK_OLDEST);
+    CONSTANT(ZBQ_SEEK_NEWEST);
+    CONSTANT(ZBQ_SEEK_HEAD);
     CONSTANT(ZBQ_COMMIT_NONE);
     CONSTANT(ZBQ_COMMIT_FORCE_SCAN);
     CONSTANT(ZBQ_COMMIT_KEEP);

@@ -5,12 +5,15 @@ import os
 import select
 import signal
 import socket
+import struct
 import time
 
 import zbq
-from zbq import ASLEEP, JOIN, NAP, POLLS, PULL, PUSH, Malformed
+from zbq import ASLEEP, JOIN, NAP, POLLS, PUSH, Malformed
 
-Message = collections.namedtuple("Message", "payload flags fd_count seq_id")
+# With its place in the stream, and the key that it is or was retained under.
+Message = collections.namedtuple("Message", "payload flags fd_count seq_id offset key",
+                                 defaults=(None, 0))
 
 
 class Ended(Exception):
@@ -33,16 +36,20 @@ class Lost(Exception):
     """The descriptors of that message will never come."""
 
 
-def connect(name, mode=PUSH, timeout=30.0):
-    with zbq.say_hello(name, mode, timeout) as connection:
+class Lapped(Exception):
+    """What an observer looked at may be overwritten."""
+
+
+def connect(name, mode=PUSH, timeout=30.0, start=zbq.Start()):
+    with zbq.say_hello(name, mode, start, timeout) as connection:
         return join(connection, mode)
 
 
 def join(rendezvous, mode=PUSH):
     """Section 6: receives the join, checks and announces."""
-    data, fds, cut_off = zbq.receive_with(rendezvous, JOIN.size, 6)
+    data, fds, cut_off = zbq.receive_with(rendezvous, JOIN.size, 7)
     try:
-        if len(data) != JOIN.size or len(fds) != 6:
+        if len(data) != JOIN.size or len(fds) not in (6, 7):
             raise Malformed("the producer is gone" if not data else "not a join")
         if cut_off:
             raise Malformed("more than a join, or no room for its descriptors")
@@ -53,14 +60,41 @@ def join(rendezvous, mode=PUSH):
         for fd, size, seals in zip(fds, (zbq.CONTROL_SIZE, offer["ring_capacity"], zbq.PAGE_SIZE),
                                    (zbq.READ_ONLY_SEALS, zbq.READ_ONLY_SEALS, zbq.PAGE_SEALS)):
             zbq.check_memory(fd, size, seals)
-        reader = Reader(offer, fds)
+        retained = _read_retained(fds[6]) if len(fds) == 7 else []
+        reader = (Observer if zbq.observes(mode) else Reader)(offer, fds, retained)
     except (OSError, Malformed) as error:
         for fd in fds:
             os.close(fd)
         raise Malformed(str(error)) from error
-    for fd in fds[:3]:
+    for fd in fds[:3] + fds[6:]:
         os.close(fd)
     return reader
+
+
+def _read_retained(fd):
+    """Section 6.1: the messages, copied."""
+    size = os.fstat(fd).st_size
+    if size == 0 or size % os.sysconf("SC_PAGE_SIZE") or size > zbq.MOST_RETAINED_BYTES:
+        raise Malformed("not what can be retained")
+    zbq.check_memory(fd, size, zbq.READ_ONLY_SEALS)
+    memory = zbq.Memory(fd, size, False)
+    data = memory.bytes(0, size)
+    memory.close()
+    count, = zbq.RETAINED_HEAD.unpack_from(data)
+    messages, at = [], zbq.RETAINED_HEAD.size
+    for _ in range(min(count, zbq.MOST_RETAINED)):
+        start = at + zbq.RETAINED_ENTRY.size + zbq.HEADER.size
+        if start > size:
+            raise Malformed("more is retained than there is room for")
+        offset, = zbq.RETAINED_ENTRY.unpack_from(data, at)
+        length, fd_count, flags, key, seq_id = zbq.HEADER.unpack_from(
+            data, at + zbq.RETAINED_ENTRY.size)
+        at = start + zbq.on_grid(length)
+        if at > size:
+            raise Malformed("more is retained than there is room for")
+        messages.append(
+            Message(data[start:start + length], flags, fd_count, seq_id, offset, key))
+    return messages
 
 
 def _check_payload(offer, mode):
@@ -76,7 +110,7 @@ def _check_payload(offer, mode):
 
 
 def _check_sockets(fds, mode):
-    for fd, takes_descriptors in (fds[3], mode == PUSH), (fds[5], False):
+    for fd, takes_descriptors in (fds[3], not zbq.pulls(mode)), (fds[5], False):
         sock = socket.socket(fileno=fd)
         try:
             if (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
@@ -106,7 +140,7 @@ def _check_pidfd(fd):
 class Reader:
     """Looks that never wait (next, descriptors), and two ways to wait for what they look for."""
 
-    def __init__(self, offer, fds):
+    def __init__(self, offer, fds, retained):
         self.capacity = offer["ring_capacity"]
         self.control = zbq.Memory(fds[0], zbq.CONTROL_SIZE, False)
         if self.control.u64(zbq.RING_CAPACITY) != self.capacity:
@@ -118,7 +152,11 @@ class Reader:
         self.parked = zbq.parked_at(offer["slot_index"])
         self.baseline = offer["join_baseline"]
         self.at = self.tail = self.head = offer["initial_head"]
-        self.record_id = offer["seq_floor"]  # of the last record received, with what is left of it
+        self.ring_id = self.control.bytes(zbq.RING_ID, zbq.RING_ID_SIZE)
+        self.retained = retained
+        self.record_floor = offer["seq_floor"]
+        # Of the last record received, with what is left of it.
+        self.record_id = 0 if retained else self.record_floor
         self.record_fds = []
         self.broken = None
         self.side, self.event = socket.socket(fileno=fds[3]), socket.socket(fileno=fds[5])
@@ -172,11 +210,12 @@ class Reader:
         if self.at == head:
             return None
         place = self.at % self.capacity
-        length, fd_count, flags, _, seq_id = zbq.HEADER.unpack(
+        length, fd_count, flags, key, seq_id = zbq.HEADER.unpack(
             self.ring.bytes(place, zbq.HEADER.size))
         if zbq.on_grid(zbq.HEADER.size + length) > head - self.at:
             self._break("a length that makes no message")
-        return Message(self.ring.bytes(place + zbq.HEADER.size, length), flags, fd_count, seq_id)
+        payload = self.ring.bytes(place + zbq.HEADER.size, length)
+        return Message(payload, flags, fd_count, seq_id, self.at, key)
 
     def release(self):
         """Of all that was read."""
@@ -211,7 +250,9 @@ class Reader:
 
     def descriptors(self, message):
         """Those of a message, for the caller to close; None: not yet."""
-        if self.mode == PULL or message.fd_count == 0:
+        if zbq.pulls(self.mode) or message.fd_count == 0:
+            raise Lost()
+        if message.seq_id <= self.record_floor and message not in self.retained:
             raise Lost()
         while self.record_id < message.seq_id:
             over = self._end() or self.page.u32(zbq.EVICTION)  # before the look below
@@ -294,3 +335,82 @@ class Reader:
             self.event.recv(1, socket.MSG_DONTWAIT)
         except (BlockingIOError, ConnectionResetError):
             pass
+
+
+class Observer(Reader):
+    """Section 5.2: the same of a ring that does not wait for it. After what it gives comes what
+    is next, or what is left: `lost` counts the bytes that were overwritten before they were read."""
+
+    floor = lost = 0
+
+    def _next(self):
+        """None also where it was lapped again and again."""
+        if self.broken:
+            raise self.broken
+        for _ in range(zbq.MOST_LAPS):
+            try:
+                message = self._copy(self._accepted_head())
+                self._check_floor(self.at)
+            except Lapped:
+                continue
+            self._check_eviction()
+            if message:
+                self.at += zbq.on_grid(zbq.HEADER.size + len(message.payload))
+            return message
+        self._check_eviction()
+        return None
+
+    def _accepted_head(self):
+        """And the floor, below which nothing is left."""
+        before = self.control.u64(zbq.FLOOR)
+        head = self.control.u64(zbq.PRODUCER_HEAD)
+        floor = self.control.u64(zbq.FLOOR)
+        if head % zbq.GRID or before % zbq.GRID or floor % zbq.GRID:
+            self._break_for_good("a head or a floor off the grid")
+        if head < self.head or not self.floor <= before <= floor or before > head or \
+                floor <= head - self.capacity - 1:
+            self._break_for_good("a head or a floor that cannot be")
+        if floor > head:
+            raise Lapped()
+        self.head, self.floor = head, floor
+        if self.at < floor:
+            self.lost += floor - self.at
+            self.at = floor
+        return head
+
+    def skip_to_newest(self):
+        """Goes on at the newest message, unless it was read. Whether a look was quick enough."""
+        for _ in range(zbq.MOST_LAPS):
+            start = self.control.u64(zbq.NEWEST)
+            try:
+                at = self._last_from(start, self._accepted_head())
+            except Lapped:
+                continue
+            self.at = max(self.at, at)
+            return True
+        return False
+
+    def _last_from(self, start, head):
+        """Where the last message starts; the head, where there is none."""
+        if start % zbq.GRID:
+            self._break_for_good("a newest message off the grid")
+        at, last = max(start, self.floor), head
+        while at < head:
+            length, = struct.unpack("I", self.ring.bytes(at % self.capacity, 4))
+            self._check_floor(at)
+            last, at = at, at + zbq.on_grid(zbq.HEADER.size + length)
+            if at > head:
+                self._break_for_good("a length that makes no message")
+        return last
+
+    def _check_floor(self, offset):
+        """After the bytes: those from the offset on were whole only if the floor is not above."""
+        if self.control.u64(zbq.FLOOR) > offset:
+            raise Lapped()
+
+    def _break(self, why):
+        self._check_floor(self.at)  # then what was read may be no length
+        self._break_for_good(why)
+
+    def _break_for_good(self, why):
+        super()._break(why)

@@ -9,6 +9,7 @@ in one instruction, loads are not overtaken by later ones nor stores by later st
 acquire and release ask for. Where the page wants a word changed atomically, or a full fence, the
 kernel does it: FUTEX_WAKE_OP changes a word by a locked instruction.
 """
+import collections
 import ctypes
 import errno
 import fcntl
@@ -22,13 +23,14 @@ import time
 SUPPORTED = platform.system() == "Linux" and platform.machine() == "x86_64"
 
 VERSION = 2
-PUSH, PULL = 0, 1
+PUSH, PULL, OBSERVE_PUSH, OBSERVE_PULL = 0, 1, 2, 3
 GRID = 16
 
 # Section 3: offsets in the control region.
 CONTROL_SIZE = 256
-PRODUCER_HEAD, BROADCAST_FUTEX, PRODUCER_PID = 0, 64, 128
+PRODUCER_HEAD, FLOOR, NEWEST, BROADCAST_FUTEX, PRODUCER_PID = 0, 8, 16, 64, 128
 RING_CAPACITY, CLOG_THRESHOLD, STALL_TIMEOUT, CLOSED, AWAITED_TAIL = 192, 200, 208, 216, 224
+RING_ID, RING_ID_SIZE = 240, 16
 
 # Section 4: offsets in the consumer page, and the bits of `parked`.
 PAGE_SIZE = 4096
@@ -50,6 +52,15 @@ MAGIC = 0x3171627A
 RECORD = struct.Struct("<QII")
 MAX_DESCRIPTORS = 253
 BELL = b"\0"
+
+# Section 5.2: so often does an observer look in a row that is lapped while it looks.
+MOST_LAPS = 8
+
+# Section 6.1: what is retained, and a key's mark in a message of the ring that is retained no more.
+RETAINED_HEAD = struct.Struct("<I12x")
+RETAINED_ENTRY = struct.Struct("<Q8x")
+MOST_RETAINED, MOST_RETAINED_BYTES = 64, 2**20
+FORGOTTEN = 0x8000
 
 # Section 8: how long somebody sleeps who may have been overlooked, and who may not.
 NAP = 50e-6
@@ -80,6 +91,18 @@ class Malformed(Exception):
 
 class Refused(Exception):
     """The listener did not want this reader, or had no room for it."""
+
+
+class NoSuchStart(Refused):
+    """No message starts where the reader wanted to."""
+
+
+def pulls(mode):
+    return bool(mode & PULL)
+
+
+def observes(mode):
+    return bool(mode & OBSERVE_PUSH)
 
 
 def on_grid(size):
@@ -255,18 +278,38 @@ def ring_bell(event):
 
 # ---- The rendezvous by name: section 13
 
-GREETING_SIZE = 8
-WELCOME, FULL, REFUSED = 0, 1, 2
+GREETING_VERSION = 2
+WELCOME, FULL, REFUSED, NO_SUCH_START = 0, 1, 2, 3
+HEAD, OLDEST, LAST, OFFSET = 0, 1, 2, 3
+HELLO = struct.Struct("<3sBBBHQ16s")
+HELLO_SIZE, WELCOME_SIZE = 32, 8
 HELLO_TIMEOUT = 5.0
 
+Start = collections.namedtuple("Start", "at offset ring_id",
+                               defaults=(HEAD, 0, bytes(RING_ID_SIZE)))
 
-def greeting(code, version=1):
+
+def hello(mode, start=Start(), version=GREETING_VERSION):
+    return HELLO.pack(b"zbq", version, mode, start.at, 0, start.offset, start.ring_id)
+
+
+def read_hello(data):
+    """The mode and the start that it asks for; None for anything malformed."""
+    if len(data) != HELLO_SIZE:
+        return None
+    _, _, mode, at, _, offset, ring_id = HELLO.unpack(data)
+    start = Start(at, offset, ring_id)
+    is_one = data == hello(mode, start) and mode <= OBSERVE_PULL and at <= OFFSET
+    return (mode, start) if is_one else None
+
+
+def welcome(code, version=GREETING_VERSION):
     return b"zbq" + bytes((version, code, 0, 0, 0))
 
 
-def read_greeting(data):
+def read_welcome(data):
     """Its code; None for anything malformed."""
-    return data[4] if len(data) == GREETING_SIZE and data == greeting(data[4]) else None
+    return data[4] if len(data) == WELCOME_SIZE and data == welcome(data[4]) else None
 
 
 def address_of(name):
@@ -284,16 +327,18 @@ def address_of(name):
     return folder + "/" + name
 
 
-def say_hello(name, mode, timeout):
+def say_hello(name, mode, start, timeout):
     """The consumer's half of the greeting; gives the connection, where the join comes next."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.settimeout(timeout)
         connection.connect(address_of(name))
-        connection.send(greeting(mode))
-        code = read_greeting(connection.recv(GREETING_SIZE + 1))
+        connection.send(hello(mode, start))
+        code = read_welcome(connection.recv(WELCOME_SIZE + 1))
         if code is None:
             raise Malformed("that is no welcome")
+        if code == NO_SUCH_START:
+            raise NoSuchStart("no message starts there")
         if code != WELCOME:
             raise Refused("no slot is free" if code == FULL else "not admitted")
     except BaseException:
@@ -322,11 +367,15 @@ class Listener:
             with self.socket.accept()[0] as connection:
                 connection.settimeout(HELLO_TIMEOUT)
                 try:
-                    code = read_greeting(connection.recv(GREETING_SIZE + 1))
-                    wanted = code in (PUSH, PULL) and self._admits(connection)
-                    connection.send(greeting(WELCOME if wanted else REFUSED))
-                    if wanted:
-                        return producer.join(connection, code)
+                    asked = read_hello(connection.recv(HELLO_SIZE + 1))
+                    if asked is None or not self._admits(connection):
+                        connection.send(welcome(REFUSED))
+                        continue
+                    mode, start = asked
+                    offset = producer.find_start(start)
+                    connection.send(welcome(NO_SUCH_START if offset is None else WELCOME))
+                    if offset is not None:
+                        return producer.join(connection, mode, offset)
                 except OSError:
                     continue  # it went away, or never spoke
 

@@ -57,6 +57,8 @@ listener_options broadcaster::door_options() {
     listener_options door;
     door.users = options_.users;
     door.groups = options_.groups;
+    door.observing_users = options_.observers;
+    door.observing_groups = options_.observer_groups;
     door.accept = [this](const peer & /*who*/, terms & /*given*/) {
         scan();
         report_evictions();
@@ -170,6 +172,7 @@ void broadcaster::report(const newcomer &who) {
         break;
     case status::full:
     case status::refused:
+    case status::invalid: // nothing starts where it wants to
         break;
     case status::io: // or it changed its mind
         report_lack_of_descriptors(error);

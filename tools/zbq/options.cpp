@@ -81,6 +81,10 @@ void add_pub_access(CLI::App *pub, pub_options *options) {
                    "this user may join, too; a name or a number, repeatable");
     add_identities(pub, "--group", "GROUP", &options->groups, parse_group,
                    "and whoever is in this group; repeatable");
+    add_identities(pub, "--observer", "USER", &options->observers, parse_user,
+                   "this user may observe (sub --follow, sub --newest) and no more; repeatable");
+    add_identities(pub, "--observer-group", "GROUP", &options->observer_groups, parse_group,
+                   "and whoever is in this group; repeatable");
 }
 
 CLI::App *add_pub(CLI::App *app, pub_options *options) {
@@ -129,6 +133,23 @@ void add_sub_output(CLI::App *sub, sub_options *options) {
     }
 }
 
+void add_sub_flow(CLI::App *sub, sub_options *options) {
+    CLI::Option *follow = sub->add_flag_callback(
+        "--follow", [options] { options->flow = flow::follow; },
+        "observe: never hold the publisher back, and miss what it overwrites meanwhile, which "
+        "standard error tells; collects no descriptors");
+    sub->add_flag_callback(
+           "--newest", [options] { options->flow = flow::newest; },
+           "observe, and skip what is older than the newest message at each look")
+        ->excludes(follow);
+    sub->add_option_function<std::string>(
+           "--from",
+           [options](const std::string &text) { options->from = parse_start("--from", text); },
+           "where to start: head, with what comes next (default); oldest, with what the ring still "
+           "has; -SIZE, with so much of that at most; or an offset in the stream")
+        ->type_name("START");
+}
+
 CLI::App *add_sub(CLI::App *app, sub_options *options) {
     CLI::App *sub = app->add_subcommand("sub", "write what is published to standard output");
     sub->add_option("NAME", options->name, "what is published")->required();
@@ -140,6 +161,7 @@ CLI::App *add_sub(CLI::App *app, sub_options *options) {
            "--pull", [options] { options->mode = wakeup::pull; },
            "look again every millisecond or less; gets no descriptors")
         ->excludes(push);
+    add_sub_flow(sub, options);
     add_identities(sub, "--publisher", "USER", &options->publishers, parse_user,
                    "accept a publisher of this user and of no other; repeatable. Without it an "
                    "abstract NAME has to be this user's or root's, and a path anyone's");
@@ -150,11 +172,12 @@ CLI::App *add_sub(CLI::App *app, sub_options *options) {
 
 // A bare name lies in a directory that is this user's alone.
 void check_access(const pub_options &options) {
-    const bool shared = !options.users.empty() || !options.groups.empty();
+    const bool shared = !options.users.empty() || !options.groups.empty() ||
+                        !options.observers.empty() || !options.observer_groups.empty();
     const bool is_bare =
         !options.name.starts_with('@') && options.name.find('/') == std::string::npos;
     if (shared && is_bare) {
-        throw usage_error(fmt::format("--user, --group: others cannot reach '{0}', whose directory "
+        throw usage_error(fmt::format("--user, --group, --observer: others cannot reach '{0}', whose directory "
                                       "is private; give a path with a slash, or @{0}",
                                       options.name));
     }

@@ -29,6 +29,8 @@ struct pub_options {
     std::vector<std::string> files;
     std::vector<uid_t> users; // that may join, beside the own one
     std::vector<gid_t> groups;
+    std::vector<uid_t> observers; // users that may observe, and no more
+    std::vector<gid_t> observer_groups;
     bool quiet = false;
 
     // The largest payload that a message can have.
@@ -38,6 +40,8 @@ struct pub_options {
 struct sub_options {
     std::string name;
     wakeup mode = wakeup::push;
+    zbq::flow flow = zbq::flow::lossless;
+    start from = {};
     std::vector<uid_t> publishers; // users whose publisher is accepted; empty: as connect says
     output_framing framing = output_framing::raw;
     bool wait = false;

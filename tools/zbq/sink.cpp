@@ -17,8 +17,7 @@ void append_length(std::string *output, uint64_t length) {
 
 } // namespace
 
-void sink::add(const message_view &view) {
-    const std::span<const std::byte> payload = view.payload();
+void sink::add(std::span<const std::byte> payload) {
     if (options_.writes_messages()) {
         copy(payload);
     } else if (options_.sha256) {

@@ -20,7 +20,7 @@ class sink {
 public:
     explicit sink(const sub_options &options) : options_(options) {}
 
-    void add(const message_view &view);
+    void add(std::span<const std::byte> payload);
     [[nodiscard]] bool empty() const { return batch_.messages == 0; }
     [[nodiscard]] bool full(uint64_t capacity) const;
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <optional>
 #include <unistd.h>
+#include <vector>
 
 namespace zbq::tool {
 
@@ -30,6 +31,8 @@ bool output_lost(const sub_options &options) {
 consumer find_publisher(const sub_options &options) {
     connect_options how;
     how.mode = options.mode;
+    how.flow = options.flow;
+    how.from = options.from;
     how.wait_for_producer = options.wait;
     how.producers = options.publishers;
     how.give_up = [&options] { return stop_signal() != 0 || output_lost(options); };
@@ -49,6 +52,7 @@ public:
             status = stop_signal() != 0 ? status_when_stopped() : step();
         }
         progress_.clear();
+        note_loss(UINT64_MAX);
         const int accounted = status_after(sink_.write_accounts());
         return *status != exit_ok ? *status : accounted;
     }
@@ -74,9 +78,13 @@ private:
         if (result != status::ok) {
             return result == status::again ? status::ok : result;
         }
+        return options_.flow == flow::lossless ? take_all() : observe();
+    }
+
+    status take_all() {
         message_batch batch = reader_.take_batch();
         for (const message_view &message : batch) {
-            sink_.add(message);
+            sink_.add(message.payload());
             collect_descriptors(&batch, message.descriptor_count());
             if (sink_.full(reader_.capacity())) {
                 break;
@@ -86,6 +94,27 @@ private:
             sink_.discard();
         }
         return batch.why();
+    }
+
+    status observe() {
+        copied got;
+        while (!sink_.full(reader_.capacity()) && (got = reader_.try_copy(copy_))) {
+            sink_.add(copy_);
+        }
+        note_loss(now_coarse_ns());
+        return got || got.why == status::again ? status::ok : got.why;
+    }
+
+    // Now and then, and at the end. Who wants the newest misses the rest on purpose.
+    void note_loss(uint64_t now) {
+        const loss missed = options_.flow == flow::follow ? reader_.lost() : loss();
+        if (missed.times != told_.times && now >= told_at_ + second) {
+            told_ = missed;
+            told_at_ = now;
+            progress_.clear();
+            say_at_last(fmt::format("missed {} bytes so far, {} time{}", missed.bytes, missed.times,
+                                    missed.times == 1 ? "" : "s"));
+        }
     }
 
     void collect_descriptors(message_batch *batch, unsigned announced) {
@@ -161,6 +190,9 @@ private:
     sink sink_;
     progress progress_;
     uint64_t last_look_ = 0;
+    std::vector<std::byte> copy_; // of a message that is observed
+    loss told_;
+    uint64_t told_at_ = 0;
 };
 
 } // namespace

@@ -58,6 +58,23 @@ uint64_t parse_size(std::string_view option, std::string_view text) {
     return *size;
 }
 
+start parse_start(std::string_view option, std::string_view text) {
+    if (text == "head") {
+        return {};
+    }
+    if (text == "oldest") {
+        return start::oldest();
+    }
+    const bool back = text.starts_with('-');
+    const std::optional<uint64_t> number = parse(back ? text.substr(1) : text, size_units);
+    if (!number) {
+        throw usage_error(fmt::format("{}: '{}' is no place to start; give head, oldest, a size "
+                                      "after a minus, or an offset",
+                                      option, text));
+    }
+    return back ? start::last(*number) : start::at({}, *number);
+}
+
 uint64_t parse_duration(std::string_view option, std::string_view text) {
     const std::optional<uint64_t> duration = parse(text, duration_units);
     if (text != "0" && !duration) {

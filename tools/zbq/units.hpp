@@ -3,6 +3,8 @@
 // Sizes, durations and the clock.
 #pragma once
 
+#include <zbq/start.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,6 +17,9 @@ constexpr uint64_t second = 1'000'000'000;
 
 // "4096", "64K", "1M", "1G": powers of 1024. Throws a usage error that names the option.
 uint64_t parse_size(std::string_view option, std::string_view text);
+
+// "head", "oldest", "-64K" for so many bytes of history, or a logical offset.
+start parse_start(std::string_view option, std::string_view text);
 
 // "500ms", "2s", "20us", "0", in nanoseconds.
 uint64_t parse_duration(std::string_view option, std::string_view text);
