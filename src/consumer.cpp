@@ -143,18 +143,30 @@ const char *place_of(const zbq_consumer *cons, uint64_t offset) {
     return behind <= position ? window.next - behind : window.next + (window.capacity - behind);
 }
 
-// Of an observer: whether what lies there may be overwritten.
-bool is_lapped(const zbq_consumer *cons, uint64_t offset) {
-    return cons->observes() && !zbq_window_valid_from(&cons->window, offset);
-}
-
-// ZBQ_ERROR_AGAIN: an observer was lapped meanwhile.
+// What of the ring is known to be committed.
 int view_known(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
-    if (is_lapped(cons, offset)) { // its place may be none
-        return ZBQ_ERROR_AGAIN;
-    }
     const bool fits = zbq_window_view(&cons->window, place_of(cons, offset), offset, out);
     if (is_evicted(cons)) { // then the length read may not be one
+        return ZBQ_ERROR_NOENT;
+    }
+    if (!fits) {
+        cons->window.unusual = 1; // for good
+        return ZBQ_ERROR_PROTOCOL;
+    }
+    return ZBQ_OK;
+}
+
+// Whether what lies there may be overwritten.
+bool is_lapped(const zbq_consumer *cons, uint64_t offset) {
+    return !zbq_window_valid_from(&cons->window, offset);
+}
+
+// ZBQ_ERROR_AGAIN: it was lapped, before or meanwhile. Before, its place may be none.
+int view_observed(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
+    const bool fits =
+        !is_lapped(cons, offset) &&
+        zbq_window_view(&cons->window, place_of(cons, offset), offset, out);
+    if (is_evicted(cons)) {
         return ZBQ_ERROR_NOENT;
     }
     if (is_lapped(cons, offset)) {
@@ -177,23 +189,33 @@ int catch_up(zbq_consumer *cons, position at) {
     return result;
 }
 
-int view_at(zbq_consumer *cons, position at, zbq_msg_view *out) {
-    for (uint32_t i = 0; i < most_laps; ++i) {
-        if (cons->window.*at == cons->window.head || cons->is_malformed()) {
-            const int result = look_and_rearm(cons, at);
-            if (result != ZBQ_OK) {
-                return result;
-            }
-        }
-        const int result = view_known(cons, cons->window.*at, out);
-        if (result != ZBQ_ERROR_AGAIN) {
+// Whether there may be a message. ZBQ_OK, or why not.
+int look_at(zbq_consumer *cons, position at) {
+    const bool is_known = cons->window.*at != cons->window.head && !cons->is_malformed();
+    return is_known ? ZBQ_OK : look_and_rearm(cons, at);
+}
+
+int observe_at(zbq_consumer *cons, position at, zbq_msg_view *out) {
+    int result = ZBQ_ERROR_AGAIN;
+    for (uint32_t i = 0; i < most_laps && result == ZBQ_ERROR_AGAIN; ++i) {
+        result = look_at(cons, at);
+        if (result != ZBQ_OK) {
             return result;
         }
-        if (catch_up(cons, at) == ZBQ_ERROR_PROTOCOL) {
+        result = view_observed(cons, cons->window.*at, out);
+        if (result == ZBQ_ERROR_AGAIN && catch_up(cons, at) == ZBQ_ERROR_PROTOCOL) {
             return ZBQ_ERROR_PROTOCOL;
         }
     }
-    return ZBQ_ERROR_AGAIN;
+    return result;
+}
+
+int view_at(zbq_consumer *cons, position at, zbq_msg_view *out) {
+    if (cons->observes()) {
+        return observe_at(cons, at, out);
+    }
+    const int result = look_at(cons, at);
+    return result == ZBQ_OK ? view_known(cons, cons->window.*at, out) : result;
 }
 
 } // namespace

@@ -13,20 +13,26 @@ namespace zbq::core {
 
 class history {
 public:
-    void set_capacity(uint64_t capacity) { capacity_ = capacity; }
+    void set_capacity(uint64_t capacity) {
+        capacity_ = capacity;
+        step_ = capacity / history_parts;
+        kept_until_ = capacity;
+    }
 
     [[nodiscard]] uint64_t floor() const { return floor_; }
-    [[nodiscard]] uint64_t step() const { return capacity_ / history_parts; }
+    [[nodiscard]] uint64_t step() const { return step_; }
 
     // Before the bytes from the head, where a message starts, to the limit are written: whether the
     // floor has risen for it.
     bool give_up_for(uint64_t head, uint64_t limit) {
-        note(head);
-        const uint64_t needed = limit > capacity_ ? limit - capacity_ : 0;
-        if (needed <= floor_) {
+        if (head >= next_mark_) {
+            note(head);
+        }
+        if (limit <= kept_until_) {
             return false;
         }
-        floor_ = first_from(needed, head);
+        floor_ = first_from(limit - capacity_, head);
+        kept_until_ = floor_ + capacity_;
         while (count_ != 0 && oldest() < floor_) {
             ++first_;
             --count_;
@@ -60,14 +66,14 @@ private:
     [[nodiscard]] uint64_t oldest() const { return mark(0); }
 
     void note(uint64_t head) {
-        if (head >= next_mark_) {
-            marks_[(first_ + count_++) % most_marks_kept] = head;
-            next_mark_ = head - head % step() + step();
-        }
+        marks_[(first_ + count_++) % most_marks_kept] = head;
+        next_mark_ = head - head % step_ + step_;
     }
 
     uint64_t capacity_ = 0;
+    uint64_t step_ = 0;
     uint64_t floor_ = 0;
+    uint64_t kept_until_ = 0; // the floor and the capacity
     uint64_t next_mark_ = 0;
     uint64_t marks_[most_marks_kept] = {};
     uint32_t first_ = 0;

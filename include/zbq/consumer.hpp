@@ -363,7 +363,8 @@ public:
     /// The end.
     [[nodiscard]] static std::default_sentinel_t end() noexcept { return {}; }
 
-    /// Asked after reading, as for a message: for all that was visited.
+    /// Asked after reading, as for a message: for all that was visited. Of an observer's batch,
+    /// which goes on where it was lapped in its midst, rather ask for each message.
     [[nodiscard]] bool intact() const noexcept {
         return state_ && zbq_window_valid_from(state_->window, begin_);
     }
@@ -409,11 +410,9 @@ private:
         visit();
     }
 
-    // It is one piece: where another call took a message meanwhile, who may hold it, it ends; and
-    // where an observer was lapped.
+    // It is one piece: where another call took a message meanwhile, who may hold it, it ends.
     void advance() noexcept {
-        if (end_ >= stop_ || visited_ == most_ || state_->cursor() != end_ ||
-            (state_->window->observes != 0 && !zbq_window_valid_from(state_->window, end_))) {
+        if (end_ >= stop_ || visited_ == most_ || state_->cursor() != end_) {
             done_ = true;
             return;
         }

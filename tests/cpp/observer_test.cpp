@@ -88,7 +88,7 @@ TEST_F(Observer, NewestSkipsTheRest) {
     EXPECT_EQ(all, std::vector<std::string>{"seven"});
 }
 
-TEST_F(Observer, ABatchEndsWhereItIsLapped) {
+TEST_F(Observer, ABatchGoesOnWhereItIsLapped) {
     zbq::consumer reader = join(ring_, wakeup::pull, flow::follow);
     publish("one");
     publish("two");
@@ -98,8 +98,11 @@ TEST_F(Observer, ABatchEndsWhereItIsLapped) {
     publish_laps();
     EXPECT_FALSE(batch.intact());
     EXPECT_FALSE(batch.intact(*each));
-    EXPECT_EQ(++each, batch.end());
-    EXPECT_EQ(batch.visited(), 1U);
+    while (++each != batch.end()) {
+        EXPECT_TRUE(batch.intact(*each));
+    }
+    EXPECT_FALSE(batch.intact());
+    EXPECT_GT(batch.visited(), 1U);
 }
 
 TEST_F(Observer, CopiesWhatFits) {

@@ -368,7 +368,7 @@ class Observer(Reader):
         if head % zbq.GRID or before % zbq.GRID or floor % zbq.GRID:
             self._break_for_good("a head or a floor off the grid")
         if head < self.head or not self.floor <= before <= floor or before > head or \
-                floor <= head - self.capacity - 1:
+                floor < head - self.capacity:
             self._break_for_good("a head or a floor that cannot be")
         if floor > head:
             raise Lapped()

@@ -24,7 +24,8 @@ if sys.version_info < (3, 9):
 import reader as readers
 import zbq
 from producer import Producer
-from zbq import ASLEEP, DEAD, POLLS, PULL, PUSH, STALLED
+from zbq import (ASLEEP, DEAD, LAST, OBSERVE_PULL, OBSERVE_PUSH, OFFSET, OLDEST, POLLS, PULL, PUSH,
+                 STALLED, Start)
 
 TOOL = ""
 FOREVER = 60.0
@@ -53,6 +54,8 @@ WAYS = {
     "polling its event socket": (PUSH, lambda reader, look: reader.poll(look)),
     "pulling": (PULL, lambda reader, look: look_again(look)),
 }
+OBSERVING = {way: (mode + OBSERVE_PUSH, wait) for way, (mode, wait) in WAYS.items()}
+ALL_WAYS = {**WAYS, **{way + ", observing": what for way, what in OBSERVING.items()}}
 # The two that can be woken, by the mark that they leave. Not woken, they wait longer than any test.
 WAKEABLE = {
     ASLEEP: lambda reader, look: reader.sleep(look, 10 * FOREVER),
@@ -70,6 +73,16 @@ def read_to_the_end(reader, wait, release=True):
             return payloads, type(end)
         if release:
             reader.release()
+
+
+def all_that_is_there(reader):
+    messages = []
+    message = reader.next()
+    while message:
+        messages.append(message)
+        reader.release()
+        message = reader.next()
+    return messages
 
 
 def payloads_of_all_sizes(count, largest):
@@ -118,11 +131,11 @@ class ProtocolTest(unittest.TestCase):
     def publishing_by_hand(self, *options):
         return self.tool("pub", *options, "name", stdin=subprocess.PIPE)
 
-    def connect(self, mode=PUSH):
+    def connect(self, mode=PUSH, start=Start()):
         deadline = time.monotonic() + FOREVER
         while True:
             try:
-                return self.closed_at_the_end(readers.connect("name", mode, FOREVER))
+                return self.closed_at_the_end(readers.connect("name", mode, FOREVER, start))
             except (FileNotFoundError, ConnectionRefusedError):
                 if time.monotonic() > deadline:
                     raise
@@ -138,10 +151,10 @@ class ProtocolTest(unittest.TestCase):
     def listener(self):
         return self.closed_at_the_end(zbq.Listener("name"))
 
-    def pair(self, producer, mode=PUSH):
+    def pair(self, producer, mode=PUSH, start=Start()):
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with near, far:
-            consumer = producer.join(near, mode)
+            consumer = producer.join(near, mode, producer.find_start(start))
             return consumer, self.closed_at_the_end(readers.join(far, mode))
 
     @staticmethod
@@ -181,7 +194,7 @@ class Reads(ProtocolTest):
     """The reader, of what the tool publishes."""
 
     def test_lines(self):
-        for way, (mode, wait) in WAYS.items():
+        for way, (mode, wait) in ALL_WAYS.items():
             with self.subTest(way):
                 tool = self.publishing(b"one\n\nthree\nno newline")
                 payloads, end = read_to_the_end(self.connect(mode), wait)
@@ -218,10 +231,11 @@ class Reads(ProtocolTest):
 
     def test_whoever_waits_is_woken(self):
         for mark in WAKEABLE:
-            with self.subTest(mark):
-                tool = self.publishing_by_hand()
-                self.is_woken_by_each(tool.stdin.write, self.connect(), mark)
-                self.end_process(tool)
+            for mode in PUSH, OBSERVE_PUSH:
+                with self.subTest(mark=mark, mode=mode):
+                    tool = self.publishing_by_hand()
+                    self.is_woken_by_each(tool.stdin.write, self.connect(mode), mark)
+                    self.end_process(tool)
 
     def test_a_reader_that_joins_late(self):
         tool = self.publishing_by_hand()
@@ -233,8 +247,128 @@ class Reads(ProtocolTest):
         for reader in early, late:
             self.assertEqual(reader.sleep(reader.next).payload, b"late\n")
 
+    def test_an_observer_that_does_not_read_is_told_what_it_has_lost(self):
+        content = random.Random(3).randbytes(1003 * 1000)
+        for mode in OBSERVE_PUSH, OBSERVE_PULL:
+            with self.subTest(mode):
+                tool = self.publishing(content, "--chunks", "1003", "--capacity", "64K",
+                                       "--stall-timeout", "0")
+                reader = self.connect(mode)
+                self.ends_with(tool, 0)  # though nothing was read
+                messages = self.observed(reader, content)
+                self.assertEqual(len(messages), 1000 - reader.lost // 1024)
+                self.assertEqual(messages[0].offset, reader.lost)
+                self.keeps_what_is_promised(messages[0].offset, reader.head, 1024)
+
+    def test_an_observer_reads_nothing_that_is_torn(self):
+        content = random.Random(4).randbytes(1003 * 20000)
+        self.publishing(content, "--chunks", "1003", "--capacity", "16K")
+        reader = self.connect(OBSERVE_PULL)
+        messages = self.observed(reader, content)
+        self.assertEqual(len(messages) + reader.lost // 1024, 20000)
+        self.assertEqual(messages[-1].offset, 19999 * 1024)
+
+    def observed(self, reader, content):
+        """All messages up to the end, each of which was published with its offset."""
+        messages = []
+        try:
+            while True:
+                message = look_again(reader.next)
+                at = message.offset // 1024 * 1003
+                self.assertEqual(message.payload, content[at:at + 1003])
+                messages.append(message)
+        except readers.Ended:
+            return messages
+
+    def keeps_what_is_promised(self, oldest, head, each, capacity=65536):
+        """Each message that starts in fifteen sixteenths of the ring, less one."""
+        self.assertLess(oldest, head - (capacity - capacity // 16 - each) + each)
+
+    def test_the_newest(self):
+        tool = self.publishing_by_hand()
+        reader, witness = self.connect(OBSERVE_PULL), self.connect(PULL)
+        self.assertTrue(reader.skip_to_newest())  # there is none
+        self.assertIsNone(reader.next())
+        for lines in 3, 1, 7:
+            for line in range(lines):
+                tool.stdin.write(b"%d of %d\n" % (line + 1, lines))
+                look_again(witness.next)
+            self.assertTrue(reader.skip_to_newest())
+            self.assertEqual(reader.next().payload, b"%d of %d\n" % (lines, lines))
+            self.assertTrue(reader.skip_to_newest())  # it is not given twice
+            self.assertIsNone(reader.next())
+        self.assertEqual(reader.lost, 0)
+
+    def test_where_to_start(self):
+        tool = self.publishing_by_hand()
+        early = self.connect()
+        for line in b"one\n", b"two\n", b"three\n":
+            tool.stdin.write(line)
+            early.sleep(early.next)
+        ring, other = early.ring_id, bytes(16).replace(b"\0", b"\1")
+        all_, last = [b"one\n", b"two\n", b"three\n"], [b"three\n"]
+        for start, expected in ((Start(), []), (Start(OLDEST), all_), (Start(OFFSET, 64, ring), last),
+                                (Start(OFFSET, 96, ring), []), (Start(OFFSET, 0, ring), all_),
+                                (Start(OFFSET, 64, other), all_), (Start(OFFSET, 7, other), all_),
+                                (Start(LAST, 0), []), (Start(LAST, 2**64 - 1), all_),
+                                (Start(OLDEST, 99, other), all_)):
+            for mode in PUSH, PULL, OBSERVE_PUSH, OBSERVE_PULL:
+                with self.subTest(start=start, mode=mode):
+                    late = self.connect(mode, start)
+                    self.assertEqual(late.ring_id, ring)
+                    self.assertEqual([m.payload for m in all_that_is_there(late)], expected)
+        for offset in 65, 72, 80, 112, 128, 2**64 - 16, 2**64 - 1:
+            with self.subTest(offset):
+                self.assertRaises(zbq.NoSuchStart, readers.connect, "name",
+                                  start=Start(OFFSET, offset, ring))
+        tool.stdin.write(b"four\n")
+        self.assertEqual(early.sleep(early.next).payload, b"four\n")
+
+    def test_what_is_kept(self):
+        tool = self.publishing_by_hand("--capacity", "64K")
+        early = self.connect()
+        for number in range(500):
+            tool.stdin.write(b"%1002d\n" % number)
+            early.sleep(early.next)
+            early.release()
+        for mode in PULL, OBSERVE_PULL:
+            for start in Start(OLDEST), Start(OFFSET, 1024, early.ring_id), Start(LAST, 2**40):
+                with self.subTest(mode=mode, start=start):
+                    messages = all_that_is_there(self.connect(mode, start))
+                    self.keeps_what_is_promised(messages[0].offset, early.head, 1024)
+                    self.assertEqual([int(m.payload) for m in messages],
+                                     list(range(500 - len(messages), 500)))
+        for size in 0, 1024, 10000, 65536:
+            messages = all_that_is_there(self.connect(PULL, Start(LAST, size)))
+            self.assertLessEqual(len(messages) * 1024, size)
+
+    def test_a_lossless_reader_of_history_misses_nothing(self):
+        content = random.Random(5).randbytes(1003 * 300)
+        tool = self.publishing_by_hand("--chunks", "1003", "--capacity", "64K",
+                                       "--stall-timeout", "0")
+        early = self.connect()
+        tool.stdin.write(content[:1003 * 100])
+        for _ in range(100):
+            early.sleep(early.next)
+            early.release()
+        late = self.connect(PUSH, Start(OLDEST))
+        thread = threading.Thread(target=lambda: (tool.stdin.write(content[1003 * 100:]),
+                                                  tool.stdin.close()))
+        thread.start()
+        results = []
+        other = threading.Thread(
+            target=lambda: results.extend(read_to_the_end(early, WAYS["pulling"][1])))
+        other.start()
+        wait_until("a full ring", lambda: late.control.u64(zbq.AWAITED_TAIL))
+        first = late.at // 1024
+        payloads, _ = read_to_the_end(late, WAYS["asleep on its word"][1])
+        self.assertEqual(b"".join(payloads), content[first * 1003:])
+        thread.join()
+        other.join()
+        self.assertEqual(b"".join(results[0]), content[1003 * 100:])
+
     def test_a_publisher_that_is_killed(self):
-        for way, (mode, wait) in WAYS.items():
+        for way, (mode, wait) in ALL_WAYS.items():
             with self.subTest(way):
                 tool = self.publishing_by_hand("--wait-for", "1")
                 reader = self.connect(mode)
@@ -275,28 +409,38 @@ class Reads(ProtocolTest):
         self.ends_with(tool, 0)
 
     def test_descriptors(self):
-        self.publishing(b"one\ntwo\n", "--fd", self.path("file", b"treasure"), "--fd", "/dev/null")
-        reader = self.connect()
-        message = reader.sleep(reader.next)
-        self.assertEqual(message.fd_count, 2)
-        fds = reader.poll(lambda: reader.descriptors(message))
-        self.assertEqual([os.read(fd, 100) for fd in fds], [b"treasure", b""])
-        for fd in fds:
-            os.close(fd)
-        self.assertEqual(reader.sleep(reader.next).fd_count, 0)
+        for mode in PUSH, OBSERVE_PUSH:
+            with self.subTest(mode):
+                tool = self.publishing(b"one\ntwo\n", "--fd", self.path("file", b"treasure"),
+                                       "--fd", "/dev/null")
+                reader = self.connect(mode)
+                message = reader.sleep(reader.next)
+                self.assertEqual(message.fd_count, 2)
+                fds = reader.poll(lambda: reader.descriptors(message))
+                self.assertEqual([os.read(fd, 100) for fd in fds], [b"treasure", b""])
+                for fd in fds:
+                    os.close(fd)
+                self.assertEqual(reader.sleep(reader.next).fd_count, 0)
+                self.end_process(tool)
+
+    def test_descriptors_from_before_the_join(self):
+        self.publishing_by_hand("--wait-for", "1", "--fd", self.path("file", b"treasure"))
+        early = self.connect()
+        # Its bytes are there, its descriptors are not.
 
     def test_who_is_not_welcome(self):
         tool = self.publishing_by_hand("--max-consumers", "1")
         reader = self.connect()
         with self.assertRaisesRegex(zbq.Refused, "no slot is free"):
             readers.connect("name")
-        for hello in zbq.greeting(PUSH, version=2), zbq.greeting(7), b"zbq\1", bytes(8), \
-                b"zbq\1\0\0\0\1":
+        with self.assertRaisesRegex(zbq.Refused, "no slot is free"):
+            readers.connect("name", OBSERVE_PULL)
+        for hello in self.no_hellos():
             with self.subTest(hello), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
                 line.settimeout(FOREVER)
                 line.connect(zbq.address_of("name"))
                 line.send(hello)
-                self.assertEqual(zbq.read_greeting(line.recv(9)), zbq.REFUSED)
+                self.assertEqual(zbq.read_welcome(line.recv(9)), zbq.REFUSED)
                 self.assertEqual(line.recv(9), b"")
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
             probe.connect(zbq.address_of("name"))
@@ -304,8 +448,67 @@ class Reads(ProtocolTest):
         self.assertEqual(reader.sleep(reader.next).payload, b"still here\n")
 
 
+    @staticmethod
+    def no_hellos():
+        """Each with one thing wrong: the first is what version 1 said."""
+        right = zbq.hello(PUSH)
+        yield b"zbq\1\0\0\0\0"
+        for version in 0, 1, 3:
+            yield zbq.hello(PUSH, version=version)
+        yield zbq.hello(OBSERVE_PULL + 1)
+        yield zbq.hello(255)
+        yield zbq.hello(PUSH, Start(OFFSET + 1))
+        yield zbq.hello(PUSH, Start(255))
+        for place in 0, 1, 2, 6, 7:
+            yield right[:place] + b"\1" + right[place + 1:]
+        for size in 1, 8, 31:
+            yield right[:size]
+        yield right + b"\0"
+        yield bytes(32)
+
+
 class Publishes(ProtocolTest):
     """The producer, to the tool's subscribers."""
+
+    def test_what_a_subscriber_says(self):
+        listener = self.listener()
+        listener.socket.settimeout(FOREVER)
+        for options, mode in ((), PUSH), (("--pull",), PULL):
+            tool = self.tool("sub", *options, "name", stdin=subprocess.DEVNULL)
+            with listener.socket.accept()[0] as line:
+                line.settimeout(FOREVER)
+                self.assertEqual(line.recv(64), zbq.hello(mode))
+            self.end_process(tool)
+
+    def test_answers_that_are_none(self):
+        """And those that are no: 3 comes where nobody has asked for a place to start."""
+        listener = self.listener()
+        listener.socket.settimeout(FOREVER)
+        for answer in (zbq.welcome(zbq.WELCOME, version=1), zbq.welcome(zbq.WELCOME) + b"\0",
+                       zbq.welcome(zbq.WELCOME)[:7], b"zbq\2\0\0\0\1", zbq.welcome(zbq.FULL),
+                       zbq.welcome(zbq.REFUSED), zbq.welcome(zbq.NO_SUCH_START),
+                       zbq.welcome(77)):
+            with self.subTest(answer):
+                tool = self.tool("sub", "name", stdin=subprocess.DEVNULL)
+                with listener.socket.accept()[0] as line:
+                    line.settimeout(FOREVER)
+                    line.recv(64)
+                    line.send(answer)
+                    self.ends_with(tool, 1)
+
+    def test_who_gets_what_is_retained(self):
+        """The tool makes nothing of it, and reads what is published."""
+        listener, producer = self.listener(), self.producer()
+        with open("/dev/null", "rb") as file:
+            producer.retain(1, b"format", [file.fileno()])
+            producer.retain(2, b"snapshot")
+            tool, _ = self.subscribe(listener, producer, "--raw")
+            producer.publish(b"one", fds=[file.fileno()])
+            producer.forget(1)
+            producer.publish(b"two")
+        producer.end()
+        self.ends_with(tool, 0)
+        self.assertEqual(self.content("out"), b"onetwo")
 
     def subscribe(self, listener, producer, *options, out="out"):
         tool = self.tool("sub", *options, "name", out=out, stdin=subprocess.DEVNULL)
@@ -413,7 +616,7 @@ class Refuses(ProtocolTest):
             def put(offer):
                 fd = make(*arguments)
                 self.addCleanup(os.close, fd)
-                offer.fds[place] = fd
+                offer.fds[place] = [fd] if isinstance(place, slice) else fd
             return put
 
         yield "another version", field("protocol_version", 1)
@@ -425,8 +628,15 @@ class Refuses(ProtocolTest):
         yield "a head off the grid", field("initial_head", 8)
         yield "no descriptors to speak of", lambda offer: offer.fds.__delitem__(slice(1, 6))
         yield "five descriptors", lambda offer: offer.fds.pop(0)
-        yield "seven descriptors", lambda offer: offer.fds.append(offer.fds[0])
+        yield "a control region too many", lambda offer: offer.fds.append(offer.fds[0])
+        yield "eight descriptors", lambda offer: offer.fds.extend(offer.fds[:2])
         read_only = zbq.READ_ONLY_SEALS
+        for what, make, *arguments in (("no seals", self.unsealed, 4096),
+                                       ("holes", self.with_holes, 4096, read_only),
+                                       ("no page", self.well_made, 4096 - 16, read_only),
+                                       ("too much", self.well_made, 2**20 + 4096, read_only),
+                                       ("a pipe", self.pipe)):
+            yield what + " for the retained", descriptor(slice(6, 7), make, *arguments)
         for place, what, size, seals in ((0, "control region", 256, read_only),
                                          (1, "ring", 65536, read_only),
                                          (2, "page", 4096, zbq.PAGE_SEALS)):
@@ -487,15 +697,76 @@ class Refuses(ProtocolTest):
         producer.ring.put_bytes(0, b"\xff" * 16)
         self.assertRaises(readers.Evicted, reader.next)
 
+    def test_a_head_and_a_floor_that_cannot_be(self):
+        for head, floor in (24, 0), (32, 8), (65536 + 16, 0), (32 * 65536, 65536):
+            with self.subTest(head=head, floor=floor):
+                producer = self.producer()
+                _, reader = self.pair(producer, OBSERVE_PULL)
+                producer.control.put64(zbq.PRODUCER_HEAD, head)
+                producer.control.put64(zbq.FLOOR, floor)
+                self.assertRaises(zbq.Malformed, reader.next)
+                producer.control.put64(zbq.PRODUCER_HEAD, 0)
+                producer.control.put64(zbq.FLOOR, 0)
+                self.assertRaises(zbq.Malformed, reader.next)
+
+    def test_a_head_or_a_floor_that_falls(self):
+        for word in zbq.PRODUCER_HEAD, zbq.FLOOR:
+            with self.subTest(word):
+                producer = self.producer()
+                _, reader = self.pair(producer, OBSERVE_PULL)
+                for _ in range(200):
+                    producer.publish(bytes(1000))
+                self.assertIsNotNone(reader.next())
+                producer.control.put64(word, producer.control.u64(word) - 16)
+                self.assertRaises(zbq.Malformed, reader.next)
+
+    def test_a_floor_above_the_head(self):
+        """Is what a producer shows that is too fast: nothing to read, and nothing malformed. It
+        looks so also to one whose newest message lies below the floor."""
+        producer = self.producer()
+        _, reader = self.pair(producer, OBSERVE_PULL)
+        producer.publish(b"one")
+        producer.control.put64(zbq.FLOOR, 64)
+        with self.assertRaises(zbq.Malformed):  # it stays above: no producer does that
+            reader.next()
+
+    def test_lengths_that_lead_nowhere(self):
+        producer = self.producer()
+        _, reader = self.pair(producer, OBSERVE_PULL)
+        producer.publish(b"one")
+        producer.publish(b"two")
+        producer.ring.put_bytes(32, zbq.HEADER.pack(17, 0, 0, 0, 0))
+        self.assertEqual(reader.next().payload, b"one")
+        producer.control.put64(zbq.NEWEST, 0)
+        self.assertRaises(zbq.Malformed, reader.skip_to_newest)
+        self.assertRaises(zbq.Malformed, reader.next)
+
+    def test_what_is_retained_and_leads_nowhere(self):
+        head, entry = zbq.RETAINED_HEAD, zbq.RETAINED_ENTRY.pack(0)
+        for what in (head.pack(1) + entry + zbq.HEADER.pack(2**32 - 1, 0, 0, 1, 0),
+                     head.pack(1) + entry + zbq.HEADER.pack(4096 - 47, 0, 0, 1, 0),
+                     head.pack(2) + entry + zbq.HEADER.pack(4096 - 64, 0, 0, 1, 0)):
+            producer = self.producer()
+            producer.retain(1, bytes(1))
+            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with near, far:
+                fd, memory = zbq.create("retained", 4096, zbq.READ_ONLY_SEALS)
+                self.addCleanup(os.close, fd)
+                memory.put_bytes(0, what)
+                memory.close()
+                Spoiler(producer, lambda offer: offer.fds.__setitem__(6, fd)).join(near, PUSH)
+                self.assertRaises(zbq.Malformed, readers.join, far)
+
 
 class Spoiler:
     """Joins as the producer does, but for what is spoilt."""
 
     def __init__(self, producer, spoil):
         self.producer, self.spoil = producer, spoil
+        self.find_start = producer.find_start
 
-    def join(self, rendezvous, mode):
-        offer = self.producer.offer(mode)
+    def join(self, rendezvous, mode, start=None):
+        offer = self.producer.offer(mode, start)
         self.spoil(offer)
         offer.send(rendezvous)
         offer.side.close()
@@ -646,6 +917,95 @@ class Pairs(ProtocolTest):
             self.assertRaises(zbq.Malformed, reader.descriptors, message)
         self.publish_file(producer, b"whole")
         self.assertEqual(self.contents(reader, reader.next()), [b"whole"])
+
+    def test_observers_are_not_waited_for(self):
+        producer = self.producer(stall_timeout=3600.0)
+        pairs = [self.pair(producer, mode) for mode in (OBSERVE_PUSH, OBSERVE_PULL)]
+        _, lossless = self.pair(producer)
+        for number in range(1000):
+            producer.publish(b"%500d" % number)
+            self.assertEqual(int(lossless.next().payload), number)
+            lossless.release()
+        for consumer, reader in pairs:
+            self.assertEqual(consumer.reason, 0)
+            messages = all_that_is_there(reader)
+            self.assertEqual(messages[0].offset, reader.lost)
+            self.assertEqual([int(m.payload) for m in messages],
+                             list(range(1000 - len(messages), 1000)))
+            self.assertGreater(len(messages) * 528, 65536 - 2 * 528)
+
+    def test_an_observer_that_says_anything_of_its_tail(self):
+        producer = self.producer()
+        consumer, reader = self.pair(producer, OBSERVE_PULL)
+        for tail in 7, 2**64 - 1, 0:
+            reader.page.put64(zbq.TAIL_OFFSET, tail)
+            for _ in range(100):
+                producer.publish(bytes(1000))
+        self.assertEqual(consumer.reason, 0)
+
+    def test_records_that_an_observer_does_not_collect_are_dropped(self):
+        producer = self.producer(stall_timeout=3600.0)
+        (_, reader), (_, lossless) = self.pair(producer, OBSERVE_PUSH), self.pair(producer)
+        for number in range(1000):
+            self.publish_file(producer, b"%d" % number)
+            self.assertEqual(self.contents(lossless, lossless.next()), [b"%d" % number])
+            lossless.release()
+            if number == 0:
+                first = reader.next()
+        last = all_that_is_there(reader)[-1]
+        self.assertEqual(self.contents(reader, first), [b"0"])
+        self.assertIsNone(reader.descriptors(last))  # as if it were to come
+        self.publish_file(producer, b"next")
+        self.assertRaises(readers.Lost, reader.descriptors, last)
+        self.assertEqual(self.contents(reader, reader.next()), [b"next"])
+
+    def test_what_is_read_while_it_is_overwritten_is_not_given(self):
+        producer = self.producer()
+        _, reader = self.pair(producer, OBSERVE_PULL)
+        for number in range(300):
+            producer.publish(b"%500d" % number)
+        copy = reader._copy
+
+        def copy_late(head):
+            message = copy(head)
+            reader._copy = copy
+            for number in range(300, 400):
+                producer.publish(b"%500d" % number)
+            return message
+
+        reader._copy = copy_late
+        message = reader.next()
+        self.assertEqual(message.offset, producer.floor)
+        self.assertEqual(int(message.payload) * 528, message.offset)
+
+    def test_what_is_retained(self):
+        producer = self.producer()
+        with open(self.path("file", b"treasure"), "rb") as file:
+            producer.retain(1, b"format")
+            producer.retain(2, b"old", [file.fileno()])
+            producer.retain(3, b"nothing")
+            producer.retain(2, b"snapshot", [file.fileno()])
+            producer.forget(3)
+            for mode in PUSH, PULL, OBSERVE_PUSH, OBSERVE_PULL:
+                with self.subTest(mode):
+                    _, reader = self.pair(producer, mode, Start(OLDEST))
+                    first, second = reader.retained
+                    self.assertEqual((first.key, first.payload, first.offset), (1, b"format", 0))
+                    self.assertEqual((second.key, second.payload), (2, b"snapshot"))
+                    self.publish_file(producer, b"next")
+                    messages = all_that_is_there(reader)
+                    self.assertEqual([m.key for m in messages[:5]],
+                                     [1, 2, 3, 2, 3 | zbq.FORGOTTEN])
+                    self.assertEqual(messages[3], second)
+                    self.assertRaises(readers.Lost, reader.descriptors, messages[1])
+                    if zbq.pulls(mode):
+                        self.assertRaises(readers.Lost, reader.descriptors, second)
+                    else:
+                        self.assertEqual(self.contents(reader, second), [b"treasure"])
+                        self.assertEqual(self.contents(reader, messages[-1]), [b"next"])
+        producer.forget(1)
+        producer.forget(2)
+        self.assertEqual(self.pair(producer)[1].retained, [])
 
     def test_none_for_who_pulls(self):
         producer = self.producer()
