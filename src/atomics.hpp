@@ -39,9 +39,9 @@ inline uint64_t floor_acquire(const zbq_control_region *control) {
     return __atomic_load_n(&control->floor, __ATOMIC_ACQUIRE);
 }
 
-// Acquire: pairs with the store in zbq_window_commit. A head loaded after it is past it.
-inline uint64_t newest_acquire(const zbq_control_region *control) {
-    return __atomic_load_n(&control->newest, __ATOMIC_ACQUIRE);
+// Relaxed: a hint. A head loaded after it may be at it, or before.
+inline uint64_t newest_seen(const zbq_control_region *control) {
+    return __atomic_load_n(&control->newest, __ATOMIC_RELAXED);
 }
 
 // ---- tail: a consumer's release of ring space ----

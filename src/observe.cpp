@@ -74,10 +74,10 @@ int last_from(zbq_consumer *cons, uint64_t offset, uint64_t *last) {
 }
 
 // The newest message: the newest commit starts where the producer says. The head, where nothing was
-// committed.
+// committed since.
 int find_newest(zbq_consumer *cons, uint64_t *newest) {
     for (uint32_t i = 0; i < most_laps; ++i) {
-        const uint64_t start = newest_acquire(cons->control());
+        const uint64_t start = newest_seen(cons->control());
         const int result = take_over(cons);
         if (result != ZBQ_OK) {
             return result;

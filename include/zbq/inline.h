@@ -33,8 +33,8 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
     window->head += bytes;
     /* Release: pairs with the consumer's head_acquire; carries the bytes below the head. */
     __atomic_store_n(&window->control->producer_head, window->head, __ATOMIC_RELEASE);
-    /* Release: pairs with newest_acquire; carries the head, which is past it. */
-    __atomic_store_n(&window->control->newest, start, __ATOMIC_RELEASE);
+    /* Relaxed: a hint. An observer that sees it before the head starts at the head it sees. */
+    __atomic_store_n(&window->control->newest, start, __ATOMIC_RELAXED);
     /* Instead of a full fence, for consumers that nap: the processor's own store buffer is all
      * that may delay the head, and the nap outlasts that. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);

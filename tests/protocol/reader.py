@@ -339,7 +339,7 @@ class Reader:
 
 class Observer(Reader):
     """Section 5.2: the same of a ring that does not wait for it. After what it gives comes what
-    is next, or what is left: `lost` counts the bytes that were overwritten before they were read."""
+    is next, or what is left: `lost` counts the bytes that were overwritten before that."""
 
     floor = lost = 0
 

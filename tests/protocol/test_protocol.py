@@ -307,9 +307,11 @@ class Reads(ProtocolTest):
             early.sleep(early.next)
         ring, other = early.ring_id, bytes(16).replace(b"\0", b"\1")
         all_, last = [b"one\n", b"two\n", b"three\n"], [b"three\n"]
-        for start, expected in ((Start(), []), (Start(OLDEST), all_), (Start(OFFSET, 64, ring), last),
-                                (Start(OFFSET, 96, ring), []), (Start(OFFSET, 0, ring), all_),
-                                (Start(OFFSET, 64, other), all_), (Start(OFFSET, 7, other), all_),
+        for start, expected in ((Start(), []), (Start(OLDEST), all_),
+                                (Start(OFFSET, 64, ring), last), (Start(OFFSET, 96, ring), []),
+                                (Start(OFFSET, 0, ring), all_),
+                                (Start(OFFSET, 64), last), (Start(OFFSET, 64, other), all_),
+                                (Start(OFFSET, 7, other), all_),
                                 (Start(LAST, 0), []), (Start(LAST, 2**64 - 1), all_),
                                 (Start(OLDEST, 99, other), all_)):
             for mode in PUSH, PULL, OBSERVE_PUSH, OBSERVE_PULL:
@@ -424,9 +426,15 @@ class Reads(ProtocolTest):
                 self.end_process(tool)
 
     def test_descriptors_from_before_the_join(self):
-        self.publishing_by_hand("--wait-for", "1", "--fd", self.path("file", b"treasure"))
+        tool = self.publishing_by_hand("--fd", "/dev/null")
         early = self.connect()
-        # Its bytes are there, its descriptors are not.
+        tool.stdin.write(b"one\n")
+        self.assertEqual(early.sleep(early.next).fd_count, 1)
+        for mode in PUSH, OBSERVE_PUSH:
+            late = self.connect(mode, Start(OLDEST))
+            message = late.next()
+            self.assertEqual((message.payload, message.fd_count), (b"one\n", 1))
+            self.assertRaises(readers.Lost, late.descriptors, message)
 
     def test_who_is_not_welcome(self):
         tool = self.publishing_by_hand("--max-consumers", "1")
@@ -473,28 +481,70 @@ class Publishes(ProtocolTest):
     def test_what_a_subscriber_says(self):
         listener = self.listener()
         listener.socket.settimeout(FOREVER)
-        for options, mode in ((), PUSH), (("--pull",), PULL):
-            tool = self.tool("sub", *options, "name", stdin=subprocess.DEVNULL)
-            with listener.socket.accept()[0] as line:
-                line.settimeout(FOREVER)
-                self.assertEqual(line.recv(64), zbq.hello(mode))
-            self.end_process(tool)
+        for options, hello in (
+                ((), zbq.hello(PUSH)), (("--pull",), zbq.hello(PULL)),
+                (("--follow",), zbq.hello(OBSERVE_PUSH)),
+                (("--newest", "--pull"), zbq.hello(OBSERVE_PULL)),
+                (("--from", "oldest"), zbq.hello(PUSH, Start(OLDEST))),
+                (("--from=-1K",), zbq.hello(PUSH, Start(LAST, 1024))),
+                (("--from", "4096"), zbq.hello(PUSH, Start(OFFSET, 4096)))):
+            with self.subTest(options):
+                tool = self.tool("sub", *options, "name", stdin=subprocess.DEVNULL)
+                with listener.socket.accept()[0] as line:
+                    line.settimeout(FOREVER)
+                    self.assertEqual(line.recv(64), hello)
+                self.end_process(tool)
+
+    def test_observers(self):
+        """The first two read what they can, the third is stopped."""
+        listener, producer = self.listener(), self.producer(stall_timeout=3600.0)
+        ways = "--follow", "--newest", "--pull --follow"
+        tools = [self.subscribe(listener, producer, *way.split(), out=way)[0] for way in ways]
+        tools[2].send_signal(signal.SIGSTOP)
+        lines = [b"%500d\n" % number for number in range(2000)]
+        for line in lines:
+            producer.publish(line)
+        tools[2].send_signal(signal.SIGCONT)
+        producer.end()
+        for tool, way in zip(tools, ways):
+            self.ends_with(tool, 0, way)
+            numbers = [int(line) for line in self.content(way).splitlines()]
+            self.assertEqual(numbers, sorted(set(numbers)))
+            self.assertEqual(numbers[-1], 1999)
+        self.assertLess(len(numbers), 2000)
+
+    def test_a_start_in_the_past(self):
+        listener, producer = self.listener(), self.producer()
+        for number in range(10):
+            producer.publish(b"%d\n" % number)
+        tools = [self.subscribe(listener, producer, "--from", start, out=start)[0]
+                 for start in ("oldest", "64", "320")]
+        tool = self.tool("sub", "--from", "65", "name", stdin=subprocess.DEVNULL, out="none")
+        self.assertIsNone(listener.answer(producer, FOREVER))
+        self.ends_with(tool, 2, "none")
+        producer.end()
+        for tool, start in zip(tools, ("oldest", "64", "320")):
+            self.ends_with(tool, 0, start)
+        self.assertEqual(self.content("oldest"), b"0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n")
+        self.assertEqual(self.content("64"), b"2\n3\n4\n5\n6\n7\n8\n9\n")
+        self.assertEqual(self.content("320"), b"")
 
     def test_answers_that_are_none(self):
-        """And those that are no: 3 comes where nobody has asked for a place to start."""
+        """And those that say no."""
         listener = self.listener()
         listener.socket.settimeout(FOREVER)
-        for answer in (zbq.welcome(zbq.WELCOME, version=1), zbq.welcome(zbq.WELCOME) + b"\0",
-                       zbq.welcome(zbq.WELCOME)[:7], b"zbq\2\0\0\0\1", zbq.welcome(zbq.FULL),
-                       zbq.welcome(zbq.REFUSED), zbq.welcome(zbq.NO_SUCH_START),
-                       zbq.welcome(77)):
+        for answer, status in ((zbq.welcome(zbq.WELCOME, version=1), 1),
+                               (zbq.welcome(zbq.WELCOME) + b"\0", 1),
+                               (zbq.welcome(zbq.WELCOME)[:7], 1), (b"zbq\2\0\0\0\1", 1),
+                               (zbq.welcome(zbq.FULL), 1), (zbq.welcome(zbq.REFUSED), 1),
+                               (zbq.welcome(zbq.NO_SUCH_START), 2), (zbq.welcome(77), 1)):
             with self.subTest(answer):
                 tool = self.tool("sub", "name", stdin=subprocess.DEVNULL)
                 with listener.socket.accept()[0] as line:
                     line.settimeout(FOREVER)
                     line.recv(64)
                     line.send(answer)
-                    self.ends_with(tool, 1)
+                    self.ends_with(tool, status)
 
     def test_who_gets_what_is_retained(self):
         """The tool makes nothing of it, and reads what is published."""
@@ -698,7 +748,7 @@ class Refuses(ProtocolTest):
         self.assertRaises(readers.Evicted, reader.next)
 
     def test_a_head_and_a_floor_that_cannot_be(self):
-        for head, floor in (24, 0), (32, 8), (65536 + 16, 0), (32 * 65536, 65536):
+        for head, floor in (24, 0), (32, 8), (32, 48), (65536 + 16, 0), (32 * 65536, 65536):
             with self.subTest(head=head, floor=floor):
                 producer = self.producer()
                 _, reader = self.pair(producer, OBSERVE_PULL)
@@ -719,16 +769,6 @@ class Refuses(ProtocolTest):
                 self.assertIsNotNone(reader.next())
                 producer.control.put64(word, producer.control.u64(word) - 16)
                 self.assertRaises(zbq.Malformed, reader.next)
-
-    def test_a_floor_above_the_head(self):
-        """Is what a producer shows that is too fast: nothing to read, and nothing malformed. It
-        looks so also to one whose newest message lies below the floor."""
-        producer = self.producer()
-        _, reader = self.pair(producer, OBSERVE_PULL)
-        producer.publish(b"one")
-        producer.control.put64(zbq.FLOOR, 64)
-        with self.assertRaises(zbq.Malformed):  # it stays above: no producer does that
-            reader.next()
 
     def test_lengths_that_lead_nowhere(self):
         producer = self.producer()
@@ -989,23 +1029,25 @@ class Pairs(ProtocolTest):
             for mode in PUSH, PULL, OBSERVE_PUSH, OBSERVE_PULL:
                 with self.subTest(mode):
                     _, reader = self.pair(producer, mode, Start(OLDEST))
-                    first, second = reader.retained
-                    self.assertEqual((first.key, first.payload, first.offset), (1, b"format", 0))
-                    self.assertEqual((second.key, second.payload), (2, b"snapshot"))
-                    self.publish_file(producer, b"next")
-                    messages = all_that_is_there(reader)
-                    self.assertEqual([m.key for m in messages[:5]],
-                                     [1, 2, 3, 2, 3 | zbq.FORGOTTEN])
-                    self.assertEqual(messages[3], second)
-                    self.assertRaises(readers.Lost, reader.descriptors, messages[1])
-                    if zbq.pulls(mode):
-                        self.assertRaises(readers.Lost, reader.descriptors, second)
-                    else:
-                        self.assertEqual(self.contents(reader, second), [b"treasure"])
-                        self.assertEqual(self.contents(reader, messages[-1]), [b"next"])
+                    self.sees_what_is_retained(producer, reader)
         producer.forget(1)
         producer.forget(2)
         self.assertEqual(self.pair(producer)[1].retained, [])
+
+    def sees_what_is_retained(self, producer, reader):
+        first, second = reader.retained
+        self.assertEqual((first.key, first.payload, first.offset), (1, b"format", 0))
+        self.assertEqual((second.key, second.payload), (2, b"snapshot"))
+        messages = all_that_is_there(reader)
+        self.assertEqual([m.key for m in messages[:5]], [1, 2, 3, 2, 3 | zbq.FORGOTTEN])
+        self.assertEqual(messages[3], second)
+        self.assertRaises(readers.Lost, reader.descriptors, messages[1])
+        if zbq.pulls(reader.mode):
+            self.assertRaises(readers.Lost, reader.descriptors, second)
+        else:
+            self.assertEqual(self.contents(reader, second), [b"treasure"])
+            self.publish_file(producer, b"next")
+            self.assertEqual(self.contents(reader, reader.next()), [b"next"])
 
     def test_none_for_who_pulls(self):
         producer = self.producer()

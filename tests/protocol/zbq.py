@@ -362,22 +362,27 @@ class Listener:
 
     def accept(self, producer, timeout=30.0):
         """Waits until somebody has joined; gives what the producer keeps of it."""
+        joined = None
+        while joined is None:
+            joined = self.answer(producer, timeout)
+        return joined
+
+    def answer(self, producer, timeout=30.0):
+        """Waits until somebody comes; None for one that did not join."""
         self.socket.settimeout(timeout)
-        while True:
-            with self.socket.accept()[0] as connection:
-                connection.settimeout(HELLO_TIMEOUT)
-                try:
-                    asked = read_hello(connection.recv(HELLO_SIZE + 1))
-                    if asked is None or not self._admits(connection):
-                        connection.send(welcome(REFUSED))
-                        continue
-                    mode, start = asked
-                    offset = producer.find_start(start)
-                    connection.send(welcome(NO_SUCH_START if offset is None else WELCOME))
-                    if offset is not None:
-                        return producer.join(connection, mode, offset)
-                except OSError:
-                    continue  # it went away, or never spoke
+        with self.socket.accept()[0] as connection:
+            connection.settimeout(HELLO_TIMEOUT)
+            try:
+                asked = read_hello(connection.recv(HELLO_SIZE + 1))
+                if asked is None or not self._admits(connection):
+                    connection.send(welcome(REFUSED))
+                    return None
+                mode, start = asked
+                offset = producer.find_start(start)
+                connection.send(welcome(NO_SUCH_START if offset is None else WELCOME))
+                return None if offset is None else producer.join(connection, mode, offset)
+            except OSError:
+                return None  # it went away, or never spoke
 
     @staticmethod
     def _admits(connection):

@@ -14,6 +14,7 @@
 #include "machine.hpp"
 
 #include "side.cpp"
+#include "retained.cpp"
 #include "event.cpp"
 #include "wake.hpp"
 #include "producer.cpp"
@@ -22,6 +23,7 @@
 #include "descriptors.cpp"
 #include "join.cpp"
 #include "consumer.cpp"
+#include "observe.cpp"
 #include "stall.cpp"
 #include "evict.cpp"
 #include "await.cpp"

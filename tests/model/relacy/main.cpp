@@ -4,6 +4,7 @@
 #include "ending.hpp"
 #include "eviction.hpp"
 #include "joining.hpp"
+#include "observing.hpp"
 #include "parking.hpp"
 #include "room.hpp"
 #include "stream.hpp"
@@ -117,6 +118,10 @@ const std::vector<named_scenario> &all_scenarios() {
         {"second_lap_inline", every_schedule<without_calls<second_lap>>},
         {"stream_inline", many_schedules<without_calls<stream>, 3>},
         {"torn_look_inline", every_schedule<without_calls<torn_look>>},
+        {"lapped_look", every_schedule<lapped_look>},
+        {"lapped_again_and_again", many_schedules<lapped_again_and_again, 2>},
+        {"lapped_inline", many_schedules<without_calls<lapped_again_and_again>, 2>},
+        {"newest_only", many_schedules<newest_only, 2>},
         {"hung_reader", many_schedules<hung_reader, 2>},
         {"hung_beside_live", many_schedules<hung_beside_live, 3>},
         {"evicted_sleepers", many_schedules<evicted_sleepers, 3>},

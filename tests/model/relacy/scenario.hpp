@@ -268,6 +268,8 @@ private:
     void declare_control() {
         const zbq_control_region *control = producer_->control;
         kernel_.memory().declare(&control->producer_head, sizeof control->producer_head);
+        kernel_.memory().declare(&control->floor, sizeof control->floor);
+        kernel_.memory().declare(&control->newest, sizeof control->newest);
         kernel_.memory().declare(&control->broadcast_futex, sizeof control->broadcast_futex);
         kernel_.memory().declare(&control->closed, sizeof control->closed);
         kernel_.memory().declare(&control->awaited_tail, sizeof control->awaited_tail);
