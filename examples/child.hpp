@@ -7,6 +7,7 @@
 #include <zbq/descriptors.hpp>
 
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -41,6 +42,8 @@ public:
     }
 
     [[nodiscard]] int socket() const { return socket_.get(); }
+
+    void signal(int number) const { require(kill(pid_, number) == 0, "kill"); }
 
     // As waitpid gives it; 0 when it exited with 0.
     [[nodiscard]] int wait() const {

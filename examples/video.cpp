@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
-// Video: a source paints frames into memfds, as a camera fills dma-bufs, and passes each as a
-// descriptor with a small message. Three readers map every frame and check every pixel; one of
-// them is slow, and the source waits for it.
+// Video: a source paints frames into a pool of buffers, as a camera fills dma-bufs, and sends each
+// by naming its buffer. Readers look at them in place and check every pixel: one that keeps up, one
+// that is killed in the midst of a frame, one that is stopped in another, and loses its slot, but
+// finds the frame that it holds as it was; and one that only wants the newest frame.
 //
 //   example_video
 #include "child.hpp"
 
 #include <zbq.hpp>
 
+#include <chrono>
+#include <csignal>
 #include <cstdio>
-#include <fcntl.h>
 #include <span>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -29,145 +28,142 @@ struct frame_info {
 
 constexpr frame_info format = {0, 640, 360, 640 * sizeof(std::uint32_t)};
 constexpr std::size_t frame_size = std::size_t{format.stride} * format.height;
-constexpr std::uint32_t frames = 200;
-constexpr int readers = 3;
+constexpr std::uint32_t frames = 1000;
+constexpr std::uint32_t killed_at = 100;
+constexpr std::uint32_t stopped_at = 200;
 
 constexpr std::uint32_t pixel(std::uint32_t frame, std::uint32_t x, std::uint32_t y) {
     return (x + frame) * 2654435761U ^ y * 40503U ^ frame;
 }
 
-// A mapping of a whole frame.
-class pixels {
-public:
-    pixels(int fd, int protection)
-        : base_(mmap(nullptr, frame_size, protection, MAP_SHARED, fd, 0)) {}
-    pixels(const pixels &) = delete;
-    pixels &operator=(const pixels &) = delete;
-    pixels(pixels &&) = delete;
-    pixels &operator=(pixels &&) = delete;
-    ~pixels() {
-        if (base_ != MAP_FAILED) {
-            munmap(base_, frame_size);
-        }
-    }
-    explicit operator bool() const { return base_ != MAP_FAILED; }
-    [[nodiscard]] std::uint32_t &at(std::uint32_t x, std::uint32_t y) const {
-        return static_cast<std::uint32_t *>(base_)[std::size_t{y} * format.width + x];
-    }
-
-private:
-    void *base_;
-};
-
 // ---- the source ----
 
-// Sealed when it is painted: nobody can change, shrink or grow it any more.
-zbq::unique_fd make_frame(std::uint32_t number) {
-    zbq::unique_fd memory(memfd_create("frame", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    require(memory && ftruncate(memory.get(), frame_size) == 0, "a frame's memory");
-    {
-        const pixels picture(memory.get(), PROT_READ | PROT_WRITE);
-        require(static_cast<bool>(picture), "mapping a frame");
-        for (std::uint32_t y = 0; y < format.height; ++y) {
-            for (std::uint32_t x = 0; x < format.width; ++x) {
-                picture.at(x, y) = pixel(number, x, y);
-            }
+void paint(std::span<std::byte> frame, std::uint32_t number) {
+    auto *to = reinterpret_cast<std::uint32_t *>(frame.data());
+    for (std::uint32_t y = 0; y < format.height; ++y) {
+        for (std::uint32_t x = 0; x < format.width; ++x) {
+            *to++ = pixel(number, x, y);
         }
     }
-    require(fcntl(memory.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0,
-            "sealing a frame");
-    return memory;
 }
 
-bool publish_all(zbq::producer &ring) {
+bool publish_all(zbq::producer &ring, zbq::frame_pool &pool) {
+    const zbq::deadline start = zbq::clock::now();
     for (std::uint32_t number = 0; number < frames; ++number) {
-        const zbq::unique_fd memory = make_frame(number);
+        zbq::frame next = pool.acquire(zbq::never);
+        if (!next) {
+            return false;
+        }
+        paint(next.bytes(), number);
         frame_info info = format;
         info.number = number;
-        const int fd = memory.get();
-        if (ring.publish(std::as_bytes(std::span(&info, 1)), std::span(&fd, 1), zbq::never) !=
+        if (next.publish(frame_size, zbq::never, std::as_bytes(std::span(&info, 1))) !=
             zbq::status::ok) {
             return false;
         }
-    } // ours is closed; the readers have theirs
-    return true;
-}
-
-// ---- a reader ----
-
-bool is_sealed_frame(int fd) {
-    struct stat status = {};
-    const int seals = fcntl(fd, F_GET_SEALS);
-    const int wanted = F_SEAL_WRITE | F_SEAL_SHRINK;
-    return seals >= 0 && (seals & wanted) == wanted && fstat(fd, &status) == 0 &&
-           static_cast<std::size_t>(status.st_size) == frame_size;
-}
-
-bool is_right(int fd, std::uint32_t number) {
-    if (!is_sealed_frame(fd)) {
-        return false;
     }
-    const pixels picture(fd, PROT_READ);
-    bool right = static_cast<bool>(picture);
-    for (std::uint32_t y = 0; right && y < format.height; ++y) {
+    const std::chrono::duration<double> took = zbq::clock::now() - start;
+    std::printf("source: %u frames, %.0f a second; %llu readers lost, %llu buffers replaced\n",
+                frames, frames / took.count(),
+                static_cast<unsigned long long>(ring.statistics().evicted[0]),
+                static_cast<unsigned long long>(pool.replaced()));
+    return ring.statistics().evicted[ZBQ_EVICTION_STALLED] == 1 && pool.replaced() != 0;
+}
+
+// ---- readers ----
+
+// Which frame it is; frames, where it is none, or a pixel of it is wrong.
+std::uint32_t check(const zbq::received_frame &got) {
+    frame_info info = {};
+    if (got.beside().size() != sizeof info || got.bytes().size() != frame_size) {
+        return frames;
+    }
+    std::memcpy(&info, got.beside().data(), sizeof info);
+    const auto *from = reinterpret_cast<const std::uint32_t *>(got.bytes().data());
+    std::uint32_t wrong = info.width ^ format.width;
+    for (std::uint32_t y = 0; y < format.height; ++y) {
         for (std::uint32_t x = 0; x < format.width; ++x) {
-            right = right && picture.at(x, y) == pixel(number, x, y);
+            wrong |= *from++ ^ pixel(info.number, x, y);
         }
     }
-    return right;
+    return wrong == 0 ? info.number : frames;
 }
 
-// Whether a message is the frame of this number.
-bool check(zbq::message &message, std::uint32_t number) {
-    frame_info info = {};
-    if (message.payload().size() != sizeof info) {
-        return false;
-    }
-    std::memcpy(&info, message.payload().data(), sizeof info);
-    const zbq::descriptors memory = message.take_descriptors(zbq::never);
-    const bool whole = message.intact();
-    message.release(); // the ring's room; the frame's memory is ours as long as we like
-    return whole && info.number == number && info.width == format.width &&
-           info.height == format.height && memory.size() == 1 && is_right(memory[0], number);
+void say(const char *who, std::uint32_t seen, const char *more) {
+    std::printf("%s: %u frames, every pixel right%s\n", who, seen, more);
+    std::fflush(stdout);
 }
 
-int read_all(int socket, std::chrono::milliseconds slowness) {
-    zbq::consumer reader(socket);
+// Every frame in its order, until it kills or stops itself at one.
+int read_all(int socket, std::uint32_t killed, std::uint32_t stopped) {
+    zbq::frames reader{zbq::consumer(socket)};
     std::uint32_t number = 0;
     while (reader.wait(zbq::never) == zbq::status::ok) {
-        zbq::message message = reader.try_next();
-        if (!check(message, number)) {
+        const zbq::received_frame got = reader.try_next();
+        if (!got && got.why() != zbq::status::protocol) {
+            continue; // a new buffer came, and no frame yet; or this reader was evicted
+        }
+        if (number == killed) {
+            raise(SIGKILL);
+        }
+        if (number == stopped) {
+            raise(SIGSTOP);
+        }
+        if (check(got) != number || !got.intact()) {
             std::printf("frame %u is wrong\n", number);
             return 1;
         }
         ++number;
-        std::this_thread::sleep_for(slowness);
     }
-    std::printf("reader %d: %u frames of %ux%u, every pixel right%s\n", getpid(), number,
-                format.width, format.height, slowness.count() != 0 ? " (slow)" : "");
-    return number == frames && reader.ending() == zbq::ending::closed ? 0 : 1;
+    const bool evicted = reader.reader().ending() == zbq::ending::evicted;
+    say("reader", number, evicted ? ", then lost its slot, as it was stopped" : "");
+    return (evicted ? number == stopped + 1 : number == frames) ? 0 : 1;
+}
+
+// Whatever is newest when it looks; what is painted over meanwhile does not count.
+int read_newest(int socket) {
+    zbq::frames reader{zbq::consumer(socket, zbq::wakeup::push, zbq::flow::newest)};
+    std::uint32_t seen = 0;
+    std::uint32_t last = 0;
+    while (reader.wait(zbq::never) == zbq::status::ok) {
+        const zbq::received_frame got = reader.try_next();
+        const std::uint32_t number = got ? check(got) : frames;
+        if (!got.intact()) {
+            continue;
+        }
+        if (number == frames || number < last) {
+            std::printf("a frame after %u is wrong\n", last);
+            return 1;
+        }
+        last = number;
+        ++seen;
+    }
+    say("newest", seen, "");
+    return seen != 0 && last == frames - 1 ? 0 : 1;
 }
 
 int run() {
-    std::vector<child> children;
-    children.reserve(readers);
-    for (int i = 0; i < readers; ++i) {
-        const std::chrono::milliseconds slowness(i == 0 ? 3 : 0);
-        children.emplace_back([&](int socket) { return read_all(socket, slowness); });
-    }
+    const child steady([](int socket) { return read_all(socket, frames, frames); });
+    const child victim([](int socket) { return read_all(socket, killed_at, frames); });
+    const child hung([](int socket) { return read_all(socket, frames, stopped_at); });
+    const child newest([](int socket) { return read_newest(socket); });
     bool right = false;
     {
         zbq::producer_options options;
-        options.stall_timeout = std::chrono::seconds(60); // of a machine that may be busy
+        options.stall_timeout = std::chrono::seconds(3);
         zbq::producer ring(options);
-        for (const child &reader : children) {
-            ring.admit(reader.socket());
+        zbq::frame_pool pool(ring, {.frames = 8, .frame_size = frame_size}, zbq::never);
+        for (const child *reader : {&steady, &victim, &hung}) {
+            ring.admit(reader->socket());
         }
-        right = publish_all(ring);
+        ring.admit(newest.socket(), zbq::wakeup::push, zbq::flow::newest);
+        right = publish_all(ring, pool);
+        hung.signal(SIGCONT);
+        right = hung.wait() == 0 && right;
     } // the end of the stream
-    for (const child &reader : children) {
-        right = reader.wait() == 0 && right;
-    }
+    right = steady.wait() == 0 && right;
+    right = victim.wait() == SIGKILL && right;
+    right = newest.wait() == 0 && right;
     return right ? 0 : 1;
 }
 
