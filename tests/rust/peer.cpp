@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 #include <iostream>
+#include <poll.h>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -87,6 +88,68 @@ void write_all() {
     }
 }
 
+// ---- of one type ----
+
+struct quote {
+    double bid;
+    double ask;
+    std::uint64_t symbol;
+};
+using quotes = zbq::channel<quote, "quote/1">;
+
+constexpr unsigned batch_size = 7; // which does not divide their number
+
+quote quote_of(unsigned message) {
+    return {message / 2.0, message * 2.0, message};
+}
+
+// One by one, or as many as are there, in turn.
+void read_quotes() {
+    quotes::consumer reader(STDIN_FILENO);
+    unsigned count = 0;
+    const auto check = [&count](const quote &got) {
+        const quote expected = quote_of(count++);
+        if (got.bid != expected.bid || got.ask != expected.ask || got.symbol != expected.symbol) {
+            throw std::runtime_error("quote " + std::to_string(expected.symbol) + " differs");
+        }
+    };
+    while (reader.wait(zbq::never) == zbq::status::ok) {
+        check(*reader.try_next());
+        for (auto batch = reader.take_batch(batch_size); const quote &got : batch) {
+            check(got);
+        }
+    }
+    if (count != messages || reader.ring().ending() != zbq::ending::closed) {
+        throw std::runtime_error("the stream ended after " + std::to_string(count));
+    }
+}
+
+void write_quotes() {
+    quotes::producer sender({.capacity = 4096});
+    sender.ring().admit(STDIN_FILENO);
+    for (unsigned i = 0; i < messages;) {
+        if (sender.send(quote_of(i++), zbq::never) != zbq::status::ok) {
+            throw std::runtime_error("a quote was not sent");
+        }
+        const unsigned more = std::min(batch_size, messages - i);
+        if (more == 0) {
+            break;
+        }
+        quotes::batch room = sender.try_batch(more);
+        while (!room) {
+            pollfd for_room = {sender.ring().event_fd(), POLLIN, 0};
+            poll(&for_room, 1, -1);
+            room = sender.try_batch(more);
+        }
+        for (unsigned j = 0; j < more; ++j) {
+            *room.add() = quote_of(i++);
+        }
+        if (room.commit() != zbq::status::ok) {
+            throw std::runtime_error("quotes were not committed");
+        }
+    }
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -96,8 +159,12 @@ int main(int argc, char **argv) {
             read_all();
         } else if (role == "write") {
             write_all();
+        } else if (role == "read-quotes") {
+            read_quotes();
+        } else if (role == "write-quotes") {
+            write_quotes();
         } else {
-            throw std::runtime_error("usage: zbq_rust_peer read|write");
+            throw std::runtime_error("usage: zbq_rust_peer read|write|read-quotes|write-quotes");
         }
         return 0;
     } catch (const std::exception &failure) {

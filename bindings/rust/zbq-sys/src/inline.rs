@@ -91,6 +91,26 @@ pub unsafe fn zbq_window_valid(window: *const zbq_read_window) -> bool {
 /// See the module.
 #[inline]
 pub unsafe fn zbq_window_next(window: *mut zbq_read_window, out: &mut zbq_msg_view) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe {
+        match zbq_window_take(window) {
+            Some(view) => {
+                *out = view;
+                OK
+            }
+            None => zbq_consumer_next((*window).consumer, out),
+        }
+    }
+}
+
+/// The part of `zbq_window_next` that makes no call; `None`: `zbq_consumer_next` tells more. It
+/// gives the view by value, which so need not go through memory.
+///
+/// # Safety
+///
+/// See the module.
+#[inline]
+pub unsafe fn zbq_window_take(window: *mut zbq_read_window) -> Option<zbq_msg_view> {
     // SAFETY: as the caller says. Between cursor and head there is a header at the least, mapped and
     // aligned; a message that ends at the head or before lies in what is mapped.
     unsafe {
@@ -105,19 +125,21 @@ pub unsafe fn zbq_window_next(window: *mut zbq_read_window, out: &mut zbq_msg_vi
             let payload_len = u64::from((*payload_len).load(Relaxed));
             let total_len = HEADER + payload_len;
             if total_len <= (*window).head - (*window).cursor && zbq_window_valid(window) {
-                out.header = header;
-                out.payload = header.add(1).cast();
-                out.payload_len = payload_len;
-                out.logical_offset = (*window).cursor;
-                out.total_len = total_len;
+                let view = zbq_msg_view {
+                    header,
+                    payload: header.add(1).cast(),
+                    payload_len,
+                    logical_offset: (*window).cursor,
+                    total_len,
+                };
                 let step = round_up(total_len);
                 (*window).next = (*window).next.add(step as usize);
                 (*window).cursor += step;
-                return OK;
+                return Some(view);
             }
         }
-        zbq_consumer_next((*window).consumer, out)
     }
+    None
 }
 
 /// As `zbq_consumer_publish`, for what was read, without the call. `false`, with nothing changed,

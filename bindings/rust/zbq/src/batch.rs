@@ -27,6 +27,7 @@ pub struct Batch<'p> {
 }
 
 impl<'p> Batch<'p> {
+    #[inline]
     pub(crate) fn new(producer: &'p mut Producer, bytes: u64) -> Self {
         Self {
             producer,

@@ -111,10 +111,10 @@ impl Consumer {
     /// when all was read), [`Error::Evicted`], [`Error::Protocol`] (the stream is malformed).
     #[inline]
     pub fn try_next(&self) -> Result<Message<'_>> {
-        let view = self.take()?;
-        self.tail.hold();
-        // SAFETY: it was just taken, and holds its room.
-        Ok(unsafe { Message::new(self, &view) })
+        match self.try_take() {
+            Some(view) => Ok(self.message(&view)),
+            None => self.take_by_call().map(|view| self.message(&view)),
+        }
     }
 
     /// The next message, waiting for it; without a time-out for ever.
@@ -284,6 +284,12 @@ impl Consumer {
         offset == self.tail.published()
     }
 
+    /// Of a message or a piece, that was just taken.
+    #[inline]
+    pub(crate) fn hold(&self) {
+        self.tail.hold();
+    }
+
     #[inline]
     pub(crate) fn let_go(&self, begin: u64, end: u64) {
         if let Some(tail) = self.tail.let_go(begin, end) {
@@ -386,9 +392,18 @@ impl Consumer {
         }
     }
 
-    fn cursor(&self) -> u64 {
+    /// All below it was taken.
+    #[inline]
+    pub(crate) fn cursor(&self) -> u64 {
         // SAFETY: a live handle's window.
         unsafe { (*self.window.as_ptr()).cursor }
+    }
+
+    /// All below it was found by a look.
+    #[inline]
+    pub(crate) fn known_head(&self) -> u64 {
+        // SAFETY: a live handle's window.
+        unsafe { (*self.window.as_ptr()).head }
     }
 
     /// Whether there are messages that a look has found, and that were not taken yet.
@@ -399,11 +414,28 @@ impl Consumer {
         unsafe { (*window).cursor != (*window).head && (*window).unusual == 0 }
     }
 
+    // Of what was just taken.
     #[inline]
-    fn take(&self) -> Result<zbq_msg_view> {
+    fn message(&self, view: &zbq_msg_view) -> Message<'_> {
+        self.hold();
+        // SAFETY: it was just taken, and holds its room.
+        unsafe { Message::new(self, view) }
+    }
+
+    /// The next message, which the caller [holds](Self::hold) at once; `None`: what
+    /// [`take_by_call`](Self::take_by_call) says.
+    #[inline]
+    pub(crate) fn try_take(&self) -> Option<zbq_msg_view> {
         if !self.knows_more() {
             self.discard_what_was_put_off();
         }
+        // SAFETY: a live handle's window.
+        unsafe { zbq_sys::zbq_window_take(self.window.as_ptr()) }
+    }
+
+    /// The next message, or why there is none. The caller holds it, too.
+    #[cold]
+    pub(crate) fn take_by_call(&self) -> Result<zbq_msg_view> {
         let mut view = zbq_msg_view {
             header: ptr::null(),
             payload: ptr::null(),
@@ -411,11 +443,8 @@ impl Consumer {
             logical_offset: 0,
             total_len: 0,
         };
-        // SAFETY: a live handle's window, and a place for the view.
-        let code = unsafe { zbq_sys::zbq_window_next(self.window.as_ptr(), &mut view) };
-        if code == 0 {
-            return Ok(view);
-        }
+        // SAFETY: a live handle, and a place for the view.
+        let code = unsafe { zbq_sys::zbq_consumer_next(self.raw(), &mut view) };
         self.result_of(code).map(|()| view)
     }
 

@@ -39,6 +39,8 @@ pub enum Error {
     NoProducer,
     /// The other side does not admit this process, or is not who it should be. The text says which.
     Refused(String),
+    /// The payloads are not of the type expected. The text says of which they are.
+    TypeMismatch(String),
     /// A system call failed.
     Io(io::Error),
 }
@@ -108,6 +110,7 @@ impl fmt::Display for Error {
             Self::DescriptorsLost => f.write_str("the message's descriptors never come"),
             Self::NoProducer => f.write_str("nobody publishes under this name"),
             Self::Refused(why) => write!(f, "refused: {why}"),
+            Self::TypeMismatch(how) => write!(f, "{how}: the payloads are of another type"),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -143,7 +146,7 @@ impl From<Error> for io::Error {
             Error::Closed => io::ErrorKind::UnexpectedEof,
             Error::ProducerDied => io::ErrorKind::ConnectionReset,
             Error::Evicted(_) => io::ErrorKind::ConnectionAborted,
-            Error::Protocol => io::ErrorKind::InvalidData,
+            Error::Protocol | Error::TypeMismatch(_) => io::ErrorKind::InvalidData,
             Error::Invalid | Error::TooLarge => io::ErrorKind::InvalidInput,
             Error::NoMemory => io::ErrorKind::OutOfMemory,
             Error::Full => io::ErrorKind::ConnectionRefused,

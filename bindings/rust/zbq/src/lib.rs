@@ -36,6 +36,9 @@
 //! # Ok::<(), zbq::Error>(())
 //! ```
 //!
+//! Where all messages are of one type, a [`Channel`] makes producers and consumers of that, and a join
+//! checks that both ends mean the same.
+//!
 //! # What the compiler sees to
 //!
 //! - A [`Reservation`] borrows its [`Producer`], and its commit takes it: no two at once, no second
@@ -79,20 +82,24 @@
 //!   `docs/memory-order.md`. Against a producer that breaks the protocol this cannot help: what was
 //!   read is then some bytes, and no more is said of them. Lengths are safe from it in any case:
 //!   each is loaded once, checked against the memory that is mapped, and kept.
+//! - A typed consumer gives copies, which it has checked, or a [`Place`], which loads a value or a
+//!   part of one when it is asked. Any bytes are a value of a type that is [`Pod`](trait@Pod): one
+//!   that was torn, or made up by a hostile producer, is wrong and not undefined.
 //! - Who writes it to a descriptor needs no copy: [`Message::write_to`] lets the kernel read the
 //!   ring.
 //! - Who wants a slice all the same, of a producer that is trusted in a ring that evicts nobody for
 //!   being slow, makes it with [`Payload::as_ptr`] in `unsafe` code of its own; there it says under
 //!   which conditions.
 //!
-//! [`Reservation::payload`] does give a `&mut [u8]` of the ring, and may: no other process can
-//! write there. The ring is a memfd that was sealed with `F_SEAL_FUTURE_WRITE` when the producer
-//! had mapped it: the kernel refuses every other writable mapping, and every write. Other processes can
-//! read it, which no promise of `&mut` is about: they see nothing of a message before its commit
-//! but what a cheat reads, and what they read is not this process's to define. A reservation is at
-//! most as long as the ring, so that the two mappings in a row, which make a message linear across
-//! the ring's end, never show one byte twice. A consumer of the same ring in the same process has
-//! a mapping of its own, at another address, that it loads from atomically.
+//! [`Reservation::payload`] does give a `&mut [u8]` of the ring, [`TypedBatch::add`] a `&mut T`, and
+//! they may: no other process can write there. The ring is a memfd that was sealed with
+//! `F_SEAL_FUTURE_WRITE` when the producer had mapped it: the kernel refuses every other writable
+//! mapping, and every write. Other processes can read it, which no promise of `&mut` is about: they
+//! see nothing of a message before its commit but what a cheat reads, and what they read is not this
+//! process's to define. A reservation is at most as long as the ring, so that the two mappings in a
+//! row, which make a message linear across the ring's end, never show one byte twice. A consumer of
+//! the same ring in the same process has a mapping of its own, at another address, that it loads
+//! from atomically.
 //!
 //! What is outside of any of this: another process that writes into this one's memory by a
 //! debugger's means (`/proc/PID/mem`, ptrace).
@@ -121,9 +128,12 @@ mod batch;
 mod consumer;
 mod error;
 mod iter;
+mod load;
 mod message;
 mod options;
 mod payload;
+mod piece;
+mod pod;
 mod poll;
 mod process;
 mod producer;
@@ -132,6 +142,7 @@ mod reservation;
 mod statistics;
 mod tail;
 mod time;
+mod typed;
 
 #[cfg(feature = "tokio")]
 pub use async_consumer::AsyncConsumer;
@@ -142,10 +153,12 @@ pub use iter::{Iter, TryIter};
 pub use message::{Message, Reader};
 pub use options::{Options, Patience, PayloadType, Wakeup};
 pub use payload::Payload;
+pub use pod::Pod;
 pub use producer::Producer;
 pub use rendezvous::{connect, ConnectOptions, Listener, ListenerOptions, Newcomer, Peer};
 pub use reservation::Reservation;
 pub use statistics::{ConsumerInfo, Statistics};
+pub use typed::{Channel, Place, Places, ReceivedBatch, TypedBatch, TypedConsumer, TypedProducer};
 
 /// Bytes before a message's payload.
 const HEADER: usize = std::mem::size_of::<zbq_sys::zbq_msg_header>();
@@ -171,6 +184,8 @@ const _: () = {
     is_send::<Producer>();
     is_send::<Consumer>();
     is_send::<Listener>();
+    is_send::<TypedProducer<u64>>();
+    is_send::<TypedConsumer<u64>>();
     is_send::<Error>();
     const fn is_sync<T: Sync>() {}
     is_sync::<Error>();
@@ -192,12 +207,18 @@ macro_rules! must_not_be {
 must_not_be!(
     Sync: Producer,
     Consumer,
+    TypedProducer<u64>,
+    TypedConsumer<u64>,
+    ReceivedBatch<'static, u64>,
+    Place<'static, u64>,
     Message<'static>,
     Payload<'static>,
     Reader<'static>
 );
 must_not_be!(
     Send: Message<'static>,
+    ReceivedBatch<'static, u64>,
+    Place<'static, u64>,
     Payload<'static>,
     Reader<'static>,
     Iter<'static>

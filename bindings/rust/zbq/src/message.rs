@@ -3,11 +3,14 @@
 
 use crate::consumer::Consumer;
 use crate::error::{Error, Result};
+use crate::load::load_value;
 use crate::payload::Payload;
+use crate::pod::Pod;
 use crate::{message_size, HEADER};
 use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::mem::size_of;
 use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
 use std::ptr::addr_of;
 use std::sync::atomic::{AtomicU64, AtomicU8, Ordering::Relaxed};
@@ -199,6 +202,34 @@ impl<'c> Message<'c> {
         self.read(|payload| payload.read_at(offset, into))
     }
 
+    /// A copy of the bytes as a value of this type.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.try_publish(&7_u64.to_ne_bytes())?;
+    /// let number: u64 = consumer.try_next()?.value()?;
+    /// assert_eq!(number, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Evicted`]: they may have been torn. [`Error::Protocol`]: they are not as many.
+    #[inline]
+    pub fn value<T: Pod>(&self) -> Result<T> {
+        if self.len != size_of::<T>() {
+            return Err(self.consumer.malformed());
+        }
+        self.read(|_| {
+            // SAFETY: so many bytes, in the ring, aligned to 16.
+            unsafe { load_value(self.at, 0) }
+        })
+    }
+
     /// Reads the bytes from the first to the last, for all that takes an [`io::Read`].
     pub fn reader(&self) -> Reader<'_> {
         Reader {
@@ -325,8 +356,8 @@ impl io::Read for Reader<'_> {
 ///
 /// A header is mapped there, and aligned.
 #[inline]
-unsafe fn load_descriptors(header: *const zbq_msg_header) -> (u8, u64) {
-    debug_assert_eq!(std::mem::size_of::<zbq_msg_header>(), HEADER);
+pub(crate) unsafe fn load_descriptors(header: *const zbq_msg_header) -> (u8, u64) {
+    debug_assert_eq!(size_of::<zbq_msg_header>(), HEADER);
     // SAFETY: as the caller says; atomic loads, since it may change.
     unsafe {
         let fd_count = (*addr_of!((*header).fd_count).cast::<AtomicU8>()).load(Relaxed);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //! Bytes that may change while they are read.
 
+use crate::load::{copy_out, load_byte};
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::{size_of, MaybeUninit};
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering::Relaxed};
+use std::mem::MaybeUninit;
+use std::sync::atomic::AtomicU8;
 
 /// A message's bytes where they lie in shared memory: a window to read through, and never a slice.
 ///
@@ -138,59 +139,6 @@ impl<'m> Payload<'m> {
 impl fmt::Debug for Payload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.bytes()).finish()
-    }
-}
-
-// ---- loads ----
-//
-// Relaxed atomic loads of a byte or an aligned word. In Rust's model a load that races with a
-// write is undefined unless both are atomic; this one is atomic, and the write is the machine's
-// concern: another process makes it, so that no compiler ever sees the two together. Memory mapped
-// read-only may be loaded from so: the standard library allows relaxed loads, up to the size of a
-// pointer. The references made here are not handed out, since through an `&AtomicU8` safe code
-// could store.
-
-/// # Safety
-///
-/// The byte is initialized and mapped.
-#[inline]
-unsafe fn load_byte(at: *const u8) -> u8 {
-    // SAFETY: as the caller says; see above.
-    unsafe { (*at.cast::<AtomicU8>()).load(Relaxed) }
-}
-
-/// # Safety
-///
-/// As above, for 8 bytes, and `at` is aligned to 8.
-#[inline]
-unsafe fn load_word(at: *const u8) -> u64 {
-    // SAFETY: as the caller says; see above.
-    unsafe { (*at.cast::<AtomicU64>()).load(Relaxed) }
-}
-
-/// # Safety
-///
-/// `len` bytes from `from` on are initialized and mapped; so many from `to` on can be written, and
-/// nobody else uses those.
-unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
-    const WORD: usize = size_of::<u64>();
-    let head = from.align_offset(WORD).min(len);
-    let words = (len - head) / WORD;
-    let tail = head + words * WORD;
-    // SAFETY: each place is within the two spans, and a word's is aligned.
-    unsafe {
-        for i in 0..head {
-            to.add(i).write(load_byte(from.add(i)));
-        }
-        for i in 0..words {
-            let at = head + i * WORD;
-            to.add(at)
-                .cast::<u64>()
-                .write_unaligned(load_word(from.add(at)));
-        }
-        for i in tail..len {
-            to.add(i).write(load_byte(from.add(i)));
-        }
     }
 }
 

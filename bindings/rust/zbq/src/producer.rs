@@ -81,6 +81,7 @@ impl Producer {
     /// # Errors
     ///
     /// As [`try_reserve`](Self::try_reserve), and [`Error::Invalid`]: 0 bytes.
+    #[inline]
     pub fn try_batch(&mut self, bytes: u64) -> Result<Batch<'_>> {
         self.find_room(bytes)?;
         Ok(Batch::new(self, bytes))

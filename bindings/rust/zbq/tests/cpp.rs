@@ -11,7 +11,9 @@ use std::os::unix::io::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use support::{assert_success, file, pattern, producer, LONG, PAGE};
-use zbq::{connect, ConnectOptions, Consumer, Error, Listener, ListenerOptions, Wakeup};
+use zbq::{
+    connect, Channel, ConnectOptions, Consumer, Error, Listener, ListenerOptions, Options, Wakeup,
+};
 
 // As the peer has them.
 const MESSAGES: usize = 500;
@@ -76,6 +78,90 @@ fn what_cpp_writes_rust_reads() {
     }
     assert_eq!(count, MESSAGES);
     assert_success(child);
+}
+
+// ---- of one type ----
+
+zbq::pod! {
+    #[derive(Debug, PartialEq)]
+    struct Quote {
+        bid: f64,
+        ask: f64,
+        symbol: u64,
+    }
+}
+
+// As the peer has it, with its name.
+const QUOTES: Channel<Quote> = Channel::new("quote/1");
+const BATCH: usize = 7; // which does not divide their number
+
+fn quote_of(message: usize) -> Quote {
+    Quote {
+        bid: message as f64 / 2.0,
+        ask: message as f64 * 2.0,
+        symbol: message as u64,
+    }
+}
+
+#[test]
+fn what_rust_sends_cpp_receives() {
+    let options = Options::new().capacity(PAGE).stall_timeout(None);
+    let mut producer = QUOTES.producer(&options).unwrap();
+    let (near, far) = UnixStream::pair().unwrap();
+    producer.get_mut().admit(&near, Wakeup::Push).unwrap();
+    let child = match peer("read-quotes", far) {
+        Some(child) => child,
+        None => return,
+    };
+    let quotes: Vec<Quote> = (0..MESSAGES).map(quote_of).collect();
+    for some in quotes.chunks(BATCH + 1) {
+        producer.send(&some[0], LONG).unwrap();
+        while let Err(error) = producer.try_send_all(&some[1..]) {
+            assert!(matches!(error, Error::Again), "{error}");
+            producer.get_mut().wait_for_room(LONG).unwrap();
+        }
+    }
+    drop(producer);
+    assert_success(child);
+}
+
+#[test]
+fn what_cpp_sends_rust_receives() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let child = match peer("write-quotes", near) {
+        Some(child) => child,
+        None => return,
+    };
+    let consumer = QUOTES.join(&far, Wakeup::Push).unwrap();
+    let mut got = Vec::new();
+    while consumer.wait(LONG).is_ok() {
+        got.push(consumer.try_next().unwrap());
+        let batch = consumer.take_batch(BATCH);
+        got.extend(batch.iter().map(|place| place.get()));
+        match batch.finish() {
+            Ok(_) | Err(Error::Again | Error::Closed) => (),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(matches!(consumer.get_ref().ending(), Some(Error::Closed)));
+    assert!(got.into_iter().eq((0..MESSAGES).map(quote_of)));
+    assert_success(child);
+}
+
+#[test]
+fn what_cpp_sends_is_no_other_type() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let mut child = match peer("write-quotes", near) {
+        Some(child) => child,
+        None => return,
+    };
+    let other: Channel<Quote> = Channel::new("quote/2");
+    match other.join(&far, Wakeup::Push) {
+        Err(Error::TypeMismatch(how)) => assert!(how.contains("another name"), "{how}"),
+        other => panic!("{other:?}"),
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 // ---- by name ----

@@ -304,6 +304,28 @@ fn a_forked_child_only_loses_its_copies() {
 }
 
 #[test]
+fn nor_does_it_give_back_a_batch() {
+    let _alone = alone();
+    let numbers: zbq::Channel<u64> = zbq::Channel::new("number/1");
+    let mut ring = numbers.producer(&zbq::Options::new()).unwrap();
+    let reader = support::join(ring.get_mut(), zbq::Wakeup::Push);
+    let reader = numbers.consumer(reader).unwrap();
+    ring.try_send_all(&[1, 2]).unwrap();
+    let batch = reader.take_batch(10);
+    let second = batch.iter().nth(1).unwrap();
+    // SAFETY: dropped in the child alone, and what it is of in this process.
+    let copy = ManuallyDrop::new(unsafe { std::ptr::read(&batch) });
+    in_forked_child(|| {
+        drop(ManuallyDrop::into_inner(copy));
+        true
+    });
+    assert_eq!(second.get(), 2);
+    assert_ne!(reader.get_ref().lag(), 0);
+    drop(batch);
+    assert_eq!(reader.get_ref().lag(), 0);
+}
+
+#[test]
 fn another_kind_of_socket_is_refused() {
     let _alone = alone();
     let dir = TempDir::new("kind");

@@ -52,6 +52,21 @@ fn publish(mut producer: Producer, count: usize) {
 }
 
 #[test]
+fn values_are_awaited_too() {
+    let numbers: zbq::Channel<u64> = zbq::Channel::new("number/1");
+    let mut producer = numbers.producer(&zbq::Options::new()).unwrap();
+    let consumer = join(producer.get_mut(), Wakeup::Push);
+    block_on(async {
+        let mut consumer = AsyncConsumer::new(consumer).unwrap();
+        numbers.check(consumer.get_ref()).unwrap();
+        producer.try_send(&7).unwrap();
+        assert_eq!(consumer.next().await?.value::<u64>()?, 7);
+        Ok::<(), Error>(())
+    })
+    .unwrap();
+}
+
+#[test]
 fn several_read_one_stream_to_its_end() {
     let mut producer = producer(PAGE);
     let consumers: Vec<Consumer> = (0..3).map(|_| join(&mut producer, Wakeup::Push)).collect();

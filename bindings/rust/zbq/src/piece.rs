@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+//! Messages that are taken one after the other, and let go as one piece of the stream.
+
+use crate::consumer::Consumer;
+use crate::error::Error;
+use crate::message::load_descriptors;
+use std::cell::Cell;
+use std::fmt;
+use zbq_sys::zbq_msg_view;
+
+/// What one look finds, but no more than a sixteenth of the ring (and one message at least).
+pub(crate) struct Piece<'c> {
+    consumer: &'c Consumer,
+    most: usize,
+    visited: Cell<usize>,
+    begin: Cell<u64>,
+    end: Cell<u64>,    // of what was taken; `begin`: nothing was
+    stop: Cell<u64>,   // it takes no message that starts here or further on
+    seq_id: Cell<u64>, // of the last record of descriptors, 0: none
+    ended: Cell<bool>,
+    error: Cell<Option<Error>>,
+}
+
+impl<'c> Piece<'c> {
+    #[inline]
+    pub(crate) fn new(consumer: &'c Consumer, most: usize) -> Self {
+        Self {
+            consumer,
+            most,
+            visited: Cell::new(0),
+            begin: Cell::new(0),
+            end: Cell::new(0),
+            stop: Cell::new(0),
+            seq_id: Cell::new(0),
+            ended: Cell::new(false),
+            error: Cell::new(None),
+        }
+    }
+
+    /// The next one's payload, whose room is held until the piece goes.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<(*const u8, u64)> {
+        if self.is_done() {
+            return None;
+        }
+        match self.consumer.try_take() {
+            Some(view) => Some(self.visit(&view)),
+            None => self.next_by_call(),
+        }
+    }
+
+    #[cold]
+    fn next_by_call(&self) -> Option<(*const u8, u64)> {
+        match self.consumer.take_by_call() {
+            Ok(view) => Some(self.visit(&view)),
+            Err(why) => {
+                self.ended.set(true);
+                if !matches!(why, Error::Again) || self.visited.get() == 0 {
+                    self.error.set(Some(why));
+                }
+                None
+            }
+        }
+    }
+
+    /// The last one does not count: it is why there is no more.
+    #[cold]
+    pub(crate) fn refuse_last(&self, why: Error) {
+        self.visited.set(self.visited.get() - 1);
+        self.ended.set(true);
+        self.error.set(Some(why));
+    }
+
+    pub(crate) fn visited(&self) -> usize {
+        self.visited.get()
+    }
+
+    #[inline]
+    pub(crate) fn consumer(&self) -> &'c Consumer {
+        self.consumer
+    }
+
+    /// Why it ended, unless it gave what was there, or as many as it may.
+    pub(crate) fn take_error(&self) -> Option<Error> {
+        self.error.take()
+    }
+
+    // It is one piece: where another call took a message meanwhile, who may hold it, it ends.
+    #[inline]
+    fn is_done(&self) -> bool {
+        let visited = self.visited.get();
+        let end = self.end.get();
+        self.ended.get()
+            || visited == self.most
+            || visited != 0 && (end >= self.stop.get() || end != self.consumer.cursor())
+    }
+
+    #[inline]
+    fn visit(&self, view: &zbq_msg_view) -> (*const u8, u64) {
+        if self.visited.get() == 0 {
+            self.consumer.hold();
+            let begin = view.logical_offset;
+            // What one look found: each look at the head takes its cache line from the producer.
+            let most = begin + self.consumer.capacity() / 16;
+            self.begin.set(begin);
+            self.stop.set(most.min(self.consumer.known_head()));
+        }
+        self.end.set(self.consumer.cursor());
+        self.visited.set(self.visited.get() + 1);
+        // SAFETY: a message's header, as it was just taken.
+        let (fd_count, seq_id) = unsafe { load_descriptors(view.header) };
+        if fd_count != 0 {
+            self.seq_id.set(seq_id);
+        }
+        (view.payload.cast(), view.payload_len)
+    }
+}
+
+impl Drop for Piece<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let (begin, end) = (self.begin.get(), self.end.get());
+        if begin == end || !self.consumer.is_here() {
+            return;
+        }
+        // As for a message: not while an earlier one is held.
+        if self.seq_id.get() != 0 && self.consumer.is_oldest(begin) {
+            self.consumer.discard_fds(self.seq_id.get());
+        }
+        self.consumer.let_go(begin, end);
+    }
+}
+
+impl fmt::Debug for Piece<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Piece")
+            .field("begin", &self.begin.get())
+            .field("end", &self.end.get())
+            .field("visited", &self.visited.get())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+//! Rings whose messages are all of one type.
+
+mod batch;
+mod channel;
+mod consumer;
+mod hash;
+mod place;
+mod producer;
+mod received;
+
+pub use batch::TypedBatch;
+pub use channel::Channel;
+pub use consumer::TypedConsumer;
+pub use place::Place;
+pub use producer::TypedProducer;
+pub use received::{Places, ReceivedBatch};
