@@ -174,9 +174,26 @@ typedef enum zbq_error ZBQ_ENUM_INT {
 
 /** How a consumer learns of messages. */
 typedef enum zbq_wakeup_mode ZBQ_ENUM_INT {
-    ZBQ_WAKEUP_PUSH = 0, /**< may sleep until the producer wakes it; gets descriptors */
-    ZBQ_WAKEUP_PULL = 1  /**< polls when it likes; never woken; gets no descriptors */
+    ZBQ_WAKEUP_PUSH = 0,  /**< may sleep until the producer wakes it; gets descriptors */
+    ZBQ_WAKEUP_PULL = 1,  /**< polls when it likes; never woken; gets no descriptors */
+    ZBQ_OBSERVE_PUSH = 2, /**< as push, but an observer: the producer never waits for it */
+    ZBQ_OBSERVE_PULL = 3  /**< as pull, but an observer */
 } zbq_wakeup_mode;
+
+/** Where a consumer starts to read. */
+typedef enum zbq_start_at ZBQ_ENUM_INT {
+    ZBQ_START_HEAD = 0,   /**< with the next message committed */
+    ZBQ_START_OLDEST = 1, /**< with the oldest message that is still whole */
+    ZBQ_START_LAST = 2,   /**< with so many bytes of history at most */
+    ZBQ_START_OFFSET = 3  /**< with the message at a logical offset */
+} zbq_start_at;
+
+/** Where an observer goes on when it moves without reading. */
+typedef enum zbq_seek_to ZBQ_ENUM_INT {
+    ZBQ_SEEK_OLDEST = 0, /**< the oldest message that is still whole */
+    ZBQ_SEEK_NEWEST = 1, /**< the newest message, or past it where it was read already */
+    ZBQ_SEEK_HEAD = 2    /**< the next message committed */
+} zbq_seek_to;
 
 /** For zbq_producer_commit. */
 typedef enum zbq_commit_flags ZBQ_ENUM_INT {
@@ -210,18 +227,21 @@ typedef enum zbq_ending ZBQ_ENUM_INT {
 /** The producer writes, consumers only read. */
 typedef struct zbq_control_region {
     ZBQ_ALIGNAS(64) uint64_t producer_head; /**< all below it is readable */
-    uint8_t pad0_[56];                      /**< zero */
-    uint32_t broadcast_futex;               /**< counts wake-ups, records, evictions and the end */
-    uint8_t pad1_[60];                      /**< zero */
-    int32_t producer_pid;                   /**< as its own pid namespace numbers it; for people */
-    uint8_t pad2_[60];                      /**< zero */
-    uint64_t ring_capacity;                 /**< constant, as are the next two */
-    uint64_t clog_threshold;                /**< as given to zbq_producer_create */
-    uint64_t stall_timeout_ns;              /**< as given to zbq_producer_create */
-    uint32_t closed;       /**< not 0 once the producer was destroyed: the head is final */
-    uint32_t pad3_;        /**< zero */
-    uint64_t awaited_tail; /**< a tail that reaches this is awaited; 0: none is */
-    uint8_t reserved[24];  /**< zero */
+    uint64_t floor;    /**< all below it may be overwritten at any time; a message starts there */
+    uint64_t newest;   /**< the newest commit, or the one before, starts there */
+    uint8_t pad0_[40]; /**< zero */
+    uint32_t broadcast_futex;  /**< counts wake-ups, records, evictions and the end */
+    uint8_t pad1_[60];         /**< zero */
+    int32_t producer_pid;      /**< as its own pid namespace numbers it; for people */
+    uint8_t pad2_[60];         /**< zero */
+    uint64_t ring_capacity;    /**< constant, as are the next two */
+    uint64_t clog_threshold;   /**< as given to zbq_producer_create */
+    uint64_t stall_timeout_ns; /**< as given to zbq_producer_create */
+    uint32_t closed;           /**< not 0 once the producer was destroyed: the head is final */
+    uint32_t pad3_;            /**< zero */
+    uint64_t awaited_tail;     /**< a tail that reaches this is awaited; 0: none is */
+    uint8_t reserved[8];       /**< zero */
+    uint8_t ring_id[16];       /**< constant: random, of this ring alone */
 } zbq_control_region;
 
 /** Where a consumer says that it sleeps, and the futex word that it sleeps on. */
@@ -257,7 +277,7 @@ typedef struct zbq_msg_header {
     ZBQ_ALIGNAS(16) uint32_t payload_len; /**< 0 to 2^32 - 1 */
     uint8_t fd_count;                     /**< 0 to ZBQ_MAX_FD_PER_MSG */
     uint8_t flags;                        /**< the application's own */
-    uint16_t reserved;                    /**< zero */
+    uint16_t reserved;                    /**< zero; of a retained message its key: zbq_msg_key */
     uint64_t seq_id;                      /**< of its descriptors' record; 0 with none */
 } zbq_msg_header;
 
@@ -293,6 +313,8 @@ typedef struct zbq_join_payload {
 
 ZBQ_ASSERT_SIZE(zbq_control_region, 256, 64);
 ZBQ_ASSERT_AT(zbq_control_region, producer_head, 0);
+ZBQ_ASSERT_AT(zbq_control_region, floor, 8);
+ZBQ_ASSERT_AT(zbq_control_region, newest, 16);
 ZBQ_ASSERT_AT(zbq_control_region, broadcast_futex, 64);
 ZBQ_ASSERT_AT(zbq_control_region, producer_pid, 128);
 ZBQ_ASSERT_AT(zbq_control_region, ring_capacity, 192);
@@ -301,6 +323,7 @@ ZBQ_ASSERT_AT(zbq_control_region, stall_timeout_ns, 208);
 ZBQ_ASSERT_AT(zbq_control_region, closed, 216);
 ZBQ_ASSERT_AT(zbq_control_region, awaited_tail, 224);
 ZBQ_ASSERT_AT(zbq_control_region, reserved, 232);
+ZBQ_ASSERT_AT(zbq_control_region, ring_id, 240);
 ZBQ_ASSERT_SIZE(zbq_consumer_metadata, 4096, 4096);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
@@ -345,6 +368,23 @@ typedef struct zbq_producer_params {
     uint32_t max_consumers;    /**< at one time; not 0 */
 } zbq_producer_params;
 
+/** Where a consumer starts to read, for zbq_producer_admit. (ring id, logical offset) names a
+ * message for ever. */
+typedef struct zbq_start {
+    uint32_t at;         /**< a zbq_start_at */
+    uint32_t reserved;   /**< zero */
+    uint64_t offset;     /**< ZBQ_START_OFFSET: where a message starts, or the head;
+                              ZBQ_START_LAST: a number of bytes */
+    uint8_t ring_id[16]; /**< ZBQ_START_OFFSET: of the ring that the offset is of; all zero: of
+                              whichever this is */
+} zbq_start;
+
+/** What an observer has missed, from zbq_consumer_lost. */
+typedef struct zbq_loss {
+    uint64_t bytes; /**< that were overwritten before it read them */
+    uint64_t times; /**< how often it was lapped */
+} zbq_loss;
+
 /** How much of a producer's time may be spent waiting for one consumer, however it
  * moves: so much at once, which comes back at so much a second. Who uses it up is
  * evicted (ZBQ_EVICTION_SLOW). */
@@ -377,7 +417,7 @@ typedef struct zbq_contiguous_run {
 typedef struct zbq_commit_window {
     uint64_t head;               /**< all below it is committed */
     uint64_t limit;              /**< of the run that may be committed; head: there is none */
-    uint64_t *shared_head;       /**< the control region's producer_head */
+    zbq_control_region *control; /**< where the head is published */
     zbq_parking *const *parking; /**< to look at with each commit */
     uint32_t parking_count;      /**< how many there are */
     uint32_t unusual;            /**< not 0: a commit has more to do */
@@ -396,6 +436,12 @@ typedef struct zbq_msg_view {
     uint64_t total_len;           /**< 16 + payload_len; publish rounds it up */
 } zbq_msg_view;
 
+/** What there is to know of a message that was copied. */
+typedef struct zbq_msg_copy {
+    zbq_msg_header header;   /**< payload_len is that of the copy */
+    uint64_t logical_offset; /**< of the header in the ring */
+} zbq_msg_copy;
+
 /** The fast part of a consumer, from zbq_consumer_window: for zbq_window_next and what else
  * zbq/inline.h has, and to be written by nothing else. Later versions may add to its end. */
 typedef struct zbq_read_window {
@@ -409,6 +455,7 @@ typedef struct zbq_read_window {
     zbq_consumer_metadata *page;       /**< as zbq_consumer_meta */
     zbq_consumer *consumer;            /**< whose it is */
     uint32_t unusual;                  /**< not 0: reading is for the calls */
+    uint32_t observes;                 /**< not 0: an observer's */
 } zbq_read_window;
 
 /** Of a ring, from zbq_producer_stats. */
@@ -434,6 +481,9 @@ typedef struct zbq_consumer_info {
     uint32_t eviction;      /**< a zbq_eviction */
     uint32_t fds_in_flight; /**< descriptors sent to it and not collected */
     uint32_t reserved;      /**< zero */
+    uint64_t tail;          /**< up to here it has released; one that was evicted may still look at
+                                 what lies past it, also at descriptors that it collected */
+    uint64_t dropped_records; /**< of descriptors: an observer had no room for them */
 } zbq_consumer_info;
 
 /* ---- producer ----------------------------------------------------------- */
@@ -475,6 +525,77 @@ ZBQ_API void zbq_producer_destroy(zbq_producer *prod);
  */
 ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
                                    uint32_t *out_slot_id);
+
+/** As zbq_producer_handshake, with a start in the past: the consumer reads what is still whole of
+ * the ring from there, observer or not. The last fifteen sixteenths of the capacity, less the
+ * largest run reserved (or queried, as zbq_producer_query grants it), are kept: each message that
+ * starts there. NULL starts at the head.
+ *
+ * Where history starts is told by the join: zbq_consumer_tail of a new consumer. An offset below
+ * the oldest message, or of another ring, starts at the oldest. Takes as long as it takes to walk
+ * through a thirty-second of the ring's messages.
+ *
+ * @retval ZBQ_ERROR_INVALID as for zbq_producer_handshake; start->at is none; or the offset is of
+ *     this ring and past the head, or no message starts there
+ * @retval ZBQ_ERROR_NOENT as for zbq_producer_handshake
+ * @retval ZBQ_ERROR_NOMEM as for zbq_producer_handshake
+ * @retval ZBQ_ERROR_IO as for zbq_producer_handshake */
+ZBQ_API int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
+                               const zbq_start *start, uint32_t *out_slot_id);
+
+/** Publishes a message that is kept under a key, in place of an earlier one of that key: each
+ * newcomer gets it before its first message (zbq_consumer_retained), those who are there by its
+ * place in the stream. A few, for what changes seldom: formats, snapshots, pools of buffers. The
+ * payload is copied. Descriptors are those of the record with header->seq_id, which was broadcast
+ * before (zbq_producer_broadcast_fds) with the same descriptors; they stay the caller's, copies
+ * are kept. Of the header payload_len, fd_count, flags and seq_id count. Gives up an open run.
+ *
+ * @param prod whose
+ * @param key 1 to 32,767
+ * @param header of the message
+ * @param payload header->payload_len bytes; may be NULL where that is 0
+ * @param fds header->fd_count descriptors; may be NULL where that is 0
+ * @retval ZBQ_OK it is retained, and published
+ * @retval ZBQ_ERROR_INVALID prod, header, payload or fds is NULL, key is none, or no such record
+ *     was broadcast
+ * @retval ZBQ_ERROR_AGAIN no room in the ring, as for zbq_producer_reserve: nothing has changed
+ * @retval ZBQ_ERROR_OVERFLOW larger than the ring; or more than 64 keys, 1 MiB or
+ *     ZBQ_MAX_FD_PER_MSG descriptors would be retained in all
+ * @retval ZBQ_ERROR_NOMEM no memory for the copy
+ * @retval ZBQ_ERROR_IO another system call failed */
+ZBQ_API int zbq_producer_retain(zbq_producer *prod, uint16_t key, const zbq_msg_header *header,
+                                const void *payload, const int *fds);
+
+/** Retains a message no more, which an empty message tells in the stream: zbq_msg_key names the
+ * key, and zbq_msg_is_forgotten says so.
+ *
+ * @retval ZBQ_ERROR_INVALID prod is NULL, or key is none
+ * @retval ZBQ_ERROR_NOENT nothing is retained under that key
+ * @retval ZBQ_ERROR_AGAIN no room in the ring: nothing has changed
+ * @retval ZBQ_ERROR_NOMEM no memory for what is left
+ * @retval ZBQ_ERROR_IO another system call failed */
+ZBQ_API int zbq_producer_forget(zbq_producer *prod, uint16_t key);
+
+/** Where zbq_producer_admit would start.
+ *
+ * @retval ZBQ_OK *out_offset is the logical offset
+ * @retval ZBQ_ERROR_INVALID an argument is NULL, or start is none, as for zbq_producer_admit */
+ZBQ_API int zbq_producer_find_start(const zbq_producer *prod, const zbq_start *start,
+                                    uint64_t *out_offset);
+
+/** Whether every consumer but the observers has released all below a logical offset: what
+ * travelled with those messages (a buffer in another memory, say) may be used again. A consumer
+ * that was evicted has not: zbq_consumer_info names its tail. Asked in vain this is a failed
+ * attempt as one for room: who is in the way for too long is evicted, and the event descriptor
+ * (zbq_producer_event_fd) tells when to ask again.
+ *
+ * @retval ZBQ_OK they have, or there are none
+ * @retval ZBQ_ERROR_INVALID prod is NULL, or offset is past the head
+ * @retval ZBQ_ERROR_AGAIN not yet */
+ZBQ_API int zbq_producer_released(zbq_producer *prod, uint64_t offset);
+
+/** The control region: for its ring_id, and to look at. NULL for NULL. */
+ZBQ_API const zbq_control_region *zbq_producer_ctrl(const zbq_producer *prod);
 
 /** Says what the payloads are, to consumers that join from now on. See
  * zbq_consumer_type.
@@ -690,10 +811,59 @@ ZBQ_API zbq_read_window *zbq_consumer_window(zbq_consumer *cons);
  * that alone. Makes a system call. Nothing for NULL. */
 ZBQ_API void zbq_consumer_ring(zbq_consumer *cons);
 
-/** Whether the consumer still has its slot. Called after reading a message's
- * bytes, true means that they were whole: the producer marks an evicted consumer
- * before anything that it may be reading is overwritten. false for NULL. Makes no
- * system call. */
+/** A message that was retained when this consumer joined: all that are, in the order in which they
+ * were retained. What changed since comes in the stream. The view stays valid until the consumer is
+ * destroyed. Its descriptors are collected as any others, before those of messages in the stream:
+ * with zbq_consumer_recv_fds and the header's seq_id.
+ *
+ * @param cons whose
+ * @param index 0, 1, 2, …
+ * @param out the message; logical_offset is its place in the stream
+ * @retval ZBQ_OK *out is the message
+ * @retval ZBQ_ERROR_INVALID cons or out is NULL
+ * @retval ZBQ_ERROR_NOENT there are no more
+ * @retval ZBQ_ERROR_PROTOCOL malformed */
+ZBQ_API int zbq_consumer_retained(const zbq_consumer *cons, uint32_t index, zbq_msg_view *out);
+
+/** Where an observer goes on: skips all before, which counts as lost only where it was
+ * overwritten. All is released.
+ *
+ * @retval ZBQ_OK done; there may be nothing to read there
+ * @retval ZBQ_ERROR_INVALID cons is NULL or no observer, or to is none
+ * @retval ZBQ_ERROR_AGAIN the producer is too fast for a look: nothing has changed
+ * @retval ZBQ_ERROR_NOENT evicted
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+ZBQ_API int zbq_consumer_seek(zbq_consumer *cons, zbq_seek_to to);
+
+/** Where an observer goes on when it was lapped: at the oldest message, unless this says otherwise.
+ *
+ * @retval ZBQ_ERROR_INVALID cons is NULL or no observer, or to is none */
+ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
+
+/** What this observer has missed. Where it was, a message's logical offset tells: it is not where
+ * the one before ended.
+ *
+ * @retval ZBQ_ERROR_INVALID cons or out is NULL */
+ZBQ_API int zbq_consumer_lost(const zbq_consumer *cons, zbq_loss *out);
+
+/** Copies the payload of the next message, takes it and releases it: what it gives was whole. For
+ * an observer it goes on after a message that was overwritten meanwhile.
+ *
+ * buffer has room for size bytes; it may be NULL where size is 0. All before it is released, too.
+ *
+ * @retval ZBQ_OK copied
+ * @retval ZBQ_ERROR_OVERFLOW larger than size: nothing was taken, out->header.payload_len tells its
+ *     size
+ * @retval ZBQ_ERROR_INVALID cons, out, or buffer is NULL
+ * @retval ZBQ_ERROR_AGAIN nothing new; or overwritten again and again
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+ZBQ_API int zbq_consumer_copy(zbq_consumer *cons, void *buffer, uint64_t size, zbq_msg_copy *out);
+
+/** Whether all from the tail on that was read was whole. Asked after reading a message's bytes: of
+ * a consumer, whether it still has its slot, since the producer marks an evicted one before
+ * anything that it may be reading is overwritten; of an observer, whether the floor is still below
+ * its tail. false for NULL. Makes no system call. */
 ZBQ_API bool zbq_consumer_valid(const zbq_consumer *cons);
 
 /** Moves the tail to new_tail, rounded up to a multiple of ZBQ_MSG_ALIGN, so that
@@ -796,6 +966,18 @@ ZBQ_API const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons);
  * consumer that writes there cheats nobody but gets itself evicted. NULL for NULL. */
 ZBQ_API zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons);
 
+/* ---- messages ----------------------------------------------------------- */
+
+/** The key of a message that is, or was, retained: 0 for all others. */
+static inline uint16_t zbq_msg_key(const zbq_msg_header *header) {
+    return (uint16_t)(header->reserved & 0x7fffU);
+}
+
+/** Whether it says that its key is retained no more. */
+static inline bool zbq_msg_is_forgotten(const zbq_msg_header *header) {
+    return (header->reserved & 0x8000U) != 0;
+}
+
 /* ---- about -------------------------------------------------------------- */
 
 /** What an error code means, in English, in static memory; never NULL. */
@@ -844,9 +1026,12 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
     if (bytes > window->limit - window->head || bytes % ZBQ_MSG_ALIGN != 0) {
         return false;
     }
+    const uint64_t start = window->head;
     window->head += bytes;
     /* Release: pairs with the consumer's head_acquire; carries the bytes below the head. */
-    __atomic_store_n(window->shared_head, window->head, __ATOMIC_RELEASE);
+    __atomic_store_n(&window->control->producer_head, window->head, __ATOMIC_RELEASE);
+    /* Relaxed: a hint. An observer that sees it before the head starts at the head it sees. */
+    __atomic_store_n(&window->control->newest, start, __ATOMIC_RELAXED);
     /* Instead of a full fence, for consumers that nap: the processor's own store buffer is all
      * that may delay the head, and the nap outlasts that. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -902,7 +1087,8 @@ static inline bool zbq_window_accept(zbq_read_window *window, uint64_t head) {
 static inline bool zbq_window_look(zbq_read_window *window) {
     /* Acquire: pairs with zbq_window_commit's store; carries the messages below the head. */
     const uint64_t head = __atomic_load_n(&window->control->producer_head, __ATOMIC_ACQUIRE);
-    return head != window->head && window->unusual == 0 && zbq_window_accept(window, head);
+    return head != window->head && (window->unusual | window->observes) == 0 &&
+           zbq_window_accept(window, head);
 }
 
 /** For one who looks again and again: whether a call would tell anything but "nothing yet": of a
@@ -921,14 +1107,23 @@ static inline bool zbq_window_seems_ready(const zbq_read_window *window) {
            __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) != 0;
 }
 
+/** Asked after reading: whether all of it that lies at a logical offset or past it was whole. Of a
+ * consumer, whether it still has its slot; of an observer, whether the floor is not above. */
+static inline bool zbq_window_valid_from(const zbq_read_window *window, uint64_t offset) {
+    /* An acquire fence, then the load: pairs with eviction_mark, and with floor_publish. If a read
+     * before this call saw a byte written after the mark or the floor, that is seen. */
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (window->observes != 0) {
+        return __atomic_load_n(&window->control->floor, __ATOMIC_RELAXED) <= offset;
+    }
+    return __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) == ZBQ_EVICTION_NONE;
+}
+
 /** As zbq_consumer_valid.
  *
- * @return whether the consumer still has its slot, so that what was read was whole */
+ * @return whether all from the tail on that was read was whole */
 static inline bool zbq_window_valid(const zbq_read_window *window) {
-    /* An acquire fence, then the load: pairs with eviction_mark. If a read before this call saw a
-     * byte written after the mark, the mark is seen. */
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) == ZBQ_EVICTION_NONE;
+    return zbq_window_valid_from(window, window->tail);
 }
 
 /** Describes the message at `place`, whose logical offset is `offset`: for the library and
@@ -969,7 +1164,8 @@ static inline int zbq_window_next(zbq_read_window *window, zbq_msg_view *out) {
         __builtin_prefetch(window->next + ahead);
     }
     if (window->unusual == 0 && (window->cursor != window->head || zbq_window_look(window)) &&
-        zbq_window_view(window, window->next, window->cursor, out) && zbq_window_valid(window)) {
+        zbq_window_view(window, window->next, window->cursor, out) &&
+        zbq_window_valid_from(window, window->cursor)) {
         const uint64_t step = (out->total_len + ZBQ_MSG_ALIGN - 1) & ~(uint64_t)(ZBQ_MSG_ALIGN - 1);
         window->next += step;
         window->cursor += step;
@@ -1085,6 +1281,16 @@ inline constexpr uint64_t capacity_unit = 4096;
 // address spaces are 47 bits or a little more.
 inline constexpr uint64_t capacity_limit = uint64_t{1} << 46;
 
+// ---- history (history.hpp) ----
+
+// Grants and marks of message starts are each of one part in so many of the ring.
+inline constexpr uint32_t history_parts = 32;
+
+// ---- retained messages (retained.hpp) ----
+
+inline constexpr uint32_t most_retained = 64;                       // of one ring,
+inline constexpr uint64_t most_retained_bytes = uint64_t{1} << 20U; // with their headers
+
 // ---- sleeping and waking (wake.hpp, account.cpp, wake.cpp) ----
 
 // A sleeper looks again by itself after so long: longer than a store stays in a processor's buffer,
@@ -1143,6 +1349,12 @@ inline constexpr uint64_t time_to_answer_ns = 5000000000;
 // All that is in flight stays below one part in so many of RLIMIT_NOFILE.
 inline constexpr uint32_t in_flight_parts = 2;
 
+// Observers have one part in so many of it more.
+inline constexpr uint32_t observer_parts = 8;
+
+// Looks of an observer in a row that find that it was lapped meanwhile.
+inline constexpr uint32_t most_laps = 8;
+
 // Records that are taken back at once from who is given up: the rest by later scans.
 inline constexpr uint32_t most_taken_back = 64;
 
@@ -1174,12 +1386,38 @@ inline uint64_t head_acquire(const zbq_control_region *control) {
     return __atomic_load_n(&control->producer_head, __ATOMIC_ACQUIRE);
 }
 
+// ---- floor: all below it may be overwritten ----
+
+// Release: pairs with floor_acquire, carries the head, which it is never past. Then a release
+// fence: pairs with zbq_window_valid_from. Message bytes that are written after this call are seen
+// only by observers who then see this floor.
+inline void floor_publish(zbq_control_region *control, uint64_t floor) {
+    __atomic_store_n(&control->floor, floor, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with floor_publish. A head loaded after it is not below; and one loaded after a
+// head is at most the capacity below that.
+inline uint64_t floor_acquire(const zbq_control_region *control) {
+    return __atomic_load_n(&control->floor, __ATOMIC_ACQUIRE);
+}
+
+// Relaxed: a hint. A head loaded after it may be at it, or before.
+inline uint64_t newest_seen(const zbq_control_region *control) {
+    return __atomic_load_n(&control->newest, __ATOMIC_RELAXED);
+}
+
 // ---- tail: a consumer's release of ring space ----
 
 // Its store is in zbq_window_release. Acquire: pairs with that. The value is the consumer's word:
 // untrusted.
 inline uint64_t tail_acquire(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->tail_offset, __ATOMIC_ACQUIRE);
+}
+
+// Release: as that in zbq_window_release; an observer's, of which the producer makes nothing.
+inline void tail_publish(zbq_consumer_metadata *page, uint64_t tail) {
+    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_RELEASE);
 }
 
 // Relaxed: carries nothing, decides nothing.
@@ -1189,16 +1427,22 @@ inline void progress_publish(zbq_consumer_metadata *page, uint64_t nanoseconds) 
 
 // ---- eviction: a sequence lock with a single turn ----
 
-// The store, then a release fence: pairs with zbq_window_valid. Message bytes
-// that are written after this call are seen only by readers who then see the mark.
+// The store, then a release fence: pairs with eviction_seen and zbq_window_valid_from. Message
+// bytes that are written after this call are seen only by readers who then see the mark.
 inline void eviction_mark(zbq_consumer_metadata *page, uint32_t reason) {
     __atomic_store_n(&page->eviction, reason, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
-// Relaxed: why, for one who is told. zbq_window_valid tells whether.
+// Relaxed: why, for one who is told.
 inline uint32_t eviction_reason(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->eviction, __ATOMIC_RELAXED);
+}
+
+// An acquire fence, then the load: pairs with eviction_mark, as zbq_window_valid_from does.
+inline bool eviction_seen(const zbq_consumer_metadata *page) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return eviction_reason(page) != ZBQ_EVICTION_NONE;
 }
 
 // ---- bell: a count of events. Only the producer writes it ----
@@ -1321,6 +1565,15 @@ constexpr uint64_t free_bytes(uint64_t head, uint64_t slowest_tail, uint64_t cap
     return capacity - (head - slowest_tail);
 }
 
+// The two bits of a mode.
+constexpr bool pulls(uint32_t mode) {
+    return (mode & ZBQ_WAKEUP_PULL) != 0;
+}
+
+constexpr bool observes(uint32_t mode) {
+    return (mode & ZBQ_OBSERVE_PUSH) != 0;
+}
+
 // Whether a tail that a consumer published can be: it never falls below the last one seen,
 // never passes the head, and stays on the grid of messages.
 constexpr bool tail_is_valid(uint64_t tail, uint64_t last_seen, uint64_t head) {
@@ -1397,6 +1650,8 @@ void yield_processor(); // to whoever else wants it
 
 uint64_t ticks_in(uint64_t nanoseconds); // so many or fewer; 0: there is no such clock
 
+int random_bytes(void *out, size_t size);
+
 // ---- memory ----
 int memfd_sealable(const char *name);
 int reserve_memory(int fd, uint64_t size); // sets the size and allocates every page
@@ -1429,6 +1684,7 @@ void socket_lock_filter(int fd);
 int socket_send_room(int fd, uint32_t *bytes); // as socket_unread_by_peer counts
 int socket_unread_by_peer(int fd, uint32_t *accounted_bytes);
 bool descriptor_is_open(int fd);
+int duplicate(int fd); // close-on-exec
 
 // ---- descriptors that gather events ----
 int epoll_make(unique_fd *out);
@@ -1466,6 +1722,7 @@ int futex_wake_one(const uint32_t *word);
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -1548,6 +1805,11 @@ uint64_t descriptor_limit() {
     rlimit limit = {};
     getrlimit(RLIMIT_NOFILE, &limit); // cannot fail for it and a valid address
     return limit.rlim_cur;
+}
+
+int random_bytes(void *out, size_t size) {
+    const ssize_t got = getrandom(out, size, 0); // so few come whole, or not at all
+    return got < 0 ? -errno : 0;
 }
 
 void yield_processor() {
@@ -1767,6 +2029,10 @@ int socket_unread_by_peer(int fd, uint32_t *accounted_bytes) {
     }
     *accounted_bytes = static_cast<uint32_t>(queued);
     return 0;
+}
+
+int duplicate(int fd) {
+    return value_or_errno(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
 bool descriptor_is_open(int fd) {
@@ -2604,67 +2870,146 @@ int side_receive(int consumer_end, uint64_t *seq_id, fd_list *fds) {
 
 } // namespace zbq::core
 
-/* ---- src/event.hpp ---- */
+/* ---- src/retained.hpp ---- */
 
-// The event channel: a second socket pair for each join, apart from the side channel so that
-// descriptors which wait there do not stop it. A record in either direction is a bell: look
-// again. The consumer's end can be polled for what the producer rings, the producer's for what
-// the consumer rings, and either for the other's death: each end has one holder. A socket, and no
-// eventfd, because O_NONBLOCK is a flag that both owners of an eventfd could clear: MSG_DONTWAIT is
-// not.
+// Retained messages: a few, by key, that each newcomer gets before its first message. The producer
+// keeps them as it hands them out: in a memory object, sealed, a new one for each change. Whoever
+// is there already learns of a change by a message in the ring, whose header has the key.
 
 namespace zbq::core {
 
-enum class event_state {
-    quiet, // or it cannot be told
-    rung,  // one bell was taken off; there may be more
-    closed // by the other side
+// What the object is: this, then the entries, each of which starts on the grid.
+struct retained_head {
+    uint32_t count;
+    uint32_t reserved[3]; // zero
+};
+static_assert(sizeof(retained_head) == ZBQ_MSG_ALIGN);
+
+struct retained_entry {
+    uint64_t offset;       // of the message in the stream
+    uint64_t reserved;     // zero
+    zbq_msg_header header; // with the key; the payload follows
+};
+static_assert(sizeof(retained_entry) == 32);
+
+// In a header's `reserved`: a key, and whether it is retained no more.
+inline constexpr uint16_t forgotten = 0x8000;
+
+// The producer's.
+struct retained_set {
+    region memory; // none, where nothing is retained
+    uint32_t count = 0;
+    fd_list fds; // of all entries, in their order
 };
 
-// A pair of which the consumer's end has a bell already: it is told to look first of all.
-int event_make(unique_fd *producer_end, unique_fd *consumer_end);
+// A message to be retained, in place of one with the same key; or with no payload to be forgotten.
+struct retained_change {
+    zbq_msg_header header;
+    const void *payload; // nullptr: forget the key
+    const int *fds;
+    uint64_t offset;
+};
 
-// Whether the other side is told: false where memory was short. Full, it has bells enough; closed,
-// it is gone.
-bool event_ring(int end);
+bool retains(const retained_set &set, uint16_t key);
 
-// Takes off one bell.
-event_state event_take(int end);
+// 0; -E2BIG beyond the limits; or -errno. The set is as it was then.
+int change_retained(retained_set *set, const retained_change &change);
+
+// Sends the descriptors, as the first records in a newcomer's side socket: 0, or -errno.
+int send_retained(const retained_set &set, int producer_end, flight *in_flight);
+
+// The consumer's: the entry with an index. ZBQ_OK, ZBQ_ERROR_NOENT: none, or ZBQ_ERROR_PROTOCOL.
+int view_retained(const mapping &memory, uint32_t index, zbq_msg_view *out);
+
+// Whether one of them has the record with that id.
+bool has_retained_record(const mapping &memory, uint64_t seq_id);
 
 } // namespace zbq::core
 
-/* ---- src/event.cpp ---- */
+/* ---- src/producer.hpp ---- */
 
-#include <sys/socket.h>
+// The producer's state, shared by its parts: producer.cpp (the stream), account.cpp and wake.cpp
+// (sleepers), descriptors.cpp (records), join.cpp (new consumers), stall.cpp and evict.cpp (lost
+// ones), await.cpp (waiting), info.cpp (accounts). One thread at a time.
+
+/* ---- src/history.hpp ---- */
+
+// What of the past is kept for observers and for who comes late. All that lies below the floor may
+// be overwritten at any time. The floor is where a message starts, and rises before room is
+// granted, to the next of the marks that the producer keeps: starts of messages, one in each
+// thirty-second of the ring. Since grants are of that size as well, or of one reservation, a
+// sixteenth is all that is lost beside the reservation itself.
 
 namespace zbq::core {
 
-int event_make(unique_fd *producer_end, unique_fd *consumer_end) {
-    const int result = socket_pair_seqpacket(producer_end, consumer_end);
-    if (result < 0) {
-        return result;
+class history {
+public:
+    void set_capacity(uint64_t capacity) {
+        capacity_ = capacity;
+        step_ = capacity / history_parts;
+        kept_until_ = capacity;
     }
-    socket_refuse_descriptors(producer_end->get());
-    socket_lock_filter(consumer_end->get());
-    return event_ring(producer_end->get()) ? 0 : -ENOMEM;
-}
 
-bool event_ring(int end) {
-    const char bell = 1; // of a byte: an empty record would read as the end
-    const ssize_t sent = send_record(end, &bell, sizeof bell, nullptr, 0);
-    return sent != -ENOBUFS && sent != -ENOMEM;
-}
+    [[nodiscard]] uint64_t floor() const { return floor_; }
+    [[nodiscard]] uint64_t step() const { return step_; }
 
-event_state event_take(int end) {
-    char bell = 0;
-    ancillary with; // a hostile peer may attach descriptors: closed here
-    const ssize_t received = receive_record(end, &bell, sizeof bell, MSG_DONTWAIT, &with);
-    if (received > 0) {
-        return event_state::rung;
+    // Before the bytes from the head, where a message starts, to the limit are written: whether the
+    // floor has risen for it.
+    bool give_up_for(uint64_t head, uint64_t limit) {
+        if (head >= next_mark_) {
+            note(head);
+        }
+        if (limit <= kept_until_) {
+            return false;
+        }
+        floor_ = first_from(limit - capacity_, head);
+        kept_until_ = floor_ + capacity_;
+        while (count_ != 0 && oldest() < floor_) {
+            ++first_;
+            --count_;
+        }
+        return true;
     }
-    // Another error (memory) tells nothing of the other side.
-    return received == 0 || received == -ECONNRESET ? event_state::closed : event_state::quiet;
-}
+
+    // The first start of a message that is known, at or past an offset. The head, where none is.
+    [[nodiscard]] uint64_t first_from(uint64_t offset, uint64_t head) const {
+        for (uint32_t i = 0; i < count_; ++i) {
+            if (mark(i) >= offset) {
+                return mark(i);
+            }
+        }
+        return offset <= floor_ ? floor_ : head;
+    }
+
+    // The last one at or before an offset that is not below the floor.
+    [[nodiscard]] uint64_t last_until(uint64_t offset) const {
+        uint64_t last = floor_;
+        for (uint32_t i = 0; i < count_ && mark(i) <= offset; ++i) {
+            last = mark(i);
+        }
+        return last;
+    }
+
+private:
+    static constexpr uint32_t most_marks_kept = 2 * history_parts; // one in each step, and some
+
+    [[nodiscard]] uint64_t mark(uint32_t i) const { return marks_[(first_ + i) % most_marks_kept]; }
+    [[nodiscard]] uint64_t oldest() const { return mark(0); }
+
+    void note(uint64_t head) {
+        marks_[(first_ + count_++) % most_marks_kept] = head;
+        next_mark_ = head - head % step_ + step_;
+    }
+
+    uint64_t capacity_ = 0;
+    uint64_t step_ = 0;
+    uint64_t floor_ = 0;
+    uint64_t kept_until_ = 0; // the floor and the capacity
+    uint64_t next_mark_ = 0;
+    uint64_t marks_[most_marks_kept] = {};
+    uint32_t first_ = 0;
+    uint32_t count_ = 0;
+};
 
 } // namespace zbq::core
 
@@ -2698,6 +3043,37 @@ event_state event_take(int end) {
 // The nap is also what lets the producer leave a consumer alone. What a consumer's wake-ups cost is
 // measured, and one that costs more than its share finds in `quiet_until` that it will not be
 // woken before then: its nap lasts until then, and the nap after. See wake.cpp.
+
+/* ---- src/event.hpp ---- */
+
+// The event channel: a second socket pair for each join, apart from the side channel so that
+// descriptors which wait there do not stop it. A record in either direction is a bell: look
+// again. The consumer's end can be polled for what the producer rings, the producer's for what
+// the consumer rings, and either for the other's death: each end has one holder. A socket, and no
+// eventfd, because O_NONBLOCK is a flag that both owners of an eventfd could clear: MSG_DONTWAIT is
+// not.
+
+namespace zbq::core {
+
+enum class event_state {
+    quiet, // or it cannot be told
+    rung,  // one bell was taken off; there may be more
+    closed // by the other side
+};
+
+// A pair of which the consumer's end has a bell already: it is told to look first of all.
+int event_make(unique_fd *producer_end, unique_fd *consumer_end);
+
+// Whether the other side is told: false where memory was short. Full, it has bells enough; closed,
+// it is gone.
+bool event_ring(int end);
+
+// Takes off one bell.
+event_state event_take(int end);
+
+} // namespace zbq::core
+
+/* ---- src/wake.hpp ---- */
 
 namespace zbq::core {
 
@@ -2750,17 +3126,7 @@ inline int park(const zbq_control_region *control, const parking *own, uint32_t 
 
 } // namespace zbq::core
 
-/* ---- src/producer.cpp ---- */
-
-// The stream: creation, room, commit, end. The application's thread alone
-// runs this. query, reserve and commit touch no system call but for a parked consumer or
-// a scan.
-
 /* ---- src/producer.hpp ---- */
-
-// The producer's state, shared by its parts: producer.cpp (the stream), account.cpp and wake.cpp
-// (sleepers), descriptors.cpp (records), join.cpp (new consumers), stall.cpp and evict.cpp (lost
-// ones), await.cpp (waiting), info.cpp (accounts). One thread at a time.
 
 namespace zbq::core {
 
@@ -2806,6 +3172,7 @@ struct slot {
     uint64_t joined_at = 0;
     uint64_t tail_seen = 0;     // the last valid tail
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
+    uint64_t dropped = 0;       // an observer's records that it had no room for
     stall_clock ring_stall;
     stall_clock side_stall;
     patience waited;
@@ -2822,7 +3189,8 @@ struct slot {
         return static_cast<zbq_consumer_metadata *>(page_memory.get());
     }
     [[nodiscard]] zbq_parking *parking() const { return parking_of(page(), index); }
-    [[nodiscard]] bool is_push() const { return mode == ZBQ_WAKEUP_PUSH; }
+    [[nodiscard]] bool is_push() const { return !pulls(mode); }
+    [[nodiscard]] bool observes() const { return zbq::core::observes(mode); }
     // Evicted, and what it has not collected is not all taken back.
     [[nodiscard]] bool is_leftover() const { return !taken && side_peer; }
     [[nodiscard]] bool is_in_the_way() const { return holds_room || holds_record; }
@@ -2845,6 +3213,7 @@ struct zbq_producer {
     uint64_t capacity = 0;
     uint64_t turn_start = 0;   // where the ring's physical start lies, as of the last run
     uint64_t slowest_tail = 0; // a lower bound of all tails, refreshed when it limits
+    zbq::core::history history;
 
     // Room.
     uint64_t wanted = ZBQ_MSG_ALIGN;    // bytes that the producer waits for,
@@ -2869,6 +3238,8 @@ struct zbq_producer {
     uint64_t newest_seq = 0;  // newest id begun
     bool newest_whole = true; // it has gone to all
     uint32_t leftovers = 0;   // slots that are
+
+    zbq::core::retained_set retained;
 
     // Consumers.
     zbq::core::slot *slots = nullptr;
@@ -2958,6 +3329,11 @@ inline constexpr uid_t no_user = UINT32_MAX;
 uint32_t unanswered_joins(zbq_producer *prod, uid_t uid);
 void evict_unanswered(zbq_producer *prod); // those that had time enough
 
+// ---- descriptors.cpp ----
+
+// Whether there may be so many more in flight.
+bool may_be_in_flight(zbq_producer *prod, uint64_t more);
+
 // ---- await.cpp ----
 
 // Ask the consumers to ring, where the application has asked for a descriptor to wait for.
@@ -2983,7 +3359,339 @@ zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint3
 
 } // namespace zbq::core
 
+/* ---- src/retained.cpp ---- */
+
+#include <cerrno>
+#include <cstring>
+
+namespace zbq::core {
+
+namespace {
+
+uint64_t size_of(uint64_t payload_len) {
+    return sizeof(retained_entry) + round_up(payload_len);
+}
+
+char *bytes_of(const mapping &memory) {
+    return static_cast<char *>(memory.get());
+}
+
+// The producer's own entries, in their order.
+template <typename Function>
+void for_each(const retained_set &set, const Function &function) {
+    const char *at = bytes_of(set.memory.memory) + sizeof(retained_head);
+    for (uint32_t i = 0; i < set.count; ++i) {
+        const auto *entry = reinterpret_cast<const retained_entry *>(at);
+        function(*entry);
+        at += size_of(entry->header.payload_len);
+    }
+}
+
+struct extent {
+    uint64_t bytes = sizeof(retained_head);
+    uint32_t count = 0;
+    uint32_t fds = 0;
+
+    void add(const zbq_msg_header &header) {
+        bytes += size_of(header.payload_len);
+        ++count;
+        fds += header.fd_count;
+    }
+    [[nodiscard]] bool is_allowed() const {
+        return bytes <= most_retained_bytes && count <= most_retained && fds <= ZBQ_MAX_FD_PER_MSG;
+    }
+};
+
+uint16_t key_of(const zbq_msg_header &header) {
+    return header.reserved & static_cast<uint16_t>(~forgotten);
+}
+
+extent extent_after(const retained_set &set, const retained_change &change) {
+    extent after;
+    for_each(set, [&](const retained_entry &entry) {
+        if (entry.header.reserved != key_of(change.header)) {
+            after.add(entry.header);
+        }
+    });
+    if (change.payload != nullptr) {
+        after.add(change.header);
+    }
+    return after;
+}
+
+// Nobody else has the memory yet: plain stores.
+void fill(const retained_set &set, const retained_change &change, const region &fresh,
+          uint32_t count) {
+    char *to = bytes_of(fresh.memory);
+    const retained_head head = {count, {}};
+    memcpy(to, &head, sizeof head);
+    to += sizeof head;
+    for_each(set, [&](const retained_entry &entry) {
+        if (entry.header.reserved != key_of(change.header)) {
+            memcpy(to, &entry, size_of(entry.header.payload_len));
+            to += size_of(entry.header.payload_len);
+        }
+    });
+    if (change.payload != nullptr) {
+        const retained_entry entry = {change.offset, 0, change.header};
+        memcpy(to, &entry, sizeof entry);
+        memcpy(to + sizeof entry, change.payload, change.header.payload_len);
+    }
+}
+
+int duplicate_all(const int *fds, uint8_t count, fd_list *copies) {
+    for (unsigned i = 0; i < count; ++i) {
+        const int copy = duplicate(fds[i]);
+        if (copy < 0) {
+            return copy;
+        }
+        copies->add(copy);
+    }
+    return 0;
+}
+
+// Those of the key are closed.
+void exchange_fds(retained_set *set, uint16_t key, fd_list *added) {
+    fd_list kept;
+    unsigned next = 0;
+    for_each(*set, [&](const retained_entry &entry) {
+        for (unsigned i = 0; i < entry.header.fd_count; ++i) {
+            unique_fd one = set->fds.take(next++);
+            if (entry.header.reserved != key) {
+                kept.add(one.release());
+            }
+        }
+    });
+    for (unsigned i = 0; i < added->size(); ++i) {
+        kept.add(added->take(i).release());
+    }
+    set->fds.take_all(kept);
+}
+
+} // namespace
+
+bool retains(const retained_set &set, uint16_t key) {
+    bool found = false;
+    for_each(set,
+             [&](const retained_entry &entry) { found = found || entry.header.reserved == key; });
+    return found;
+}
+
+int change_retained(retained_set *set, const retained_change &change) {
+    const extent after = extent_after(*set, change);
+    if (!after.is_allowed()) {
+        return -E2BIG;
+    }
+    fd_list added;
+    region fresh;
+    int result =
+        change.payload != nullptr ? duplicate_all(change.fds, change.header.fd_count, &added) : 0;
+    if (result == 0 && after.count != 0) {
+        const uint64_t unit = page_size();
+        result = region_create("zbq-retained", (after.bytes + unit - 1) / unit * unit, false,
+                               sharing::read_only, &fresh);
+    }
+    if (result < 0) {
+        return result;
+    }
+    if (after.count != 0) {
+        fill(*set, change, fresh, after.count);
+    }
+    exchange_fds(set, key_of(change.header), &added);
+    set->memory.fd = static_cast<unique_fd &&>(fresh.fd);
+    set->memory.memory = static_cast<mapping &&>(fresh.memory);
+    set->count = after.count;
+    return 0;
+}
+
+int send_retained(const retained_set &set, int producer_end, flight *in_flight) {
+    int result = 0;
+    unsigned next = 0;
+    for_each(set, [&](const retained_entry &entry) {
+        const uint8_t count = entry.header.fd_count;
+        if (count != 0 && result == 0) {
+            int fds[ZBQ_MAX_FD_PER_MSG];
+            for (unsigned i = 0; i < count; ++i) {
+                fds[i] = set.fds.at(next + i);
+            }
+            result = side_send(producer_end, in_flight, entry.header.seq_id, fds, count);
+        }
+        next += count;
+    });
+    return result;
+}
+
+namespace {
+
+// A copy, for the producer may be hostile.
+retained_entry read_entry(const char *at) {
+    retained_entry entry;
+    memcpy(&entry, at, sizeof entry);
+    return entry;
+}
+
+uint32_t count_in(const mapping &memory) {
+    if (memory.get() == nullptr) {
+        return 0;
+    }
+    const auto *head = static_cast<const retained_head *>(memory.get());
+    const uint32_t count = __atomic_load_n(&head->count, __ATOMIC_RELAXED);
+    return count < most_retained ? count : most_retained;
+}
+
+// Goes through the entries until one is wanted: ZBQ_OK, and where that lies.
+template <typename Function>
+int find(const mapping &memory, const Function &is_wanted, retained_entry *out,
+         const char **place) {
+    const char *at = bytes_of(memory) + sizeof(retained_head);
+    uint64_t left = memory.size() - sizeof(retained_head);
+    for (uint32_t i = 0; i < count_in(memory); ++i) {
+        *out = left >= sizeof(retained_entry) ? read_entry(at) : retained_entry{};
+        const uint64_t size = size_of(out->header.payload_len);
+        if (size > left) {
+            return ZBQ_ERROR_PROTOCOL;
+        }
+        *place = at;
+        if (is_wanted(i, *out)) {
+            return ZBQ_OK;
+        }
+        at += size;
+        left -= size;
+    }
+    return ZBQ_ERROR_NOENT;
+}
+
+} // namespace
+
+int view_retained(const mapping &memory, uint32_t index, zbq_msg_view *out) {
+    retained_entry entry = {};
+    const char *place = nullptr;
+    const int result = find(
+        memory, [&](uint32_t i, const retained_entry & /*at*/) { return i == index; }, &entry,
+        &place);
+    if (result == ZBQ_OK) {
+        const auto *header = &reinterpret_cast<const retained_entry *>(place)->header;
+        *out = {header, header + 1, entry.header.payload_len, entry.offset,
+                sizeof(zbq_msg_header) + uint64_t{entry.header.payload_len}};
+    }
+    return result;
+}
+
+bool has_retained_record(const mapping &memory, uint64_t seq_id) {
+    retained_entry entry = {};
+    const char *place = nullptr;
+    return find(
+               memory,
+               [&](uint32_t /*i*/, const retained_entry &at) {
+                   return at.header.fd_count != 0 && at.header.seq_id == seq_id;
+               },
+               &entry, &place) == ZBQ_OK;
+}
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+namespace {
+
+// Publishes the change, and keeps it.
+int change_and_tell(zbq_producer *prod, retained_change change) {
+    const uint64_t bytes = round_up(sizeof(zbq_msg_header) + change.header.payload_len);
+    zbq_contiguous_run run = {};
+    const int result = zbq_producer_reserve(prod, bytes, &run);
+    if (result != ZBQ_OK) {
+        return result;
+    }
+    change.offset = run.offset;
+    const int changed = change_retained(&prod->retained, change);
+    if (changed < 0) {
+        return changed == -E2BIG ? ZBQ_ERROR_OVERFLOW : error_from(changed);
+    }
+    char *to = static_cast<char *>(run.base);
+    memcpy(to, &change.header, sizeof change.header);
+    if (change.header.payload_len != 0) {
+        memcpy(to + sizeof change.header, change.payload, change.header.payload_len);
+    }
+    zbq_producer_commit(prod, bytes, ZBQ_COMMIT_NONE);
+    return ZBQ_OK;
+}
+
+bool key_is_valid(uint16_t key) {
+    return key != 0 && (key & forgotten) == 0;
+}
+
+// Its record went out, if it has one.
+bool record_is_known(const zbq_producer *prod, const zbq_msg_header &header, const int *fds) {
+    return header.fd_count == 0 || (fds != nullptr && header.fd_count <= ZBQ_MAX_FD_PER_MSG &&
+                                    header.seq_id != 0 && header.seq_id <= prod->newest_seq);
+}
+
+} // namespace
+
+int zbq_producer_retain(zbq_producer *prod, uint16_t key, const zbq_msg_header *header,
+                        const void *payload, const int *fds) {
+    if (prod == nullptr || header == nullptr || !key_is_valid(key) || !is_owner(prod) ||
+        (payload == nullptr && header->payload_len != 0) || !record_is_known(prod, *header, fds)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    retained_change change = {*header, payload != nullptr ? payload : "", fds, 0};
+    change.header.reserved = key;
+    change.header.seq_id = header->fd_count != 0 ? header->seq_id : 0;
+    return change_and_tell(prod, change);
+}
+
+int zbq_producer_forget(zbq_producer *prod, uint16_t key) {
+    if (prod == nullptr || !key_is_valid(key) || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (!retains(prod->retained, key)) {
+        return ZBQ_ERROR_NOENT;
+    }
+    retained_change change = {};
+    change.header.reserved = key | forgotten;
+    return change_and_tell(prod, change);
+}
+
+/* ---- src/event.cpp ---- */
+
+#include <sys/socket.h>
+
+namespace zbq::core {
+
+int event_make(unique_fd *producer_end, unique_fd *consumer_end) {
+    const int result = socket_pair_seqpacket(producer_end, consumer_end);
+    if (result < 0) {
+        return result;
+    }
+    socket_refuse_descriptors(producer_end->get());
+    socket_lock_filter(consumer_end->get());
+    return event_ring(producer_end->get()) ? 0 : -ENOMEM;
+}
+
+bool event_ring(int end) {
+    const char bell = 1; // of a byte: an empty record would read as the end
+    const ssize_t sent = send_record(end, &bell, sizeof bell, nullptr, 0);
+    return sent != -ENOBUFS && sent != -ENOMEM;
+}
+
+event_state event_take(int end) {
+    char bell = 0;
+    ancillary with; // a hostile peer may attach descriptors: closed here
+    const ssize_t received = receive_record(end, &bell, sizeof bell, MSG_DONTWAIT, &with);
+    if (received > 0) {
+        return event_state::rung;
+    }
+    // Another error (memory) tells nothing of the other side.
+    return received == 0 || received == -ECONNRESET ? event_state::closed : event_state::quiet;
+}
+
+} // namespace zbq::core
+
 /* ---- src/producer.cpp ---- */
+
+// The stream: creation, room, commit, end. The application's thread alone
+// runs this. query, reserve and commit touch no system call but for a parked consumer or
+// a scan.
 
 #include <cstdlib>
 #include <cstring>
@@ -3045,13 +3753,14 @@ int make_memory(zbq_producer *prod, uint64_t capacity) {
 void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->control = static_cast<zbq_control_region *>(prod->control_region.memory.get());
     prod->ring = static_cast<char *>(prod->ring_region.memory.get());
-    prod->window.shared_head = &prod->control->producer_head;
+    prod->window.control = prod->control;
     prod->window.parking = prod->parking;
     prod->window.producer = prod;
     prod->look_interval = ticks_in(look_interval_ns);
     prod->capacity = params.ring_capacity;
     prod->clog_threshold = params.clog_threshold;
     prod->stall_timeout = params.stall_timeout_ns;
+    prod->history.set_capacity(params.ring_capacity);
     // Nobody else has the region yet: plain stores.
     prod->control->producer_pid = process_id();
     prod->control->ring_capacity = params.ring_capacity;
@@ -3061,18 +3770,17 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
 
 int create(zbq_producer *prod, const zbq_producer_params &params) {
     if (!allocate_slots(prod, params.max_consumers)) {
-        return ZBQ_ERROR_NOMEM;
+        return -ENOMEM;
     }
-    const int made = make_memory(prod, params.ring_capacity);
-    if (made < 0) {
-        return error_from(made);
+    int result = make_memory(prod, params.ring_capacity);
+    if (result == 0) {
+        result = prod->birth.make();
     }
-    const int born = prod->birth.make();
-    if (born < 0) {
-        return error_from(born);
+    if (result == 0) {
+        set_up(prod, params);
+        result = random_bytes(prod->control->ring_id, sizeof prod->control->ring_id);
     }
-    set_up(prod, params);
-    return ZBQ_OK;
+    return result;
 }
 
 // ---- room ----
@@ -3103,6 +3811,13 @@ bool has_room_for(zbq_producer *prod, uint64_t bytes) {
     return known_free(prod) >= bytes;
 }
 
+// For one reservation: as much as history may lose at once.
+uint64_t room_at_once(const zbq_producer *prod, uint64_t bytes) {
+    const uint64_t step = prod->history.step();
+    const uint64_t most = bytes > step ? bytes : step;
+    return known_free(prod) < most ? known_free(prod) : most;
+}
+
 // A query says no size: what the producer waits for is more than it got, unless only the
 // physical end stopped it.
 void want_more_than(zbq_producer *prod, uint64_t room) {
@@ -3111,8 +3826,12 @@ void want_more_than(zbq_producer *prod, uint64_t room) {
     }
 }
 
+// Room that is known to be free. No observer is told any more that what lies there is whole.
 zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
     prod->window.limit = prod->window.head + bytes;
+    if (prod->history.give_up_for(prod->window.head, prod->window.limit)) {
+        floor_publish(prod->control, prod->history.floor());
+    }
     void *base = bytes != 0 ? prod->ring + head_position(prod) : nullptr;
     return {base, bytes, prod->window.head};
 }
@@ -3171,6 +3890,7 @@ void say_goodbye(zbq_producer *prod) {
 void forget_mappings(zbq_producer *prod) {
     prod->control_region.memory.forget();
     prod->ring_region.memory.forget();
+    prod->retained.memory.memory.forget();
     for (uint32_t i = 0; i < prod->max_consumers; ++i) {
         prod->slots[i].page_memory.forget();
     }
@@ -3197,9 +3917,9 @@ int zbq_producer_create(zbq_producer **out, const zbq_producer_params *params) {
     }
     auto *prod = new (memory) zbq_producer;
     const int result = create(prod, *params);
-    if (result != ZBQ_OK) {
+    if (result < 0) {
         release(prod);
-        return result;
+        return error_from(result);
     }
     *out = prod;
     return ZBQ_OK;
@@ -3249,8 +3969,30 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
     }
     end_wait_for_room(prod);
     room_was_got(prod, bytes);
-    *out = grant(prod, known_free(prod));
+    *out = grant(prod, room_at_once(prod, bytes));
     return ZBQ_OK;
+}
+
+int zbq_producer_released(zbq_producer *prod, uint64_t offset) {
+    if (prod == nullptr || offset > prod->window.head || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    // As much room as there is once the slowest tail is there.
+    const uint64_t behind = prod->window.head - offset;
+    if (behind >= prod->capacity) {
+        return ZBQ_OK;
+    }
+    const uint64_t bytes = prod->capacity - behind;
+    if (!has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
+        return ZBQ_ERROR_AGAIN;
+    }
+    end_wait_for_room(prod);
+    room_was_got(prod, bytes);
+    return ZBQ_OK;
+}
+
+const zbq_control_region *zbq_producer_ctrl(const zbq_producer *prod) {
+    return prod == nullptr ? nullptr : prod->control;
 }
 
 bool zbq_producer_commit(zbq_producer *prod, uint64_t written_bytes, zbq_commit_flags flags) {
@@ -3517,6 +4259,8 @@ void zbq_producer_finish_commit(zbq_producer *prod) {
 // it goes to all; where that is too much at once, in turns. Whoever has some to collect
 // meanwhile is in the way of the others.
 
+#include <cerrno>
+
 namespace zbq::core {
 
 namespace {
@@ -3537,8 +4281,13 @@ bool all_open(const int *fds, uint8_t fd_count) {
     return true;
 }
 
+// Whether no record goes out without it.
+bool must_have(const slot &consumer) {
+    return consumer.is_push() && !consumer.observes();
+}
+
 bool misses(const slot &consumer, uint64_t seq_id) {
-    return consumer.is_push() && consumer.newest_record < seq_id;
+    return must_have(consumer) && consumer.newest_record < seq_id;
 }
 
 uint32_t how_many_miss(const zbq_producer *prod, uint64_t seq_id) {
@@ -3551,11 +4300,18 @@ uint32_t how_many_miss(const zbq_producer *prod, uint64_t seq_id) {
 
 // ---- what is in flight ----
 
-uint64_t all_in_flight(const zbq_producer *prod) {
+uint64_t in_flight_to(const zbq_producer *prod, bool observers) {
     uint64_t fds = 0;
     for (uint32_t i = 0; i < prod->active_count; ++i) {
-        fds += prod->slots[prod->active[i]].in_flight.fds();
+        const slot &consumer = prod->slots[prod->active[i]];
+        fds += consumer.observes() == observers ? consumer.in_flight.fds() : 0;
     }
+    return fds;
+}
+
+// But for the observers', which hold up nobody.
+uint64_t all_in_flight(const zbq_producer *prod) {
+    uint64_t fds = in_flight_to(prod, false);
     for (uint32_t i = 0; prod->leftovers != 0 && i < prod->max_consumers; ++i) {
         fds += prod->slots[i].is_leftover() ? prod->slots[i].in_flight.fds() : 0;
     }
@@ -3581,7 +4337,7 @@ bool is_within(uint64_t limit, uint64_t now, uint64_t more) {
 void blame_all_in_flight(zbq_producer *prod) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         slot *consumer = &prod->slots[prod->active[i]];
-        consumer->side_blocked |= consumer->in_flight.holds_back();
+        consumer->side_blocked |= !consumer->observes() && consumer->in_flight.holds_back();
     }
 }
 
@@ -3591,7 +4347,7 @@ void blame_all_in_flight(zbq_producer *prod) {
 void disown_unfinished(zbq_producer *prod) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         slot *consumer = &prod->slots[prod->active[i]];
-        if (consumer->is_push() && consumer->newest_record == prod->newest_seq) {
+        if (must_have(*consumer) && consumer->newest_record == prod->newest_seq) {
             consumer->in_flight.orphan_last();
         }
     }
@@ -3611,7 +4367,7 @@ void take_back_orphans(zbq_producer *prod) {
 // ---- beginning ----
 
 bool lacks_room(const slot &consumer, uint8_t fd_count) {
-    return consumer.is_push() && !consumer.in_flight.has_room(fd_count);
+    return must_have(consumer) && !consumer.in_flight.has_room(fd_count);
 }
 
 bool has_everyone_room(const zbq_producer *prod, uint8_t fd_count) {
@@ -3728,6 +4484,37 @@ sending send_to_all(zbq_producer *prod, const record_to_send &record, bool *any)
     return sending::done;
 }
 
+// ---- observers ----
+
+// What they do not collect is dropped. They have a share of their own of what may be in flight, so
+// that it is not the others' that they use up.
+void offer_to(zbq_producer *prod, slot *observer, const record_to_send &record) {
+    observer->in_flight.refresh(observer->side.get()); // failed: the last number stands
+    const uint64_t after = in_flight_to(prod, true) + record.fd_count;
+    const bool fits = after <= record.limit / observer_parts &&
+                      all_in_flight(prod) + after <= record.limit &&
+                      observer->in_flight.has_room(record.fd_count);
+    observer->newest_record = record.seq_id;
+    const int sent = fits ? side_send(observer->side.get(), &observer->in_flight, record.seq_id,
+                                      record.fds, record.fd_count)
+                          : -EAGAIN;
+    observer->dropped += sent < 0 ? 1 : 0; // one that is gone is found by a scan
+}
+
+// Once for each record, which has gone to all that must have it.
+bool offer_to_observers(zbq_producer *prod, const record_to_send &record) {
+    bool any = false;
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *observer = &prod->slots[prod->active[i]];
+        if (observer->is_push() && observer->observes() &&
+            observer->newest_record < record.seq_id) {
+            offer_to(prod, observer, record);
+            any = true;
+        }
+    }
+    return any;
+}
+
 int broadcast_once(zbq_producer *prod, const record_to_send &record) {
     const uint64_t newest_before = prod->newest_seq;
     if (record.seq_id != prod->newest_seq && !begin(prod, record)) {
@@ -3735,6 +4522,9 @@ int broadcast_once(zbq_producer *prod, const record_to_send &record) {
     }
     bool any = false;
     const sending sent = send_to_all(prod, record, &any);
+    if (sent == sending::done) {
+        any |= offer_to_observers(prod, record);
+    }
     if (any) {
         bell_ring(prod->control); // consumers may sleep for a record as for a message
         mind_sleepers(prod);
@@ -3767,6 +4557,15 @@ int broadcast(zbq_producer *prod, const record_to_send &record) {
 }
 
 } // namespace
+
+bool may_be_in_flight(zbq_producer *prod, uint64_t more) {
+    if (more == 0) {
+        return true;
+    }
+    refresh_flights(prod);
+    return is_within(descriptor_limit() / in_flight_parts,
+                     all_in_flight(prod) + in_flight_to(prod, true), more);
+}
 
 } // namespace zbq::core
 
@@ -3817,6 +4616,9 @@ struct zbq_consumer {
     // head changes nothing that a caller has.
     mutable zbq_read_window window = {};
     zbq::core::parking parking; // in its page
+    uint64_t floor = 0;         // an observer's: the last one seen
+    zbq_seek_to resume = ZBQ_SEEK_OLDEST;
+    zbq_loss lost = {};
     uint64_t baseline = 0;
     uint64_t noted_tail = 0;    // the last one with a time in the page
     uint64_t spun_to = 0;       // the head that the last spin found
@@ -3825,7 +4627,8 @@ struct zbq_consumer {
     bool abandoned = false;     // the event socket was closed: nothing more will come
 
     // Descriptors.
-    uint64_t newest_record = 0; // records up to this id were seen, or are not for us
+    uint64_t newest_record = 0; // records up to this id were seen
+    uint64_t record_floor = 0;  // those up to this id are not for us, but for the retained
     zbq::core::held_record held;
 
     // The rest.
@@ -3844,12 +4647,14 @@ struct zbq_consumer {
     zbq::core::mapping control_memory;
     zbq::core::mapping ring_memory;
     zbq::core::mapping page_memory;
+    zbq::core::mapping retained; // none, where nothing was at the join
 
     [[nodiscard]] const zbq_control_region *control() const { return window.control; }
     [[nodiscard]] zbq_consumer_metadata *page() const { return window.page; }
 
     // The stream is, for good.
     [[nodiscard]] bool is_malformed() const { return window.unusual != 0; }
+    [[nodiscard]] bool observes() const { return window.observes != 0; }
 };
 
 namespace zbq::core {
@@ -3857,6 +4662,18 @@ namespace zbq::core {
 bool has_ended(const zbq_consumer *cons);   // as far as is known
 void look_for_producer(zbq_consumer *cons); // a system call
 void note_progress(zbq_consumer *cons);     // the time of a release, if there was one
+bool is_evicted(const zbq_consumer *cons);
+
+// A word of the read window: the tail or the cursor.
+using position = uint64_t zbq_read_window::*;
+void move_cursor(zbq_consumer *cons, uint64_t to);
+
+// ---- observe.cpp ----
+
+// Takes over head and floor; goes on elsewhere where it was lapped. ZBQ_OK, ZBQ_ERROR_PROTOCOL, or
+// ZBQ_ERROR_AGAIN: no look was quick enough.
+int observe(zbq_consumer *cons);
+void release_until_cursor(zbq_consumer *cons); // whatever the producer awaits
 
 } // namespace zbq::core
 
@@ -3884,11 +4701,12 @@ enum join_descriptor : unsigned {
     join_side,
     join_pidfd,
     join_event,
+    join_retained, // where something is
 };
 static_assert(join_event + 1 == join_descriptors);
 
 bool mode_is_valid(zbq_wakeup_mode mode) {
-    return mode == ZBQ_WAKEUP_PUSH || mode == ZBQ_WAKEUP_PULL;
+    return mode >= ZBQ_WAKEUP_PUSH && mode <= ZBQ_OBSERVE_PULL;
 }
 
 // ---- the producer's end ----
@@ -3957,7 +4775,8 @@ struct consumer_ends {
     unique_fd event;
 };
 
-int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, consumer_ends *ends) {
+int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, uint64_t start, slot *fresh,
+                 consumer_ends *ends) {
     region page;
     int result = region_create("zbq-consumer", metadata_size, false, sharing::writable, &page);
     if (result < 0) {
@@ -3977,7 +4796,7 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
         return result;
     }
     fresh->mode = static_cast<uint32_t>(mode);
-    fresh->tail_seen = prod->window.head;
+    fresh->tail_seen = start;
     fresh->newest_record = prod->newest_seq;
     fresh->joined_at = monotonic_ns();
     fresh->wakes.at = fresh->joined_at;
@@ -3985,11 +4804,69 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, slot *fresh, co
     fresh->waited.at = fresh->joined_at;
     fresh->page_memory = static_cast<mapping &&>(page.memory);
     ends->page = static_cast<unique_fd &&>(page.fd);
+    if (fresh->is_push()) {
+        result = send_retained(prod->retained, fresh->side.get(), &fresh->in_flight);
+        if (result < 0) {
+            return result;
+        }
+    }
     // Nobody else has the page yet: plain stores.
-    fresh->page()->tail_offset = prod->window.head;
+    fresh->page()->tail_offset = start;
     fresh->page()->join_baseline = monotonic_coarse_ns();
     take_over_debt(prod, fresh);
     return 0;
+}
+
+// ---- where it starts ----
+
+// Whether a message of the ring starts there, which is not below the floor. What the application
+// has written is walked through from the last mark before it.
+bool is_start(const zbq_producer *prod, uint64_t offset) {
+    uint64_t at = prod->history.last_until(offset);
+    while (at < offset) {
+        const char *place = prod->ring + at % prod->capacity;
+        at += round_up(sizeof(zbq_msg_header) +
+                       uint64_t{reinterpret_cast<const zbq_msg_header *>(place)->payload_len});
+    }
+    return at == offset;
+}
+
+bool is_of(const zbq_producer *prod, const uint8_t (&ring_id)[16]) {
+    const uint8_t whichever[16] = {};
+    return memcmp(ring_id, whichever, sizeof ring_id) == 0 ||
+           memcmp(ring_id, prod->control->ring_id, sizeof ring_id) == 0;
+}
+
+int start_at_offset(const zbq_producer *prod, const zbq_start &wanted, uint64_t *start) {
+    *start = prod->history.floor();
+    if (!is_of(prod, wanted.ring_id) || wanted.offset <= *start) {
+        return 0;
+    }
+    if (wanted.offset > prod->window.head || !is_start(prod, wanted.offset)) {
+        return -EINVAL;
+    }
+    *start = wanted.offset;
+    return 0;
+}
+
+// A logical offset at which a message starts: 0, or -EINVAL.
+int find_start(const zbq_producer *prod, const zbq_start &wanted, uint64_t *start) {
+    const uint64_t head = prod->window.head;
+    switch (wanted.at) {
+    case ZBQ_START_HEAD:
+        *start = head;
+        return 0;
+    case ZBQ_START_OLDEST:
+        *start = prod->history.floor();
+        return 0;
+    case ZBQ_START_LAST:
+        *start = prod->history.first_from(wanted.offset < head ? head - wanted.offset : 0, head);
+        return 0;
+    case ZBQ_START_OFFSET:
+        return start_at_offset(prod, wanted, start);
+    default:
+        return -EINVAL;
+    }
 }
 
 zbq_join_payload payload_for(const zbq_producer *prod, const slot &fresh) {
@@ -4010,14 +4887,16 @@ zbq_join_payload payload_for(const zbq_producer *prod, const slot &fresh) {
 
 int send_join(const zbq_producer *prod, int socket, const slot &fresh, const consumer_ends &ends) {
     const zbq_join_payload payload = payload_for(prod, fresh);
-    int fds[join_descriptors];
+    int fds[join_descriptors + 1];
     fds[join_control] = prod->control_region.fd.get();
     fds[join_ring] = prod->ring_region.fd.get();
     fds[join_page] = ends.page.get();
     fds[join_side] = fresh.side_peer.get();
     fds[join_pidfd] = ends.pidfd.get();
     fds[join_event] = ends.event.get();
-    const ssize_t sent = send_record(socket, &payload, sizeof payload, fds, join_descriptors);
+    fds[join_retained] = prod->retained.memory.fd.get();
+    const unsigned count = join_descriptors + (prod->retained.count != 0 ? 1 : 0);
+    const ssize_t sent = send_record(socket, &payload, sizeof payload, fds, count);
     if (sent < 0) {
         return static_cast<int>(sent);
     }
@@ -4052,8 +4931,9 @@ int receive_join(int socket, join_message *message) {
     if (message->with.truncated && message->with.fds.size() < join_descriptors) {
         return error_from(-EMFILE); // the kernel could install no more here
     }
+    const unsigned count = message->with.fds.size();
     const bool whole = received == sizeof message->payload && !message->with.truncated &&
-                       message->with.fds.size() == join_descriptors;
+                       (count == join_descriptors || count == join_descriptors + 1);
     return whole ? ZBQ_OK : ZBQ_ERROR_PROTOCOL;
 }
 
@@ -4082,6 +4962,16 @@ bool channels_are_valid(const fd_list &fds, bool push) {
            has_none_waiting(fds.at(join_event)) && (push || has_none_waiting(fds.at(join_side)));
 }
 
+int map_retained(int fd, zbq_consumer *cons) {
+    uint64_t size = 0;
+    const int result = file_size(fd, &size);
+    const bool is_allowed = size != 0 && size % page_size() == 0 && size <= most_retained_bytes;
+    if (result < 0 || !is_allowed) {
+        return result < 0 ? result : -EPROTO;
+    }
+    return region_open(fd, size, false, sharing::read_only, &cons->retained);
+}
+
 int map_all(const join_message &message, zbq_consumer *cons) {
     const fd_list &fds = message.with.fds;
     int result = region_open(fds.at(join_control), control_size, false, sharing::read_only,
@@ -4094,8 +4984,10 @@ int map_all(const join_message &message, zbq_consumer *cons) {
     if (result < 0) {
         return result;
     }
-    return region_open(fds.at(join_page), metadata_size, false, sharing::writable,
-                       &cons->page_memory);
+    result =
+        region_open(fds.at(join_page), metadata_size, false, sharing::writable, &cons->page_memory);
+    return result == 0 && fds.size() > join_retained ? map_retained(fds.at(join_retained), cons)
+                                                     : result;
 }
 
 void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
@@ -4110,13 +5002,15 @@ void start_at(const zbq_join_payload &payload, zbq_consumer *cons) {
                     static_cast<const zbq_control_region *>(cons->control_memory.get()),
                     static_cast<zbq_consumer_metadata *>(cons->page_memory.get()),
                     cons,
-                    0};
+                    0,
+                    observes(payload.wakeup_mode) ? 1U : 0U};
     cons->noted_tail = cons->spun_to = start;
     cons->parking.page = cons->page();
     cons->parking.place = parking_of(cons->page(), payload.slot_index);
     cons->baseline = payload.join_baseline;
-    cons->newest_record = payload.seq_floor;
-    cons->push = payload.wakeup_mode == ZBQ_WAKEUP_PUSH;
+    cons->record_floor = payload.seq_floor;
+    cons->newest_record = cons->retained.get() == nullptr ? payload.seq_floor : 0;
+    cons->push = !pulls(payload.wakeup_mode);
     cons->type = {payload.type_hash, payload.type_size, payload.type_align};
 }
 
@@ -4129,7 +5023,7 @@ void announce_to_producer(const zbq_consumer *cons, uint32_t slot_index) {
 
 int adopt(join_message *message, zbq_consumer *cons) {
     fd_list &fds = message->with.fds;
-    if (!channels_are_valid(fds, message->payload.wakeup_mode == ZBQ_WAKEUP_PUSH) ||
+    if (!channels_are_valid(fds, !pulls(message->payload.wakeup_mode)) ||
         !is_pidfd(fds.at(join_pidfd))) {
         return ZBQ_ERROR_PROTOCOL;
     }
@@ -4171,13 +5065,32 @@ using namespace zbq::core;
 
 int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
                            uint32_t *out_slot_id) {
+    return zbq_producer_admit(prod, conn_fd, mode, nullptr, out_slot_id);
+}
+
+int zbq_producer_find_start(const zbq_producer *prod, const zbq_start *start,
+                            uint64_t *out_offset) {
+    if (prod == nullptr || start == nullptr || out_offset == nullptr || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    return find_start(prod, *start, out_offset) < 0 ? ZBQ_ERROR_INVALID : ZBQ_OK;
+}
+
+int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
+                       const zbq_start *start, uint32_t *out_slot_id) {
     int type = 0;
     if (prod == nullptr || out_slot_id == nullptr || !mode_is_valid(mode) ||
         !is_unix_socket(conn_fd, &type) || !is_owner(prod)) {
         return ZBQ_ERROR_INVALID;
     }
+    uint64_t offset = prod->window.head;
+    if (start != nullptr && find_start(prod, *start, &offset) < 0) {
+        return ZBQ_ERROR_INVALID;
+    }
     const uid_t uid = peer_user(conn_fd);
-    slot *free_slot = may_join(prod, uid) ? find_free_slot(prod) : nullptr;
+    const bool may = may_join(prod, uid) && (pulls(static_cast<uint32_t>(mode)) ||
+                                             may_be_in_flight(prod, prod->retained.fds.size()));
+    slot *free_slot = may ? find_free_slot(prod) : nullptr;
     if (free_slot == nullptr) {
         return ZBQ_ERROR_NOENT;
     }
@@ -4185,7 +5098,7 @@ int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode
     fresh.index = free_slot->index;
     fresh.uid = uid;
     consumer_ends ends;
-    int result = prepare_slot(prod, mode, &fresh, &ends);
+    int result = prepare_slot(prod, mode, offset, &fresh, &ends);
     if (result == 0) {
         result = watch_consumer(prod, &fresh);
     }
@@ -4198,6 +5111,9 @@ int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode
     }
     replace(free_slot, static_cast<slot &&>(fresh));
     activate(prod, free_slot);
+    if (!free_slot->observes() && offset < prod->slowest_tail) {
+        prod->slowest_tail = offset;
+    }
     *out_slot_id = free_slot->index;
     return ZBQ_OK;
 }
@@ -4232,6 +5148,7 @@ int zbq_consumer_join(int rendezvous_fd, zbq_wakeup_mode mode, zbq_consumer **ou
 // this. peek, next, valid and publish make no system call.
 
 #include <cstdlib>
+#include <cstring>
 #include <sys/epoll.h>
 
 namespace zbq::core {
@@ -4260,6 +5177,10 @@ void note_progress(zbq_consumer *cons) {
     }
 }
 
+bool is_evicted(const zbq_consumer *cons) {
+    return eviction_seen(cons->page());
+}
+
 namespace {
 
 // ---- head ----
@@ -4271,22 +5192,22 @@ void refresh_head(const zbq_consumer *cons) {
     }
 }
 
-bool is_evicted(const zbq_consumer *cons) {
-    return !zbq_window_valid(&cons->window);
-}
-
 // What there is at a place where the head last acquired shows no message: ZBQ_OK where
 // the head has moved on since.
-int look_past_known_head(zbq_consumer *cons, uint64_t offset) {
+int look_past_known_head(zbq_consumer *cons, position at) {
     const bool ended = has_ended(cons);
-    refresh_head(cons);
+    if (!cons->observes()) {
+        refresh_head(cons);
+    } else if (observe(cons) == ZBQ_ERROR_AGAIN) {
+        return ZBQ_OK; // there is too much
+    }
     if (is_evicted(cons)) {
         return ZBQ_ERROR_NOENT;
     }
     if (cons->is_malformed()) {
         return ZBQ_ERROR_PROTOCOL;
     }
-    if (cons->window.head != offset) {
+    if (cons->window.head != cons->window.*at) {
         return ZBQ_OK;
     }
     note_progress(cons);
@@ -4344,11 +5265,11 @@ void tell_of_messages(zbq_consumer *cons) {
     }
 }
 
-int look_and_rearm(zbq_consumer *cons, uint64_t offset) {
-    int result = look_past_known_head(cons, offset);
+int look_and_rearm(zbq_consumer *cons, position at) {
+    int result = look_past_known_head(cons, at);
     if (result == ZBQ_ERROR_AGAIN && cons->watch) {
         rearm(cons);
-        result = look_past_known_head(cons, offset);
+        result = look_past_known_head(cons, at);
         tell_of_record(cons);
     }
     return result;
@@ -4365,13 +5286,8 @@ const char *place_of(const zbq_consumer *cons, uint64_t offset) {
     return behind <= position ? window.next - behind : window.next + (window.capacity - behind);
 }
 
-int view_at(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
-    if (offset == cons->window.head || cons->is_malformed()) {
-        const int result = look_and_rearm(cons, offset);
-        if (result != ZBQ_OK) {
-            return result;
-        }
-    }
+// What of the ring is known to be committed.
+int view_known(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
     const bool fits = zbq_window_view(&cons->window, place_of(cons, offset), offset, out);
     if (is_evicted(cons)) { // then the length read may not be one
         return ZBQ_ERROR_NOENT;
@@ -4383,9 +5299,94 @@ int view_at(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
     return ZBQ_OK;
 }
 
+// Whether what lies there may be overwritten.
+bool is_lapped(const zbq_consumer *cons, uint64_t offset) {
+    return !zbq_window_valid_from(&cons->window, offset);
+}
+
+// ZBQ_ERROR_AGAIN: it was lapped, before or meanwhile. Before, its place may be none.
+int view_observed(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
+    const bool fits = !is_lapped(cons, offset) &&
+                      zbq_window_view(&cons->window, place_of(cons, offset), offset, out);
+    if (is_evicted(cons)) {
+        return ZBQ_ERROR_NOENT;
+    }
+    if (is_lapped(cons, offset)) {
+        return ZBQ_ERROR_AGAIN;
+    }
+    if (!fits) {
+        cons->window.unusual = 1; // for good
+        return ZBQ_ERROR_PROTOCOL;
+    }
+    return ZBQ_OK;
+}
+
+// An observer that was lapped goes on elsewhere. Where that was between tail and cursor, all that
+// is not released is void.
+int catch_up(zbq_consumer *cons, position at) {
+    const int result = observe(cons);
+    if (result == ZBQ_OK && is_lapped(cons, cons->window.*at)) {
+        release_until_cursor(cons);
+    }
+    return result;
+}
+
+// Whether there may be a message. ZBQ_OK, or why not.
+int look_at(zbq_consumer *cons, position at) {
+    const bool is_known = cons->window.*at != cons->window.head && !cons->is_malformed();
+    return is_known ? ZBQ_OK : look_and_rearm(cons, at);
+}
+
+int observe_at(zbq_consumer *cons, position at, zbq_msg_view *out) {
+    int result = ZBQ_ERROR_AGAIN;
+    for (uint32_t i = 0; i < most_laps && result == ZBQ_ERROR_AGAIN; ++i) {
+        result = look_at(cons, at);
+        if (result != ZBQ_OK) {
+            return result;
+        }
+        result = view_observed(cons, cons->window.*at, out);
+        if (result == ZBQ_ERROR_AGAIN && catch_up(cons, at) == ZBQ_ERROR_PROTOCOL) {
+            return ZBQ_ERROR_PROTOCOL;
+        }
+    }
+    return result;
+}
+
+int view_at(zbq_consumer *cons, position at, zbq_msg_view *out) {
+    if (cons->observes()) {
+        return observe_at(cons, at, out);
+    }
+    const int result = look_at(cons, at);
+    return result == ZBQ_OK ? view_known(cons, cons->window.*at, out) : result;
+}
+
+} // namespace
+
 void move_cursor(zbq_consumer *cons, uint64_t to) {
     cons->window.next += to - cons->window.cursor;
     cons->window.cursor = to;
+}
+
+namespace {
+
+// ---- copies ----
+
+void copy_to(void *buffer, uint64_t size, const zbq_msg_view &view, zbq_msg_copy *out) {
+    out->header = *view.header;
+    out->header.payload_len = static_cast<uint32_t>(view.payload_len); // as it was checked
+    out->logical_offset = view.logical_offset;
+    if (view.payload_len <= size && view.payload_len != 0) {
+        memcpy(buffer, view.payload, view.payload_len);
+    }
+}
+
+int take_copied(zbq_consumer *cons, const zbq_msg_view &view, uint64_t size) {
+    if (view.payload_len > size) {
+        return ZBQ_ERROR_OVERFLOW;
+    }
+    move_cursor(cons, round_up(view.logical_offset + view.total_len));
+    zbq_window_release(&cons->window, cons->window.cursor);
+    return ZBQ_OK;
 }
 
 // ---- descriptors ----
@@ -4419,6 +5420,12 @@ int record_error(int negative_errno) {
     }
 }
 
+// A record that is not gone by, nor from before the join.
+bool may_come(const zbq_consumer *cons, uint64_t seq_id) {
+    return seq_id > cons->newest_record &&
+           (seq_id > cons->record_floor || has_retained_record(cons->retained, seq_id));
+}
+
 // Drops held and waiting records until one is not older than the expected.
 int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
     for (uint32_t i = 0; i < most_records_dropped; ++i) {
@@ -4427,8 +5434,8 @@ int advance_to_record(zbq_consumer *cons, uint64_t expected_seq_id) {
         }
         cons->held.fds.close_all();
         cons->held.seq_id = 0;
-        if (expected_seq_id <= cons->newest_record) {
-            return ZBQ_ERROR_NOENT; // gone by, or from before the join
+        if (!may_come(cons, expected_seq_id)) {
+            return ZBQ_ERROR_NOENT;
         }
         const bool ended = has_ended(cons) || is_evicted(cons); // before the look
         const int result = receive_next(cons);
@@ -4500,6 +5507,7 @@ void zbq_consumer_destroy(zbq_consumer *cons) {
         cons->control_memory.forget();
         cons->ring_memory.forget();
         cons->page_memory.forget();
+        cons->retained.forget();
     }
     cons->~zbq_consumer();
     free(cons);
@@ -4517,6 +5525,9 @@ uint64_t zbq_consumer_acquire_head(const zbq_consumer *cons) {
     if (cons == nullptr) {
         return 0;
     }
+    if (cons->observes()) { // of which nothing else is known before it looks
+        return head_acquire(cons->control());
+    }
     refresh_head(cons);
     return cons->window.head;
 }
@@ -4525,14 +5536,14 @@ int zbq_consumer_peek(zbq_consumer *cons, zbq_msg_view *out) {
     if (cons == nullptr || out == nullptr) {
         return ZBQ_ERROR_INVALID;
     }
-    return view_at(cons, cons->window.tail, out);
+    return view_at(cons, &zbq_read_window::tail, out);
 }
 
 int zbq_consumer_next(zbq_consumer *cons, zbq_msg_view *out) {
     if (cons == nullptr || out == nullptr) {
         return ZBQ_ERROR_INVALID;
     }
-    const int result = view_at(cons, cons->window.cursor, out);
+    const int result = view_at(cons, &zbq_read_window::cursor, out);
     if (result == ZBQ_OK) {
         move_cursor(cons, round_up(out->logical_offset + out->total_len));
     }
@@ -4544,7 +5555,28 @@ int zbq_consumer_look(zbq_consumer *cons) {
         return ZBQ_ERROR_INVALID;
     }
     zbq_msg_view first = {};
-    return view_at(cons, cons->window.cursor, &first);
+    return view_at(cons, &zbq_read_window::cursor, &first);
+}
+
+int zbq_consumer_copy(zbq_consumer *cons, void *buffer, uint64_t size, zbq_msg_copy *out) {
+    if (cons == nullptr || out == nullptr || (buffer == nullptr && size != 0)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    for (uint32_t i = 0; i < most_laps; ++i) {
+        zbq_msg_view view = {};
+        const int result = view_at(cons, &zbq_read_window::cursor, &view);
+        if (result != ZBQ_OK) {
+            return result;
+        }
+        copy_to(buffer, size, view, out);
+        if (zbq_window_valid_from(&cons->window, view.logical_offset)) {
+            return take_copied(cons, view, size);
+        }
+        if (!cons->observes()) {
+            return ZBQ_ERROR_NOENT;
+        }
+    }
+    return ZBQ_ERROR_AGAIN;
 }
 
 zbq_read_window *zbq_consumer_window(zbq_consumer *cons) {
@@ -4552,7 +5584,7 @@ zbq_read_window *zbq_consumer_window(zbq_consumer *cons) {
 }
 
 bool zbq_consumer_valid(const zbq_consumer *cons) {
-    return cons != nullptr && !is_evicted(cons);
+    return cons != nullptr && zbq_window_valid(&cons->window);
 }
 
 void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
@@ -4600,6 +5632,11 @@ int zbq_consumer_recv_fds(zbq_consumer *cons, uint64_t expected_seq_id, int *out
         cons->held.seq_id = 0;
     }
     return result;
+}
+
+int zbq_consumer_retained(const zbq_consumer *cons, uint32_t index, zbq_msg_view *out) {
+    return cons == nullptr || out == nullptr ? ZBQ_ERROR_INVALID
+                                             : view_retained(cons->retained, index, out);
 }
 
 uint32_t zbq_consumer_get_futex_token(const zbq_consumer *cons) {
@@ -4673,6 +5710,194 @@ const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons) {
 
 zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons) {
     return cons == nullptr ? nullptr : cons->page();
+}
+
+/* ---- src/observe.cpp ---- */
+
+// Observing: reading without ever holding the producer back. It overwrites what it likes, but only
+// below the floor: an observer reads, then asks whether the floor is still below what it has read.
+// A length may be torn until then, so none is used that leads past the head.
+//
+//   producer                              observer
+//   floor = above what is overwritten     floor, head, floor                   (1)
+//   release fence                         reads
+//   writes                                acquire fence
+//   head                                  floor: still at or below? whole
+//
+// Of (1) the first is at most the head, the second at least the head less the capacity: another
+// pair is of a producer that breaks the protocol. Both hold though they are loaded one after the
+// other, since the head is released after the floor that its bytes needed, and the floor after the
+// head, which it never passes.
+
+#include <cstring>
+
+namespace zbq::core {
+
+namespace {
+
+bool can_be(const zbq_consumer *cons, uint64_t before, uint64_t head, uint64_t floor) {
+    const bool rises = before >= cons->floor && floor >= before && head >= cons->window.head;
+    const bool fits = before <= head && (floor > head || head - floor <= cons->window.capacity);
+    return rises && fits && is_aligned(head) && is_aligned(before) && is_aligned(floor);
+}
+
+int malformed(zbq_consumer *cons) {
+    cons->window.unusual = 1; // for good
+    return ZBQ_ERROR_PROTOCOL;
+}
+
+// Takes over head and floor, the latter at most at the former. The cursor may be below.
+int take_over(zbq_consumer *cons) {
+    for (uint32_t i = 0; i < most_laps; ++i) {
+        const uint64_t before = floor_acquire(cons->control());
+        const uint64_t head = head_acquire(cons->control());
+        const uint64_t floor = floor_acquire(cons->control());
+        if (cons->is_malformed() || !can_be(cons, before, head, floor)) {
+            return malformed(cons);
+        }
+        if (floor <= head) {
+            cons->window.head = head;
+            cons->floor = floor;
+            return ZBQ_OK;
+        }
+    }
+    return ZBQ_ERROR_AGAIN;
+}
+
+const char *place_in_ring(const zbq_consumer *cons, uint64_t offset) {
+    return cons->window.ring + offset % cons->window.capacity;
+}
+
+// Where the last of the messages starts that begin at this offset and end at the head.
+int last_from(zbq_consumer *cons, uint64_t offset, uint64_t *last) {
+    zbq_msg_view view = {};
+    uint64_t at = offset;
+    while (at != cons->window.head) {
+        const bool fits = zbq_window_view(&cons->window, place_in_ring(cons, at), at, &view);
+        if (!zbq_window_valid_from(&cons->window, offset)) { // then the length may not be one
+            return ZBQ_ERROR_AGAIN;
+        }
+        if (!fits) {
+            return malformed(cons);
+        }
+        *last = at;
+        at += round_up(view.total_len);
+    }
+    return ZBQ_OK;
+}
+
+// The newest message: the newest commit starts where the producer says. The head, where nothing was
+// committed since.
+int find_newest(zbq_consumer *cons, uint64_t *newest) {
+    for (uint32_t i = 0; i < most_laps; ++i) {
+        const uint64_t start = newest_seen(cons->control());
+        const int result = take_over(cons);
+        if (result != ZBQ_OK) {
+            return result;
+        }
+        *newest = cons->window.head;
+        if (!is_aligned(start)) {
+            return malformed(cons);
+        }
+        const int found = start < cons->floor ? ZBQ_ERROR_AGAIN
+                          : start < *newest   ? last_from(cons, start, newest)
+                                              : ZBQ_OK;
+        if (found != ZBQ_ERROR_AGAIN) {
+            return found;
+        }
+    }
+    return ZBQ_ERROR_AGAIN;
+}
+
+int find(zbq_consumer *cons, zbq_seek_to to, uint64_t *offset) {
+    if (to == ZBQ_SEEK_NEWEST) {
+        return find_newest(cons, offset);
+    }
+    const int result = take_over(cons);
+    *offset = to == ZBQ_SEEK_HEAD ? cons->window.head : cons->floor;
+    return result;
+}
+
+// What was read and not released is void: it stays so until it is released.
+void go_on_at(zbq_consumer *cons, uint64_t offset) {
+    const bool all_released = cons->window.tail == cons->window.cursor;
+    cons->window.cursor = offset;
+    cons->window.next = place_in_ring(cons, offset);
+    if (all_released) {
+        release_until_cursor(cons);
+    }
+}
+
+void count_loss(zbq_consumer *cons, uint64_t until) {
+    if (cons->window.cursor < until) {
+        cons->lost.bytes += until - cons->window.cursor;
+        ++cons->lost.times;
+    }
+}
+
+bool seek_is_valid(zbq_seek_to to) {
+    return to >= ZBQ_SEEK_OLDEST && to <= ZBQ_SEEK_HEAD;
+}
+
+} // namespace
+
+void release_until_cursor(zbq_consumer *cons) {
+    cons->window.tail = cons->window.cursor;
+    tail_publish(cons->page(), cons->window.cursor);
+}
+
+int observe(zbq_consumer *cons) {
+    int result = take_over(cons);
+    if (result == ZBQ_OK && cons->window.cursor < cons->floor) { // lapped
+        uint64_t offset = 0;
+        result = find(cons, cons->resume, &offset);
+        if (result == ZBQ_OK) {
+            count_loss(cons, offset);
+            go_on_at(cons, offset);
+        }
+    } else if (result == ZBQ_OK) {
+        cons->window.next = place_in_ring(cons, cons->window.cursor);
+    }
+    return result;
+}
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_consumer_seek(zbq_consumer *cons, zbq_seek_to to) {
+    if (cons == nullptr || !cons->observes() || !seek_is_valid(to)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    if (is_evicted(cons)) {
+        return ZBQ_ERROR_NOENT;
+    }
+    uint64_t offset = 0;
+    const int result = find(cons, to, &offset);
+    if (result != ZBQ_OK) {
+        return result;
+    }
+    count_loss(cons, cons->floor);
+    const bool was_read = to == ZBQ_SEEK_NEWEST && offset < cons->window.cursor;
+    go_on_at(cons, was_read ? cons->window.cursor : offset);
+    release_until_cursor(cons);
+    return ZBQ_OK;
+}
+
+int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to) {
+    if (cons == nullptr || !cons->observes() || !seek_is_valid(to)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    cons->resume = to;
+    return ZBQ_OK;
+}
+
+int zbq_consumer_lost(const zbq_consumer *cons, zbq_loss *out) {
+    if (cons == nullptr || out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    *out = cons->lost;
+    return ZBQ_OK;
 }
 
 /* ---- src/spin.cpp ---- */
@@ -4822,9 +6047,10 @@ bool has_run_out(const zbq_producer *prod, const stall_clock &clock) {
 // not just the slowest's: else several hung consumers would be waited for in turn. Only
 // those that are in the way are evicted.
 void look_at_ring(const zbq_producer *prod, slot *consumer, bool waiting, uint64_t step) {
-    const bool behind = waiting && consumer->tail_seen != prod->window.head;
+    const bool counts = waiting && !consumer->observes();
+    const bool behind = counts && consumer->tail_seen != prod->window.head;
     advance(&consumer->ring_stall, behind, consumer->tail_seen, least_release(prod), step);
-    consumer->holds_room = waiting && holds_back(prod, consumer->tail_seen);
+    consumer->holds_room = counts && holds_back(prod, consumer->tail_seen);
 }
 
 void look_at_side(const zbq_producer *prod, slot *consumer, uint64_t step) {
@@ -5090,6 +6316,10 @@ void refresh_tails(zbq_producer *prod) {
     for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
         slot *consumer = &prod->slots[prod->active[i]];
         const uint64_t tail = tail_acquire(consumer->page());
+        if (consumer->observes()) { // counts for nothing
+            consumer->tail_seen = tail <= prod->window.head ? tail : consumer->tail_seen;
+            continue;
+        }
         if (!tail_is_valid(tail, consumer->tail_seen, prod->window.head)) {
             evict(prod, consumer, ZBQ_EVICTION_PROTOCOL);
             continue;
@@ -5547,6 +6777,8 @@ zbq_consumer_info describe(const zbq_producer *prod, const slot *consumer, uint3
     info.mode = consumer->mode;
     info.eviction = eviction;
     info.fds_in_flight = consumer->in_flight.fds();
+    info.tail = consumer->tail_seen;
+    info.dropped_records = consumer->dropped;
     return info;
 }
 

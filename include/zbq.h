@@ -137,8 +137,8 @@ typedef enum zbq_error ZBQ_ENUM_INT {
 
 /** How a consumer learns of messages. */
 typedef enum zbq_wakeup_mode ZBQ_ENUM_INT {
-    ZBQ_WAKEUP_PUSH = 0, /**< may sleep until the producer wakes it; gets descriptors */
-    ZBQ_WAKEUP_PULL = 1, /**< polls when it likes; never woken; gets no descriptors */
+    ZBQ_WAKEUP_PUSH = 0,  /**< may sleep until the producer wakes it; gets descriptors */
+    ZBQ_WAKEUP_PULL = 1,  /**< polls when it likes; never woken; gets no descriptors */
     ZBQ_OBSERVE_PUSH = 2, /**< as push, but an observer: the producer never waits for it */
     ZBQ_OBSERVE_PULL = 3  /**< as pull, but an observer */
 } zbq_wakeup_mode;
@@ -193,18 +193,18 @@ typedef struct zbq_control_region {
     uint64_t floor;    /**< all below it may be overwritten at any time; a message starts there */
     uint64_t newest;   /**< the newest commit, or the one before, starts there */
     uint8_t pad0_[40]; /**< zero */
-    uint32_t broadcast_futex;               /**< counts wake-ups, records, evictions and the end */
-    uint8_t pad1_[60];                      /**< zero */
-    int32_t producer_pid;                   /**< as its own pid namespace numbers it; for people */
-    uint8_t pad2_[60];                      /**< zero */
-    uint64_t ring_capacity;                 /**< constant, as are the next two */
-    uint64_t clog_threshold;                /**< as given to zbq_producer_create */
-    uint64_t stall_timeout_ns;              /**< as given to zbq_producer_create */
-    uint32_t closed;       /**< not 0 once the producer was destroyed: the head is final */
-    uint32_t pad3_;        /**< zero */
-    uint64_t awaited_tail; /**< a tail that reaches this is awaited; 0: none is */
-    uint8_t reserved[8];   /**< zero */
-    uint8_t ring_id[16];   /**< constant: random, of this ring alone */
+    uint32_t broadcast_futex;  /**< counts wake-ups, records, evictions and the end */
+    uint8_t pad1_[60];         /**< zero */
+    int32_t producer_pid;      /**< as its own pid namespace numbers it; for people */
+    uint8_t pad2_[60];         /**< zero */
+    uint64_t ring_capacity;    /**< constant, as are the next two */
+    uint64_t clog_threshold;   /**< as given to zbq_producer_create */
+    uint64_t stall_timeout_ns; /**< as given to zbq_producer_create */
+    uint32_t closed;           /**< not 0 once the producer was destroyed: the head is final */
+    uint32_t pad3_;            /**< zero */
+    uint64_t awaited_tail;     /**< a tail that reaches this is awaited; 0: none is */
+    uint8_t reserved[8];       /**< zero */
+    uint8_t ring_id[16];       /**< constant: random, of this ring alone */
 } zbq_control_region;
 
 /** Where a consumer says that it sleeps, and the futex word that it sleeps on. */
@@ -240,7 +240,7 @@ typedef struct zbq_msg_header {
     ZBQ_ALIGNAS(16) uint32_t payload_len; /**< 0 to 2^32 - 1 */
     uint8_t fd_count;                     /**< 0 to ZBQ_MAX_FD_PER_MSG */
     uint8_t flags;                        /**< the application's own */
-    uint16_t reserved; /**< zero; of a retained message its key: zbq_msg_key */
+    uint16_t reserved;                    /**< zero; of a retained message its key: zbq_msg_key */
     uint64_t seq_id;                      /**< of its descriptors' record; 0 with none */
 } zbq_msg_header;
 

@@ -64,8 +64,8 @@ inline void progress_publish(zbq_consumer_metadata *page, uint64_t nanoseconds) 
 
 // ---- eviction: a sequence lock with a single turn ----
 
-// The store, then a release fence: pairs with eviction_seen and zbq_window_valid_from. Message bytes
-// that are written after this call are seen only by readers who then see the mark.
+// The store, then a release fence: pairs with eviction_seen and zbq_window_valid_from. Message
+// bytes that are written after this call are seen only by readers who then see the mark.
 inline void eviction_mark(zbq_consumer_metadata *page, uint32_t reason) {
     __atomic_store_n(&page->eviction, reason, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);

@@ -163,9 +163,8 @@ bool is_lapped(const zbq_consumer *cons, uint64_t offset) {
 
 // ZBQ_ERROR_AGAIN: it was lapped, before or meanwhile. Before, its place may be none.
 int view_observed(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
-    const bool fits =
-        !is_lapped(cons, offset) &&
-        zbq_window_view(&cons->window, place_of(cons, offset), offset, out);
+    const bool fits = !is_lapped(cons, offset) &&
+                      zbq_window_view(&cons->window, place_of(cons, offset), offset, out);
     if (is_evicted(cons)) {
         return ZBQ_ERROR_NOENT;
     }

@@ -25,7 +25,7 @@ struct zbq_consumer {
     // head changes nothing that a caller has.
     mutable zbq_read_window window = {};
     zbq::core::parking parking; // in its page
-    uint64_t floor = 0; // an observer's: the last one seen
+    uint64_t floor = 0;         // an observer's: the last one seen
     zbq_seek_to resume = ZBQ_SEEK_OLDEST;
     zbq_loss lost = {};
     uint64_t baseline = 0;

@@ -311,8 +311,8 @@ int map_all(const join_message &message, zbq_consumer *cons) {
     if (result < 0) {
         return result;
     }
-    result = region_open(fds.at(join_page), metadata_size, false, sharing::writable,
-                         &cons->page_memory);
+    result =
+        region_open(fds.at(join_page), metadata_size, false, sharing::writable, &cons->page_memory);
     return result == 0 && fds.size() > join_retained ? map_retained(fds.at(join_retained), cons)
                                                      : result;
 }
@@ -415,9 +415,8 @@ int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
         return ZBQ_ERROR_INVALID;
     }
     const uid_t uid = peer_user(conn_fd);
-    const bool may = may_join(prod, uid) &&
-                     (pulls(static_cast<uint32_t>(mode)) ||
-                      may_be_in_flight(prod, prod->retained.fds.size()));
+    const bool may = may_join(prod, uid) && (pulls(static_cast<uint32_t>(mode)) ||
+                                             may_be_in_flight(prod, prod->retained.fds.size()));
     slot *free_slot = may ? find_free_slot(prod) : nullptr;
     if (free_slot == nullptr) {
         return ZBQ_ERROR_NOENT;

@@ -27,7 +27,7 @@ inline constexpr uint32_t history_parts = 32;
 
 // ---- retained messages (retained.hpp) ----
 
-inline constexpr uint32_t most_retained = 64; // of one ring,
+inline constexpr uint32_t most_retained = 64;                       // of one ring,
 inline constexpr uint64_t most_retained_bytes = uint64_t{1} << 20U; // with their headers
 
 // ---- sleeping and waking (wake.hpp, account.cpp, wake.cpp) ----

@@ -126,9 +126,8 @@ int change_retained(retained_set *set, const retained_change &change) {
     }
     fd_list added;
     region fresh;
-    int result = change.payload != nullptr
-                     ? duplicate_all(change.fds, change.header.fd_count, &added)
-                     : 0;
+    int result =
+        change.payload != nullptr ? duplicate_all(change.fds, change.header.fd_count, &added) : 0;
     if (result == 0 && after.count != 0) {
         const uint64_t unit = page_size();
         result = region_create("zbq-retained", (after.bytes + unit - 1) / unit * unit, false,
@@ -184,7 +183,8 @@ uint32_t count_in(const mapping &memory) {
 
 // Goes through the entries until one is wanted: ZBQ_OK, and where that lies.
 template <typename Function>
-int find(const mapping &memory, const Function &is_wanted, retained_entry *out, const char **place) {
+int find(const mapping &memory, const Function &is_wanted, retained_entry *out,
+         const char **place) {
     const char *at = bytes_of(memory) + sizeof(retained_head);
     uint64_t left = memory.size() - sizeof(retained_head);
     for (uint32_t i = 0; i < count_in(memory); ++i) {

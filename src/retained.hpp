@@ -19,8 +19,8 @@ struct retained_head {
 static_assert(sizeof(retained_head) == ZBQ_MSG_ALIGN);
 
 struct retained_entry {
-    uint64_t offset; // of the message in the stream
-    uint64_t reserved; // zero
+    uint64_t offset;       // of the message in the stream
+    uint64_t reserved;     // zero
     zbq_msg_header header; // with the key; the payload follows
 };
 static_assert(sizeof(retained_entry) == 32);
@@ -30,7 +30,7 @@ inline constexpr uint16_t forgotten = 0x8000;
 
 // The producer's.
 struct retained_set {
-    region memory;   // none, where nothing is retained
+    region memory; // none, where nothing is retained
     uint32_t count = 0;
     fd_list fds; // of all entries, in their order
 };

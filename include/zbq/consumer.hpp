@@ -35,7 +35,7 @@ struct consumer_state {
     std::uint64_t batch_bytes = 0; // a batch visits no message that starts further on
     unsigned held = 0;             // messages and batches that hold room of the ring
     bool push = false;
-    bool newest = false; // each look skips to the newest message
+    bool newest = false;    // each look skips to the newest message
     bool no_record = false; // none was there to collect, and no look for messages since
     zbq_read_window *window = nullptr;
     std::uint64_t released_to = 0;   // of what was let go, the highest end
@@ -609,9 +609,8 @@ public:
 private:
     static detail::shared<detail::consumer_state> make(int socket, wakeup mode, flow how) {
         detail::shared<detail::consumer_state> state(new detail::consumer_state);
-        detail::require(
-            zbq_consumer_join(socket, detail::mode_of(mode, how), &state->handle),
-            "joining a producer");
+        detail::require(zbq_consumer_join(socket, detail::mode_of(mode, how), &state->handle),
+                        "joining a producer");
         state->push = mode == wakeup::push;
         state->newest = how == flow::newest;
         zbq_consumer_set_resume(state->handle,

@@ -21,9 +21,9 @@ namespace ZBQ_NAMESPACE {
 
 /// What a pool of frames is like.
 struct frame_pool_options {
-    std::size_t frames = 8;       ///< buffers, 1 to 64 (with what else is retained)
-    std::size_t frame_size = 0;   ///< bytes of each, not 0
-    std::uint16_t first_key = 1;  ///< its buffers are retained under this key and the next ones
+    std::size_t frames = 8;      ///< buffers, 1 to 64 (with what else is retained)
+    std::size_t frame_size = 0;  ///< bytes of each, not 0
+    std::uint16_t first_key = 1; ///< its buffers are retained under this key and the next ones
 };
 
 namespace detail {
@@ -360,7 +360,8 @@ public:
     /// Its message's place in the stream.
     [[nodiscard]] std::uint64_t offset() const noexcept { return message_.offset(); }
     /// Asked after reading: true means that the bytes read were whole. An observer's may be filled
-    /// anew at any time; an evicted consumer's stay as they are, since a new buffer takes the place.
+    /// anew at any time; an evicted consumer's stay as they are, since a new buffer takes the
+    /// place.
     [[nodiscard]] bool intact() const noexcept {
         return message_ && detail::is_frame(memory_->stamp(), offset());
     }
@@ -436,8 +437,8 @@ private:
             fresh.note.size > static_cast<std::uint64_t>(status_of.st_size) - head) {
             throw error(status::protocol, "a buffer for frames that is none");
         }
-        fresh.memory = std::make_shared<const detail::frame_memory>(
-            fds[0], head + fresh.note.size, PROT_READ);
+        fresh.memory =
+            std::make_shared<const detail::frame_memory>(fds[0], head + fresh.note.size, PROT_READ);
         const auto same = std::find_if(buffers_.begin(), buffers_.end(), [&](const buffer &one) {
             return one.note.index == fresh.note.index;
         });

@@ -38,7 +38,11 @@ constexpr bool is_greeting(const greeting &message, ssize_t size) noexcept {
 }
 
 inline hello make_hello(zbq_wakeup_mode mode, const zbq_start &from = {}) noexcept {
-    hello message = {'z', 'b', 'q', greeting_version, static_cast<unsigned char>(mode),
+    hello message = {'z',
+                     'b',
+                     'q',
+                     greeting_version,
+                     static_cast<unsigned char>(mode),
                      static_cast<unsigned char>(from.at)};
     std::memcpy(&message[8], &from.offset, sizeof from.offset);
     std::memcpy(&message[16], &from.ring_id, sizeof from.ring_id);

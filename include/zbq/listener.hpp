@@ -278,8 +278,8 @@ inline std::uint32_t observers_of(const producer &ring) {
 inline bool listener::is_listed(const peer &who, int socket) const {
     return detail::is_own_user(who.uid) ||
            detail::is_one_of(options_.users, options_.groups, who, socket) ||
-           (who.observes && detail::is_one_of(options_.observing_users, options_.observing_groups,
-                                              who, socket));
+           (who.observes &&
+            detail::is_one_of(options_.observing_users, options_.observing_groups, who, socket));
 }
 
 inline bool listener::is_full(const peer &who, const producer &ring) const {

@@ -195,9 +195,7 @@ public:
 
     /// Where in the stream the message will start, in bytes since the ring was made; 0 when there
     /// is no room.
-    [[nodiscard]] std::uint64_t offset() const noexcept {
-        return run_.is_open() ? run_.head() : 0;
-    }
+    [[nodiscard]] std::uint64_t offset() const noexcept { return run_.is_open() ? run_.head() : 0; }
 
     /// Publishes all of the payload.
     status commit() noexcept { return run_.commit(detail::message_size(size_)); }
@@ -429,9 +427,8 @@ public:
         const auto count = static_cast<std::uint8_t>(fds.size());
         const std::uint64_t id = count != 0 ? zbq_producer_next_seq_id(get()) : 0;
         const zbq_msg_header header = {static_cast<std::uint32_t>(payload.size()), count, 0, 0, id};
-        const status sent = until(end, [&] {
-            return zbq_producer_broadcast_fds(get(), id, fds.data(), count);
-        });
+        const status sent =
+            until(end, [&] { return zbq_producer_broadcast_fds(get(), id, fds.data(), count); });
         return sent != status::ok ? sent : change(end, [&] {
             return zbq_producer_retain(get(), key, &header, payload.data(), fds.data());
         });

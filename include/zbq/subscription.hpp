@@ -69,7 +69,8 @@ public:
     }
 
     /// The next message; empty when there is none now, or a gap is to be taken first. Never waits.
-    /// @throws error as joining::step: full, refused, protocol, io, no_memory. It can be tried again
+    /// @throws error as joining::step: full, refused, protocol, io, no_memory. It can be tried
+    /// again
     message try_next() {
         if (!advance()) {
             return message();
@@ -175,8 +176,8 @@ private:
         const zbq_start &wanted = options_.from.get();
         if (joins_ == 0) {
             if (wanted.at == ZBQ_START_OFFSET) {
-                const bool same = detail::id_of(zbq_consumer_ctrl(reader_->get())) ==
-                                  ring_of(wanted);
+                const bool same =
+                    detail::id_of(zbq_consumer_ctrl(reader_->get())) == ring_of(wanted);
                 note(gap_cause::history, reader_->offset() - (same ? wanted.offset : 0), !same);
             }
         } else if (reader_->id() == ring_) {
@@ -224,8 +225,8 @@ private:
         if (why != status::none && why != status::protocol) {
             return;
         }
-        was_evicted_ = reader_->ending() != ending::closed &&
-                       reader_->ending() != ending::producer_died;
+        was_evicted_ =
+            reader_->ending() != ending::closed && reader_->ending() != ending::producer_died;
         if (options_.mode == wakeup::push) { // a message that is held may keep it open
             ::epoll_ctl(watch_.get(), EPOLL_CTL_DEL, reader_->event_fd(), nullptr);
         }

@@ -126,7 +126,8 @@ TEST_F(Observe, IsToldExactlyWhatItHasLost) {
     EXPECT_EQ(lost(own).times, 1U);
     // What was read before the lap stays void until it is released.
     EXPECT_FALSE(zbq_consumer_valid(own.consumer.get()));
-    EXPECT_TRUE(zbq_window_valid_from(zbq_consumer_window(own.consumer.get()), view.logical_offset));
+    EXPECT_TRUE(
+        zbq_window_valid_from(zbq_consumer_window(own.consumer.get()), view.logical_offset));
     zbq_consumer_publish(own.consumer.get(), view.logical_offset);
     EXPECT_TRUE(zbq_consumer_valid(own.consumer.get()));
 }
@@ -363,7 +364,8 @@ TEST_F(History, FifteenSixteenthsAreKept) {
         for (std::uint64_t i = 0; i < laps; ++i) {
             publish(1, size);
             const std::uint64_t kept = capacity - capacity / 16 - each;
-            ASSERT_LT(prod_->history.floor(), std::max(start, head() - std::min(head(), kept)) + each)
+            ASSERT_LT(prod_->history.floor(),
+                      std::max(start, head() - std::min(head(), kept)) + each)
                 << size;
         }
         const test::joined late = from({ZBQ_START_OFFSET, 0, 0, {}});

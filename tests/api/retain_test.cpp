@@ -29,9 +29,9 @@ protected:
                                  static_cast<std::uint8_t>(fds.size()), 7, 0, 0};
         if (!fds.empty()) {
             header.seq_id = zbq_producer_next_seq_id(prod_.get());
-            EXPECT_EQ(zbq_producer_broadcast_fds(prod_.get(), header.seq_id, fds.data(),
-                                                 header.fd_count),
-                      ZBQ_OK);
+            EXPECT_EQ(
+                zbq_producer_broadcast_fds(prod_.get(), header.seq_id, fds.data(), header.fd_count),
+                ZBQ_OK);
         }
         return zbq_producer_retain(prod_.get(), key, &header, payload.data(), fds.data());
     }
@@ -74,8 +74,7 @@ TEST_F(Retain, RefusesWhatCannotBe) {
     EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, nullptr, "one", nullptr), ZBQ_ERROR_INVALID);
     EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, &header, nullptr, nullptr), ZBQ_ERROR_INVALID);
     EXPECT_EQ(zbq_producer_retain(prod_.get(), 0, &header, "one", nullptr), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(zbq_producer_retain(prod_.get(), 0x8000, &header, "one", nullptr),
-              ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_retain(prod_.get(), 0x8000, &header, "one", nullptr), ZBQ_ERROR_INVALID);
     EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, &with_fds, "one", nullptr), ZBQ_ERROR_INVALID);
     EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, &with_fds, "one", &fd), ZBQ_ERROR_INVALID);
     EXPECT_EQ(zbq_producer_forget(nullptr, 1), ZBQ_ERROR_INVALID);

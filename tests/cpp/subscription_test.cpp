@@ -135,7 +135,8 @@ TEST_F(Subscription, AnObserverIsToldOfLaps) {
         publisher_->publish(std::string(1000, '.'));
     }
     EXPECT_EQ(take(stream), "gap: lapped");
-    EXPECT_EQ(last_gap_.bytes, publisher_->ring.head() - 300 * 1024U + stream.reader()->lost().bytes);
+    EXPECT_EQ(last_gap_.bytes,
+              publisher_->ring.head() - 300 * 1024U + stream.reader()->lost().bytes);
     EXPECT_EQ(take(stream).size(), 1000U);
 }
 

@@ -116,12 +116,12 @@ TEST(Lapping, WholeIsWholeAndLostIsTold) {
     const std::uint64_t count = messages();
     const test::socket_pair follow = test::make_sockets();
     const test::socket_pair newest = test::make_sockets();
-    test::child producer([&] {
-        return publish_all(follow.producer_end.get(), newest.producer_end.get(), count);
-    });
+    test::child producer(
+        [&] { return publish_all(follow.producer_end.get(), newest.producer_end.get(), count); });
     test::child follower(
         [&] { return observe(follow.consumer_end.get(), flow::follow, all.of(0)); });
-    test::child skipper([&] { return observe(newest.consumer_end.get(), flow::newest, all.of(1)); });
+    test::child skipper(
+        [&] { return observe(newest.consumer_end.get(), flow::newest, all.of(1)); });
     EXPECT_EQ(producer.wait(), 0);
     EXPECT_EQ(follower.wait(), 0);
     EXPECT_EQ(skipper.wait(), 0);

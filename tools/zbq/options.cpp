@@ -177,9 +177,10 @@ void check_access(const pub_options &options) {
     const bool is_bare =
         !options.name.starts_with('@') && options.name.find('/') == std::string::npos;
     if (shared && is_bare) {
-        throw usage_error(fmt::format("--user, --group, --observer: others cannot reach '{0}', whose directory "
-                                      "is private; give a path with a slash, or @{0}",
-                                      options.name));
+        throw usage_error(
+            fmt::format("--user, --group, --observer: others cannot reach '{0}', whose directory "
+                        "is private; give a path with a slash, or @{0}",
+                        options.name));
     }
 }
 

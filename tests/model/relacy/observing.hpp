@@ -16,8 +16,8 @@ struct observing : scenario {
     int look_at_any(zbq_consumer *cons) {
         zbq_read_window *window = zbq_consumer_window(cons);
         zbq_msg_view view = {};
-        const int result = with_.without_calls ? zbq_window_next(window, &view)
-                                               : zbq_consumer_peek(cons, &view);
+        const int result =
+            with_.without_calls ? zbq_window_next(window, &view) : zbq_consumer_peek(cons, &view);
         RL_ASSERT(result == ZBQ_OK || result == ZBQ_ERROR_AGAIN);
         if (result == ZBQ_OK) {
             const std::uint64_t number = view.logical_offset / numbered(0).total();
