@@ -99,6 +99,7 @@ private:
         become(or_own(attacking_user));
         intruder in({play_.name, &board_->steps[number]});
         const attack &what = *play_.who[number];
+        in.observes = what.observes;
         what.body(in, what.amount);
         return 0;
     }

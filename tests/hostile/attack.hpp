@@ -22,6 +22,7 @@ struct attack {
     // Set: an honest slow reader may do the same, so that only its time is bounded; why.
     const char *excuse = nullptr;
     bool reads_along = false; // as fast as an honest reader, whatever else it does
+    bool observes = false;    // it joins as an observer
     // Its bells take as long as the kernel lets them: it is their number that is bounded.
     bool has_dear_bells = false;
 };
@@ -41,6 +42,7 @@ extern const attack reader;
 
 // ---- page_attacks.cpp: its own page, and the shared memory ----
 void writes_random_page(intruder &in, unsigned amount);
+void scribbles(intruder &in, unsigned amount);
 void forges_marks(intruder &in, unsigned amount);
 void chooses_tails(intruder &in, unsigned amount);
 void flips_tail(intruder &in, unsigned amount);
@@ -62,6 +64,7 @@ void storms_futexes(intruder &in, unsigned operation);
 void barriers(intruder &in, unsigned amount);
 
 // ---- slow_attacks.cpp: what a slow reader may do too ----
+void stops(intruder &in, unsigned amount);
 void stalls(intruder &in, unsigned amount);
 void trickles(intruder &in, unsigned amount);
 void reads_slowly(intruder &in, unsigned bytes_each_ms);

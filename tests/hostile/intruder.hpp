@@ -59,6 +59,7 @@ public:
     const zbq_control_region *control = nullptr;
     zbq_consumer_metadata *page = nullptr;
     bool keeps_mappings = false; // when it leaves
+    bool observes = false;       // asks to be an observer
 
     [[nodiscard]] int control_fd() const { return fds[control_place].get(); }
     [[nodiscard]] int ring_fd() const { return fds[ring_place].get(); }

@@ -113,6 +113,16 @@ void writes_random_page(intruder &in, unsigned /*amount*/) {
     }
 }
 
+// For one whose tail counts for nothing.
+void scribbles(intruder &in, unsigned /*amount*/) {
+    std::mt19937_64 random(3);
+    for (;;) {
+        in.stay();
+        scribble(in, &random, 0);
+        in.count_step();
+    }
+}
+
 void forges_marks(intruder &in, unsigned /*amount*/) {
     std::mt19937_64 random(2);
     for (;;) {

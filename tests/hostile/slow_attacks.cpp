@@ -5,6 +5,15 @@
 
 namespace hostile {
 
+// Reads nothing and collects nothing.
+void stops(intruder &in, unsigned /*amount*/) {
+    in.join();
+    for (;;) {
+        in.count_step();
+        usleep(1000);
+    }
+}
+
 void stalls(intruder &in, unsigned /*amount*/) {
     for (;;) {
         in.join();

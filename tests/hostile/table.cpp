@@ -152,6 +152,15 @@ const attack table[] = {
      .does = "membarrier on every processor",
      .body = barriers,
      .reads_along = true},
+    // ---- observers ----
+    {.name = "observer-stops",
+     .does = "an observer that reads nothing and collects nothing",
+     .body = stops,
+     .observes = true},
+    {.name = "observer-random-page",
+     .does = "an observer with random values all over its page",
+     .body = scribbles,
+     .observes = true},
     // ---- slow ----
     {.name = "stalls",
      .does = "stalls until it is evicted, joins again",

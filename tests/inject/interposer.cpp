@@ -137,6 +137,8 @@ std::string fcntl_name(int command) {
         return "fcntl/F_GET_SEALS";
     case F_GETFD:
         return "fcntl/F_GETFD";
+    case F_DUPFD_CLOEXEC:
+        return "fcntl/F_DUPFD_CLOEXEC";
     default:
         return with("fcntl", command);
     }
@@ -255,6 +257,7 @@ void *__real_calloc(size_t count, size_t size);
 void __real_free(void *memory);
 int __real_memfd_create(const char *name, unsigned flags);
 int __real_ftruncate(int fd, off_t size);
+ssize_t __real_getrandom(void *out, size_t size, unsigned flags);
 int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 void *__real_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
 int __real_munmap(void *base, size_t size);
@@ -296,6 +299,11 @@ void *__wrap_calloc(size_t count, size_t size) {
 void __wrap_free(void *memory) {
     account.allocations.erase(memory);
     __real_free(memory);
+}
+
+ssize_t __wrap_getrandom(void *out, size_t size, unsigned flags) {
+    return made_or_failed<ssize_t>("getrandom", -1,
+                                   [&] { return __real_getrandom(out, size, flags); });
 }
 
 int __wrap_memfd_create(const char *name, unsigned flags) {

@@ -223,6 +223,19 @@ std::string commit_and_scan(scene &at) {
     return zbq_producer_commit(at.ring(), 0, ZBQ_COMMIT_FORCE_SCAN) ? "OK" : "false";
 }
 
+// In place of another.
+void retain_one(scene &at) {
+    if (at.records.empty()) {
+        at.queue_record(1);
+        ASSERT_EQ(at.send_pending(), "OK");
+        ASSERT_EQ(at.retain(), "OK");
+    }
+}
+
+std::string retain(scene &at) {
+    return at.retain();
+}
+
 std::string scan(scene &at) {
     return name_of(zbq_producer_scan(at.ring()));
 }
@@ -390,6 +403,7 @@ const std::vector<operation> &operations() {
          false,
          {}},
         {"commit_and_scan", nothing, commit_and_scan, {}, one_page(), false, {}},
+        {"retain", retain_one, retain, {}, one_page(), true, {}},
         {"scan", nothing, scan, {}, one_page(), false, {}},
         {"scan_without_passed_pidfds",
          nothing,

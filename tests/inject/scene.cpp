@@ -111,6 +111,17 @@ std::string scene::send_pending() {
     return name_of(result);
 }
 
+std::string scene::retain() {
+    std::string number = std::to_string(committed);
+    number.resize(message_size - sizeof(zbq_msg_header), ' ');
+    const zbq_msg_header header = {static_cast<std::uint32_t>(number.size()), 1, 0, 0,
+                                   records.back().seq_id};
+    const int fd = payload_.get();
+    const int result = zbq_producer_retain(ring(), 1, &header, number.data(), &fd);
+    committed += result == ZBQ_OK ? 1 : 0;
+    return name_of(result);
+}
+
 std::string scene::receive(reader *who) {
     received_count = 99;
     return name_of(zbq_consumer_recv_fds(who->consumer.get(), records[who->next_record].seq_id,
