@@ -3,6 +3,7 @@
 
 #include "descriptors.hpp"
 #include "floors.hpp"
+#include "observed.hpp"
 #include "ping_pong.hpp"
 
 #include <algorithm>
@@ -105,6 +106,31 @@ public:
         add(std::move(work), 12);
     }
 
+    // What an observer sees of 64 B at full speed.
+    template <typename Link, typename Floor>
+    void observer(const std::string &key, const std::string &how) {
+        workload work;
+        work.key = "observer/" + key;
+        work.title = "64 B at full speed, seen whole by an observer: " + how;
+        work.unit = "messages a second";
+        work.own = [] { return std::make_unique<observed<Link>>(); };
+        work.floor_name = Floor::name;
+        work.floor = [] { return std::make_unique<observed<Floor>>(); };
+        add(std::move(work), 20);
+    }
+
+    void beside(unsigned observers) {
+        workload work;
+        work.key = fmt::format("observers/{}", observers);
+        work.title = fmt::format("64 B, beside {} observer{} that have stopped", observers,
+                                 observers == 1 ? "" : "s");
+        work.unit = "messages a second";
+        work.own = [observers] { return std::make_unique<beside_observers>(observers); };
+        work.floor_name = "the same without them";
+        work.floor = [] { return std::make_unique<beside_observers>(0); };
+        add(std::move(work), 20);
+    }
+
     void descriptors(std::size_t count) {
         workload work;
         work.key = fmt::format("descriptors/{}", count);
@@ -204,6 +230,14 @@ std::vector<workload> all_workloads(double effort) {
     }
     for (const std::size_t count : {1U, 16U}) {
         all.descriptors(count);
+    }
+    using follow = zbq_observed<zbq::flow::follow>;
+    all.observer<follow, stamped_slots>("stamps", "each message that it can");
+    all.observer<follow, two_counters>("counters", "the same, beside two counters");
+    all.observer<zbq_observed<zbq::flow::newest>, two_counters>("newest",
+                                                                "the newest at each look");
+    for (const unsigned observers : {1U, 4U, 64U}) {
+        all.beside(observers);
     }
     return all.take();
 }

@@ -110,8 +110,10 @@ static inline bool zbq_window_seems_ready(const zbq_read_window *window) {
            __atomic_load_n(&window->page->eviction, __ATOMIC_RELAXED) != 0;
 }
 
-/** Asked after reading: whether all of it that lies at a logical offset or past it was whole. Of a
- * consumer, whether it still has its slot; of an observer, whether the floor is not above. */
+/** Asked after reading: of a consumer, whether it still has its slot; of an observer, whether the
+ * floor is not above.
+ *
+ * @return whether all that was read of what lies at a logical offset or past it was whole */
 static inline bool zbq_window_valid_from(const zbq_read_window *window, uint64_t offset) {
     /* An acquire fence, then the load: pairs with eviction_mark, and with floor_publish. If a read
      * before this call saw a byte written after the mark or the floor, that is seen. */

@@ -35,7 +35,7 @@ TEST_F(Handshake, RefusesBadArguments) {
     const test::leak_check leaks;
     EXPECT_EQ(zbq_producer_handshake(nullptr, fd, ZBQ_WAKEUP_PUSH, &slot_), ZBQ_ERROR_INVALID);
     EXPECT_EQ(zbq_producer_handshake(prod_.get(), fd, ZBQ_WAKEUP_PUSH, nullptr), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(handshake(fd, static_cast<zbq_wakeup_mode>(2)), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(handshake(fd, static_cast<zbq_wakeup_mode>(4)), ZBQ_ERROR_INVALID);
     EXPECT_EQ(handshake(fd, static_cast<zbq_wakeup_mode>(-1)), ZBQ_ERROR_INVALID);
     EXPECT_EQ(handshake(-1), ZBQ_ERROR_INVALID);
     EXPECT_EQ(handshake(999), ZBQ_ERROR_INVALID);

@@ -27,7 +27,7 @@ TEST(Join, RefusesBadArguments) {
     const unique_fd file(open("/dev/null", O_RDWR | O_CLOEXEC));
     EXPECT_EQ(zbq_consumer_join(sockets.consumer_end.get(), ZBQ_WAKEUP_PUSH, nullptr),
               ZBQ_ERROR_INVALID);
-    EXPECT_EQ(join(sockets.consumer_end.get(), static_cast<zbq_wakeup_mode>(2)), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(join(sockets.consumer_end.get(), static_cast<zbq_wakeup_mode>(4)), ZBQ_ERROR_INVALID);
     EXPECT_EQ(join(-1), ZBQ_ERROR_INVALID);
     EXPECT_EQ(join(file.get()), ZBQ_ERROR_INVALID);
 }

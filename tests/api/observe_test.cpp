@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: MIT
 //
 // Observers, and history: who is never waited for, and who starts in the past.
+#include "consumer.hpp"
 #include "producer.hpp"
 #include "support/descriptors.hpp"
-#include "support/rig.hpp"
+#include "support/pretender.hpp"
+#include "support/process.hpp"
 
+#include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <gtest/gtest.h>
 #include <string>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <utility>
 #include <vector>
 #include <zbq/inline.h>
 
@@ -107,8 +114,25 @@ TEST_F(Observe, ItsTailCountsForNothing) {
         test::cheat_tail(zbq_consumer_meta(own.consumer.get()), tail);
         publish(1000);
         EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+        EXPECT_LE(test::info(prod_.get(), own.slot).tail, head());
+        EXPECT_LE(test::info(prod_.get(), own.slot).lag, head());
     }
     EXPECT_EQ(test::stats(prod_.get()).consumers, 1U);
+}
+
+TEST_F(Observe, IsInNobodysWay) {
+    prod_ = test::make_producer({.capacity = capacity, .stall_timeout_ns = test::ms});
+    const test::joined lossless = test::join(prod_.get());
+    const test::joined own = observer(ZBQ_OBSERVE_PUSH);
+    ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
+    test::fill(prod_.get());
+    EXPECT_EQ(test::scan_until_evicted(prod_.get(), lossless.slot),
+              std::uint32_t{ZBQ_EVICTION_STALLED});
+    test::fill(prod_.get());
+    const zbq_producer_statistics now = test::stats(prod_.get());
+    EXPECT_EQ(now.consumers, 1U);
+    EXPECT_EQ(now.evicted[0], 1U);
+    EXPECT_EQ(test::info(prod_.get(), own.slot).eviction, std::uint32_t{ZBQ_EVICTION_NONE});
 }
 
 TEST_F(Observe, IsToldExactlyWhatItHasLost) {
@@ -199,6 +223,148 @@ TEST_F(Observe, TheNewestIsTheLastOfTheNewestCommit) {
     EXPECT_EQ(view.logical_offset, 0U);
 }
 
+TEST_F(Observe, ASeekCountsWhatWasOverwritten) {
+    for (const zbq_seek_to to : {ZBQ_SEEK_OLDEST, ZBQ_SEEK_NEWEST, ZBQ_SEEK_HEAD}) {
+        const test::joined own = observer();
+        const std::uint64_t start = head();
+        publish(2000);
+        ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), to), ZBQ_OK);
+        EXPECT_EQ(lost(own).bytes, prod_->history.floor() - start);
+        EXPECT_EQ(lost(own).times, 1U);
+        EXPECT_EQ(zbq_consumer_tail(own.consumer.get()),
+                  zbq_consumer_window(own.consumer.get())->cursor);
+    }
+}
+
+TEST_F(Observe, LooksAtTheHeadWithoutTakingItOver) {
+    const test::joined own = observer();
+    publish(2000);
+    EXPECT_EQ(zbq_consumer_acquire_head(own.consumer.get()), head());
+    zbq_msg_view view = {};
+    EXPECT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+}
+
+// ---- lapped while it reads ----
+
+// Calls something in the midst of whatever first touches some memory.
+class on_touch {
+public:
+    on_touch(const void *memory, std::size_t size, int protection, std::function<void()> then)
+        : memory_(const_cast<void *>(memory)), size_(size), protection_(protection),
+          then_(std::move(then)) {
+        EXPECT_EQ(the_one, nullptr);
+        the_one = this;
+        struct sigaction how = {};
+        how.sa_handler = touched;
+        how.sa_flags = SA_NODEFER;
+        EXPECT_EQ(sigaction(SIGSEGV, &how, &before_), 0);
+        EXPECT_EQ(mprotect(memory_, size_, PROT_NONE), 0);
+    }
+    on_touch(const on_touch &) = delete;
+    on_touch &operator=(const on_touch &) = delete;
+    ~on_touch() {
+        EXPECT_EQ(the_one, nullptr) << "nobody has touched it";
+        sigaction(SIGSEGV, &before_, nullptr);
+    }
+
+private:
+    static void touched(int /*signal*/) {
+        on_touch *one = std::exchange(the_one, nullptr);
+        if (one == nullptr || mprotect(one->memory_, one->size_, one->protection_) != 0) {
+            _exit(139);
+        }
+        one->then_();
+    }
+
+    inline static on_touch *the_one = nullptr;
+    void *memory_;
+    std::size_t size_;
+    int protection_;
+    std::function<void()> then_;
+    struct sigaction before_ = {};
+};
+
+class Lapped : public Observe {
+protected:
+    // Of other messages, one of which starts where there was one: its length would do.
+    static constexpr std::uint64_t other_size = 40;
+    void lap() { publish(1500, other_size); }
+
+    // Laps an observer as soon as it looks at the ring.
+    on_touch lap_when_it_looks(const test::joined &who) {
+        return {zbq_consumer_window(who.consumer.get())->ring, 2 * capacity, PROT_READ,
+                [this] { lap(); }};
+    }
+    void expect_oldest(int result, std::uint64_t offset, std::uint64_t payload_len) const {
+        EXPECT_EQ(result, ZBQ_OK);
+        EXPECT_EQ(offset, prod_->history.floor());
+        EXPECT_EQ(payload_len, other_size);
+    }
+};
+
+TEST_F(Lapped, BeforeALengthIsRead) {
+    for (const bool without_call : {false, true}) {
+        const test::joined own = observer();
+        zbq_msg_view view = {};
+        publish(1);
+        ASSERT_EQ(zbq_consumer_look(own.consumer.get()), ZBQ_OK);
+        const on_touch touch = lap_when_it_looks(own);
+        const int result = without_call
+                               ? zbq_window_next(zbq_consumer_window(own.consumer.get()), &view)
+                               : zbq_consumer_next(own.consumer.get(), &view);
+        expect_oldest(result, view.logical_offset, view.payload_len);
+        EXPECT_EQ(lost(own).times, 1U);
+    }
+}
+
+TEST_F(Lapped, WhileItLooksForTheNewest) {
+    const test::joined own = observer();
+    zbq_msg_view view = {};
+    publish(1);
+    {
+        const on_touch touch = lap_when_it_looks(own);
+        ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_NEWEST), ZBQ_OK);
+    }
+    ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(number_in(view), published_ - 1);
+}
+
+TEST_F(Lapped, WhileItCopies) {
+    const test::joined own = observer();
+    publish(1);
+    void *buffer = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(buffer, MAP_FAILED);
+    zbq_msg_copy copy = {};
+    {
+        const on_touch touch(buffer, page, PROT_READ | PROT_WRITE, [this] { lap(); });
+        const int result = zbq_consumer_copy(own.consumer.get(), buffer, page, &copy);
+        expect_oldest(result, copy.logical_offset, copy.header.payload_len);
+    }
+    std::uint64_t number = 0;
+    std::memcpy(&number, buffer, sizeof number);
+    EXPECT_EQ(std::string(static_cast<char *>(buffer), other_size), numbered(number, other_size));
+    munmap(buffer, page);
+}
+
+TEST_F(Lapped, EvictedWhileItCopies) {
+    const test::joined lossless = test::join(prod_.get());
+    publish(1);
+    void *buffer = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(buffer, MAP_FAILED);
+    zbq_msg_copy copy = {};
+    {
+        const on_touch touch(buffer, page, PROT_READ | PROT_WRITE, [&] {
+            test::cheat_tail(zbq_consumer_meta(lossless.consumer.get()), 8);
+            EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+        });
+        EXPECT_EQ(zbq_consumer_copy(lossless.consumer.get(), buffer, page, &copy),
+                  ZBQ_ERROR_NOENT);
+    }
+    munmap(buffer, page);
+}
+
+// ---- copies ----
+
 TEST_F(Observe, CopiesWhatIsWhole) {
     const test::joined lossless = test::join(prod_.get());
     const test::joined own = observer();
@@ -218,6 +384,7 @@ TEST_F(Observe, CopiesWhatIsWhole) {
         char buffer[64] = {};
         EXPECT_EQ(zbq_consumer_copy(cons, buffer, 4, &copy), ZBQ_ERROR_OVERFLOW);
         EXPECT_EQ(copy.header.payload_len, 5U);
+        EXPECT_EQ(std::string(buffer), ""); // untouched
         EXPECT_EQ(zbq_consumer_tail(cons), 0U);
         ASSERT_EQ(zbq_consumer_copy(cons, buffer, 5, &copy), ZBQ_OK);
         EXPECT_EQ(std::string(buffer), "hello");
@@ -261,6 +428,195 @@ TEST_F(Observe, DescriptorsThatItDoesNotCollectAreDropped) {
     // It is given new ones once there is room.
     ASSERT_EQ(test::broadcast(prod_.get(), records + 1), ZBQ_OK);
     EXPECT_EQ(test::collect(own.consumer.get(), records + 1).result, ZBQ_OK);
+}
+
+TEST_F(Observe, GetsEachRecordOnceAndIsWokenForIt) {
+    const test::joined own = observer(ZBQ_OBSERVE_PUSH);
+    const std::uint32_t token = zbq_consumer_get_futex_token(own.consumer.get());
+    ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK);
+    EXPECT_NE(zbq_consumer_get_futex_token(own.consumer.get()), token);
+    ASSERT_EQ(test::broadcast(prod_.get(), 1), ZBQ_OK); // for who may have missed it
+    EXPECT_EQ(test::info(prod_.get(), own.slot).fds_in_flight, 1U);
+    EXPECT_EQ(test::info(prod_.get(), own.slot).dropped_records, 0U);
+}
+
+int send(zbq_producer *prod, std::uint64_t id, std::size_t count) {
+    const std::vector<int> fds(count, STDIN_FILENO);
+    return zbq_producer_broadcast_fds(prod, id, fds.data(), static_cast<std::uint8_t>(count));
+}
+
+// So many descriptors that this process may have open, and the kernel lets be in flight.
+bool may_have(rlim_t descriptors) {
+    rlimit limit = {};
+    EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = descriptors;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+TEST_F(Observe, HasSoManyDescriptorsInFlightAtMost) {
+    if (!may_have(8 * 1024)) {
+        GTEST_SKIP() << "the limit is too low";
+    }
+    const test::joined own = observer(ZBQ_OBSERVE_PUSH);
+    for (std::uint64_t id = 1; id <= 5; ++id) {
+        ASSERT_EQ(send(prod_.get(), id, 150), ZBQ_OK);
+    }
+    const zbq_consumer_info now = test::info(prod_.get(), own.slot);
+    EXPECT_LE(now.fds_in_flight, std::uint32_t{ZBQ_MAX_FD_IN_FLIGHT});
+    EXPECT_EQ(now.fds_in_flight / 150 + now.dropped_records, 5U);
+}
+
+constexpr std::uint64_t for_joins =
+    std::uint64_t{zbq::core::most_unanswered} * zbq::core::join_descriptors;
+
+TEST_F(Observe, ObserversHaveAShareOfDescriptorsOfTheirOwn) {
+    constexpr std::uint64_t few = 1024;
+    constexpr std::uint64_t share = few / zbq::core::observer_parts;
+    ASSERT_TRUE(may_have(few));
+    const test::joined one = observer(ZBQ_OBSERVE_PUSH);
+    const test::joined other = observer(ZBQ_OBSERVE_PUSH);
+    const test::joined lossless = test::join(prod_.get());
+    std::uint64_t id = 0;
+    while (id < share) {
+        ASSERT_EQ(test::broadcast(prod_.get(), ++id), ZBQ_OK);
+        ASSERT_EQ(test::collect(lossless.consumer.get(), id).result, ZBQ_OK);
+    }
+    const zbq_consumer_info first = test::info(prod_.get(), one.slot);
+    const zbq_consumer_info second = test::info(prod_.get(), other.slot);
+    EXPECT_EQ(first.fds_in_flight + second.fds_in_flight, share);
+    EXPECT_EQ(first.dropped_records + second.dropped_records, share);
+    // Nobody else has fewer for that: two together may have half of all, less those of joins.
+    const test::joined more = test::join(prod_.get());
+    constexpr std::uint64_t each = (few / zbq::core::in_flight_parts - for_joins) / 4;
+    EXPECT_EQ(send(prod_.get(), ++id, each), ZBQ_OK);
+    EXPECT_EQ(send(prod_.get(), ++id, each), ZBQ_OK);
+}
+
+TEST_F(Observe, WhereTheOthersHaveAllThereIsItsRecordIsDropped) {
+    constexpr std::uint64_t all = 2048;
+    constexpr std::uint64_t others = 8;
+    constexpr std::uint64_t each = (all - for_joins) / others;
+    static_assert(each <= all / zbq::core::observer_parts && (others + 1) * each > all);
+    if (!may_have(all)) {
+        GTEST_SKIP() << "the limit is too low";
+    }
+    prod_ = test::make_producer({.capacity = capacity, .max_consumers = others + 1});
+    const test::joined own = observer(ZBQ_OBSERVE_PUSH);
+    std::vector<test::joined> lossless;
+    for (std::uint64_t i = 0; i < others; ++i) {
+        lossless.push_back(test::join(prod_.get()));
+    }
+    ASSERT_EQ(send(prod_.get(), 1, each), ZBQ_OK);
+    EXPECT_EQ(test::info(prod_.get(), own.slot).fds_in_flight, 0U);
+    EXPECT_EQ(test::info(prod_.get(), own.slot).dropped_records, 1U);
+}
+
+// ---- a hostile producer ----
+
+class HostileProducer : public testing::Test {
+protected:
+    HostileProducer() {
+        pretender_.payload.wakeup_mode = ZBQ_OBSERVE_PULL;
+        cons_ = pretender_.join(ZBQ_OBSERVE_PULL);
+    }
+    void set(std::uint64_t head, std::uint64_t floor) const {
+        pretender_.set_head(head);
+        __atomic_store_n(&pretender_.control()->floor, floor, __ATOMIC_RELEASE);
+    }
+    void expect_malformed() const {
+        zbq_msg_view view = {};
+        EXPECT_EQ(zbq_consumer_next(cons_.get(), &view), ZBQ_ERROR_PROTOCOL);
+        set(0, 0); // it stays so
+        EXPECT_EQ(zbq_consumer_next(cons_.get(), &view), ZBQ_ERROR_PROTOCOL);
+        EXPECT_EQ(zbq_consumer_seek(cons_.get(), ZBQ_SEEK_HEAD), ZBQ_ERROR_PROTOCOL);
+        EXPECT_EQ(zbq_consumer_ending(cons_.get(), nullptr), ZBQ_ENDING_MALFORMED);
+    }
+    // Headers alone.
+    void read_all() const {
+        zbq_msg_view view = {};
+        while (zbq_consumer_next(cons_.get(), &view) == ZBQ_OK) {
+            zbq_consumer_publish(cons_.get(), view.logical_offset + view.total_len);
+        }
+    }
+
+    test::pretender pretender_{page};
+    test::consumer_ptr cons_;
+};
+
+TEST_F(HostileProducer, WhatCanBeIsBelieved) {
+    set(page, 0);
+    read_all();
+    set(page + 16, 16);
+    read_all();
+    set(9 * page, 8 * page);
+    read_all();
+    EXPECT_EQ(zbq_consumer_tail(cons_.get()), 9 * page);
+    zbq_loss lost = {};
+    EXPECT_EQ(zbq_consumer_lost(cons_.get(), &lost), ZBQ_OK);
+    EXPECT_EQ(lost.bytes, 7 * page - 16);
+}
+
+TEST_F(HostileProducer, AHeadAndAFloorThatCannotBe) {
+    const std::pair<std::uint64_t, std::uint64_t> wrong[] = {
+        {24, 0},            // off the grid
+        {32, 8},            //
+        {32, 48},           // past the head
+        {page + 16, 0},     // further apart than the ring is long
+        {9 * page, 7 * page},
+        {UINT64_MAX - 15, 0},
+    };
+    for (const auto &[head, floor] : wrong) {
+        set(0, 0);
+        cons_ = pretender_.join(ZBQ_OBSERVE_PULL);
+        ASSERT_NE(cons_, nullptr);
+        set(head, floor);
+        expect_malformed();
+    }
+}
+
+TEST_F(HostileProducer, AHeadThatFalls) {
+    set(64, 0);
+    read_all();
+    set(48, 0);
+    expect_malformed();
+}
+
+TEST_F(HostileProducer, AFloorThatFalls) {
+    set(page + 64, 64);
+    read_all();
+    set(page + 64, 48);
+    expect_malformed();
+}
+
+TEST_F(HostileProducer, ALengthThatLeadsPastTheHead) {
+    pretender_.put_message(0, 17);
+    set(32, 0);
+    expect_malformed();
+}
+
+TEST_F(HostileProducer, ANewestThatLeadsNowhere) {
+    zbq_msg_view view = {};
+    pretender_.put_message(0, 17);
+    set(32, 0);
+    EXPECT_EQ(zbq_consumer_seek(cons_.get(), ZBQ_SEEK_NEWEST), ZBQ_ERROR_PROTOCOL);
+    EXPECT_EQ(zbq_consumer_next(cons_.get(), &view), ZBQ_ERROR_PROTOCOL);
+}
+
+TEST_F(HostileProducer, ANewestOffTheGrid) {
+    zbq_msg_view view = {};
+    pretender_.control()->newest = 8;
+    set(32, 0);
+    EXPECT_EQ(zbq_consumer_seek(cons_.get(), ZBQ_SEEK_NEWEST), ZBQ_ERROR_PROTOCOL);
+    EXPECT_EQ(zbq_consumer_next(cons_.get(), &view), ZBQ_ERROR_PROTOCOL);
+}
+
+TEST_F(HostileProducer, ANewestPastTheHeadIsTheHead) {
+    zbq_msg_view view = {};
+    pretender_.control()->newest = 48;
+    set(32, 0);
+    EXPECT_EQ(zbq_consumer_seek(cons_.get(), ZBQ_SEEK_NEWEST), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_next(cons_.get(), &view), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_tail(cons_.get()), 32U);
 }
 
 // ---- history ----
@@ -313,7 +669,26 @@ TEST_F(History, StartsWhereItWants) {
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, 0, {}}), 100), 10U);
     EXPECT_EQ(read_all(from(at_offset(4 * 128)), 100), 4U);
     EXPECT_EQ(read_all(from(at_offset(10 * 128)), 100), 10U);
+    EXPECT_EQ(read_all(from({ZBQ_START_OFFSET, 0, 4 * 128, {}}), 100), 4U); // of whichever ring
     EXPECT_EQ(refused({4, 0, 0, {}}), ZBQ_ERROR_INVALID);
+}
+
+TEST_F(History, TellsWhereOneWouldStart) {
+    publish(10);
+    const zbq_start fourth = at_offset(4 * 128);
+    const zbq_start none = at_offset(4 * 128 + 16);
+    std::uint64_t offset = 77;
+    EXPECT_EQ(zbq_producer_find_start(nullptr, &fourth, &offset), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_find_start(prod_.get(), nullptr, &offset), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_find_start(prod_.get(), &fourth, nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_find_start(prod_.get(), &none, &offset), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_find_start(prod_.get(), &fourth, &offset), ZBQ_OK);
+    EXPECT_EQ(offset, 4U * 128);
+    test::child forked([&] {
+        CHILD_CHECK(zbq_producer_find_start(prod_.get(), &fourth, &offset) == ZBQ_ERROR_INVALID);
+        return 0;
+    });
+    EXPECT_EQ(forked.wait(), 0);
 }
 
 TEST_F(History, LastBytesAreAtMostSoMany) {
@@ -373,6 +748,35 @@ TEST_F(History, FifteenSixteenthsAreKept) {
     }
 }
 
+// A reservation is granted no more than that beside it.
+TEST_F(History, AGrantIsAThirtySecond) {
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), 16, &run), ZBQ_OK);
+    EXPECT_EQ(run.max_bytes, capacity / 32);
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), capacity / 2, &run), ZBQ_OK);
+    EXPECT_EQ(run.max_bytes, capacity / 2);
+}
+
+// Of which no start of a message is known but the first.
+TEST_F(History, AfterAReservationOfTheWholeRing) {
+    publish(3);
+    const std::uint64_t start = head();
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), capacity, &run), ZBQ_OK);
+    EXPECT_EQ(prod_->history.floor(), start);
+    for (std::uint64_t i = 0; i < 3; ++i) {
+        const std::string payload = numbered(published_++, 100);
+        const zbq_msg_header header = {100, 0, 0, 0, 0};
+        std::memcpy(static_cast<char *>(run.base) + 128 * i, &header, sizeof header);
+        std::memcpy(static_cast<char *>(run.base) + 128 * i + 16, payload.data(), payload.size());
+    }
+    ASSERT_TRUE(zbq_producer_commit(prod_.get(), 3 * 128, ZBQ_COMMIT_NONE));
+    EXPECT_EQ(read_all(from({ZBQ_START_OLDEST, 0, 0, {}}), 100), 3U);
+    EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, UINT64_MAX, {}}), 100), 3U);
+    EXPECT_EQ(read_all(from(at_offset(start + 128)), 100), 4U);
+    EXPECT_EQ(read_all(from(at_offset(0)), 100), 3U);
+}
+
 // The producer's calls of the seed grant all the room there is: history is what they leave.
 TEST_F(History, AQueryLeavesWhatItDoesNotGrant) {
     publish(5000);
@@ -381,6 +785,58 @@ TEST_F(History, AQueryLeavesWhatItDoesNotGrant) {
     EXPECT_LE(prod_->history.floor(), run.offset);
     const test::joined late = from({ZBQ_START_OLDEST, 0, 0, {}});
     read_all(late, 100);
+}
+
+// ---- what all have released ----
+
+class Released : public Observe {};
+
+TEST_F(Released, RefusesWhatCannotBe) {
+    publish(1);
+    EXPECT_EQ(zbq_producer_released(nullptr, 0), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_released(prod_.get(), head() + 16), ZBQ_ERROR_INVALID);
+    test::child forked([&] {
+        CHILD_CHECK(zbq_producer_released(prod_.get(), 0) == ZBQ_ERROR_INVALID);
+        return 0;
+    });
+    EXPECT_EQ(forked.wait(), 0);
+}
+
+TEST_F(Released, UpToAnOffset) {
+    const test::joined one = test::join(prod_.get());
+    const test::joined other = test::join(prod_.get(), ZBQ_WAKEUP_PULL);
+    const test::joined own = observer(); // which releases nothing
+    std::string payload;
+    publish(3);
+    EXPECT_EQ(zbq_producer_released(prod_.get(), 0), ZBQ_OK);
+    EXPECT_EQ(zbq_producer_released(prod_.get(), 128), ZBQ_ERROR_AGAIN);
+    ASSERT_EQ(test::read_one(one.consumer.get(), &payload), ZBQ_OK);
+    ASSERT_EQ(test::read_one(one.consumer.get(), &payload), ZBQ_OK);
+    EXPECT_EQ(zbq_producer_released(prod_.get(), 128), ZBQ_ERROR_AGAIN);
+    ASSERT_EQ(test::read_one(other.consumer.get(), &payload), ZBQ_OK);
+    EXPECT_EQ(zbq_producer_released(prod_.get(), 128), ZBQ_OK);
+    EXPECT_EQ(zbq_producer_released(prod_.get(), 256), ZBQ_ERROR_AGAIN);
+    ASSERT_EQ(test::read_one(other.consumer.get(), &payload), ZBQ_OK);
+    EXPECT_EQ(zbq_producer_released(prod_.get(), 256), ZBQ_OK);
+    EXPECT_EQ(zbq_producer_released(prod_.get(), 384), ZBQ_ERROR_AGAIN);
+}
+
+TEST_F(Released, LongAgo) {
+    publish(2000);
+    const test::joined one = test::join(prod_.get());
+    publish(1);
+    EXPECT_EQ(zbq_producer_released(prod_.get(), 128), ZBQ_OK);
+    EXPECT_EQ(zbq_producer_released(prod_.get(), head()), ZBQ_ERROR_AGAIN);
+}
+
+TEST_F(Released, AskedInVainItIsAnAttemptThatFailed) {
+    prod_ = test::make_producer({.capacity = capacity, .stall_timeout_ns = test::ms});
+    const test::joined hung = test::join(prod_.get());
+    publish(1);
+    while (zbq_producer_released(prod_.get(), head()) == ZBQ_ERROR_AGAIN) {
+    }
+    EXPECT_EQ(zbq_producer_released(prod_.get(), head()), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod_.get()).evicted[ZBQ_EVICTION_STALLED], 1U);
 }
 
 } // namespace

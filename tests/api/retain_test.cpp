@@ -4,12 +4,16 @@
 #include "producer.hpp"
 #include "support/descriptors.hpp"
 #include "support/leaks.hpp"
-#include "support/rig.hpp"
+#include "support/pretender.hpp"
+#include "support/process.hpp"
 
 #include <cstdint>
 #include <cstring>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <string>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <vector>
 
 namespace {
@@ -155,6 +159,57 @@ TEST_F(Retain, IsLimited) {
     EXPECT_EQ(kept_for(test::join(prod_.get())).size(), 64U);
 }
 
+TEST_F(Retain, DescriptorsAreLimited) {
+    ASSERT_EQ(retain(1, "one", std::vector<std::uint64_t>(ZBQ_MAX_FD_PER_MSG - 1)), ZBQ_OK);
+    ASSERT_EQ(retain(2, "two", {2}), ZBQ_OK);
+    EXPECT_EQ(retain(3, "three", {3}), ZBQ_ERROR_OVERFLOW);
+    EXPECT_EQ(retain(2, "another", {4}), ZBQ_OK);
+    EXPECT_EQ(kept_for(test::join(prod_.get())).size(), 2U);
+}
+
+TEST_F(Retain, NotInAForkedChild) {
+    ASSERT_EQ(retain(1, "one"), ZBQ_OK);
+    test::child forked([&] {
+        CHILD_CHECK(retain(2, "two") == ZBQ_ERROR_INVALID);
+        CHILD_CHECK(forget(1) == ZBQ_ERROR_INVALID);
+        return 0;
+    });
+    EXPECT_EQ(forked.wait(), 0);
+    EXPECT_EQ(kept_for(test::join(prod_.get())), (std::vector<kept>{{1, "one"}}));
+}
+
+TEST_F(Retain, WithoutDescriptorsThereIsNoRecord) {
+    ASSERT_EQ(test::broadcast(prod_.get(), zbq_producer_next_seq_id(prod_.get())), ZBQ_OK);
+    const zbq_msg_header header = {3, 0, 7, 0, 1};
+    ASSERT_EQ(zbq_producer_retain(prod_.get(), 1, &header, "one", nullptr), ZBQ_OK);
+    const test::joined who = test::join(prod_.get());
+    zbq_msg_view view = {};
+    ASSERT_EQ(zbq_consumer_retained(who.consumer.get(), 0, &view), ZBQ_OK);
+    EXPECT_EQ(view.header->seq_id, 0U);
+    EXPECT_EQ(test::collect(who.consumer.get(), 1).result, ZBQ_ERROR_NOENT); // it never comes
+}
+
+// Where so many are in flight already that what is retained would be too much.
+TEST_F(Retain, WhoIsSentDescriptorsHasToWait) {
+    rlimit limit = {};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = 1024;
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (const zbq_wakeup_mode mode : {ZBQ_WAKEUP_PUSH, ZBQ_OBSERVE_PUSH}) {
+        prod_ = test::make_producer();
+        ASSERT_EQ(retain(1, "one", std::vector<std::uint64_t>(150)), ZBQ_OK);
+        const test::joined first = test::join(prod_.get(), mode);
+        const test::joined second = test::join(prod_.get(), mode);
+        const test::socket_pair sockets = test::make_sockets();
+        std::uint32_t slot = 0;
+        EXPECT_EQ(zbq_producer_handshake(prod_.get(), sockets.producer_end.get(), mode, &slot),
+                  ZBQ_ERROR_NOENT);
+        EXPECT_EQ(kept_for(test::join(prod_.get(), ZBQ_WAKEUP_PULL)).size(), 1U);
+        ASSERT_EQ(test::collect(first.consumer.get(), 1).numbers.size(), 150U);
+        EXPECT_EQ(kept_for(test::join(prod_.get(), mode)).size(), 1U);
+    }
+}
+
 TEST_F(Retain, DescriptorsComeBeforeAllOthers) {
     const test::leak_check leaks;
     ASSERT_EQ(retain(1, "one", {10, 11}), ZBQ_OK);
@@ -189,6 +244,101 @@ TEST_F(Retain, DescriptorsComeBeforeAllOthers) {
               ZBQ_ERROR_NOENT);
     prod_.reset();
     prod_ = test::make_producer();
+}
+
+// ---- a hostile producer ----
+
+using zbq::core::region;
+using zbq::core::retained_entry;
+using zbq::core::retained_head;
+using zbq::core::sharing;
+
+class HostileSnapshot : public testing::Test {
+protected:
+    HostileSnapshot() {
+        EXPECT_EQ(
+            region_create("zbq-retained", page, false, sharing::read_only, &snapshot_), 0);
+        pretender_.fds.push_back(snapshot_.fd.get());
+    }
+    void set_count(std::uint32_t count) const {
+        const retained_head head = {count, {}};
+        std::memcpy(snapshot_.memory.get(), &head, sizeof head);
+    }
+    void put(std::uint64_t at, std::uint32_t payload_len) const {
+        const retained_entry entry = {0, 0, {payload_len, 0, 0, 1, 0}};
+        std::memcpy(static_cast<char *>(snapshot_.memory.get()) + at, &entry, sizeof entry);
+    }
+    static int view(const test::consumer_ptr &who, std::uint32_t index) {
+        zbq_msg_view view = {};
+        return zbq_consumer_retained(who.get(), index, &view);
+    }
+
+    test::pretender pretender_;
+    region snapshot_;
+};
+
+constexpr std::uint32_t largest = page - sizeof(retained_head) - sizeof(retained_entry);
+
+TEST_F(HostileSnapshot, WhatCanBeIsBelieved) {
+    set_count(1);
+    put(sizeof(retained_head), largest);
+    const test::consumer_ptr who = pretender_.join();
+    ASSERT_NE(who, nullptr);
+    zbq_msg_view view = {};
+    ASSERT_EQ(zbq_consumer_retained(who.get(), 0, &view), ZBQ_OK);
+    EXPECT_EQ(view.payload_len, largest);
+    EXPECT_EQ(view.total_len, largest + 16);
+    EXPECT_EQ(zbq_msg_key(view.header), 1);
+    EXPECT_EQ(zbq_consumer_retained(who.get(), 1, &view), ZBQ_ERROR_NOENT);
+}
+
+TEST_F(HostileSnapshot, WhatLeadsPastItsEnd) {
+    const test::consumer_ptr who = pretender_.join();
+    ASSERT_NE(who, nullptr);
+    for (const std::uint32_t payload_len : {largest + 1, std::uint32_t{page}, UINT32_MAX}) {
+        set_count(1);
+        put(sizeof(retained_head), payload_len);
+        EXPECT_EQ(view(who, 0), ZBQ_ERROR_PROTOCOL);
+        EXPECT_EQ(view(who, 1), ZBQ_ERROR_PROTOCOL);
+    }
+    // The second one.
+    set_count(2);
+    put(sizeof(retained_head), 0);
+    put(sizeof(retained_head) + sizeof(retained_entry), largest - 31);
+    EXPECT_EQ(view(who, 0), ZBQ_OK);
+    EXPECT_EQ(view(who, 1), ZBQ_ERROR_PROTOCOL);
+    // It would start at the end.
+    put(sizeof(retained_head), largest);
+    EXPECT_EQ(view(who, 0), ZBQ_OK);
+    EXPECT_EQ(view(who, 1), ZBQ_ERROR_PROTOCOL);
+}
+
+TEST_F(HostileSnapshot, NoMoreThanThereCanBe) {
+    set_count(UINT32_MAX);
+    const test::consumer_ptr who = pretender_.join();
+    ASSERT_NE(who, nullptr);
+    EXPECT_EQ(view(who, 63), ZBQ_OK);
+    EXPECT_EQ(view(who, 64), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(view(who, UINT32_MAX), ZBQ_ERROR_NOENT);
+}
+
+TEST_F(HostileSnapshot, AnObjectThatIsNone) {
+    region large;
+    ASSERT_EQ(
+        region_create("zbq-retained", (1U << 20U) + page, false, sharing::read_only, &large), 0);
+    region writable;
+    ASSERT_EQ(region_create("zbq-retained", page, false, sharing::writable, &writable), 0);
+    const test::unique_fd empty(memfd_create("empty", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    ASSERT_EQ(fcntl(empty.get(), F_ADD_SEALS,
+                    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_FUTURE_WRITE),
+              0);
+    const int control = pretender_.fds[0]; // of another size
+    for (const int fd : {large.fd.get(), writable.fd.get(), empty.get(), control}) {
+        pretender_.fds[6] = fd;
+        const test::leak_check leaks;
+        EXPECT_EQ(pretender_.join(), nullptr);
+        EXPECT_EQ(pretender_.result, ZBQ_ERROR_PROTOCOL);
+    }
 }
 
 } // namespace

@@ -108,6 +108,50 @@ TEST_F(Frames, WhatAnEvictedReaderLooksAtIsReplaced) {
     EXPECT_TRUE(is_all(late.try_next(), 11));
 }
 
+// Evicted for what it does to its page, at a moment that the test chooses.
+void evict(zbq::producer &ring, const zbq::frames &reader) {
+    static_cast<void>(ring.statistics()); // it sees what was released until now
+    test::cheat_tail(zbq_consumer_meta(const_cast<zbq::frames &>(reader).reader().get()), 8);
+    EXPECT_EQ(ring.scan(), status::ok);
+}
+
+TEST_F(Frames, OnlyWhatAnEvictedReaderMayLookAtIsReplaced) {
+    zbq::frames slow = join();
+    paint(1);
+    paint(2);
+    paint(3);
+    EXPECT_TRUE(is_all(slow.try_next(), 1));
+    EXPECT_TRUE(is_all(slow.try_next(), 2));
+    const zbq::received_frame held = slow.try_next();
+    evict(ring_, slow);
+    paint(4);
+    paint(5);
+    EXPECT_EQ(pool_.replaced(), 0U);
+    paint(6);
+    EXPECT_EQ(pool_.replaced(), 1U);
+    EXPECT_TRUE(is_all(held, 3));
+}
+
+TEST(FramesOfOneReader, WhoIsEvictedIsNotForgottenWhereAnotherHasItsSlot) {
+    zbq::producer ring({.max_consumers = 1});
+    zbq::frame_pool pool(ring, {.frames = 2, .frame_size = 100}, zbq::now);
+    const auto paint = [&](std::uint8_t color) {
+        zbq::frame next = pool.acquire(zbq::now);
+        ASSERT_TRUE(next);
+        std::fill(next.bytes().begin(), next.bytes().end(), std::byte{color});
+        ASSERT_EQ(next.publish(100, zbq::now), status::ok);
+    };
+    zbq::frames slow(test::join(ring));
+    paint(1);
+    const zbq::received_frame held = slow.try_next();
+    evict(ring, slow);
+    const zbq::consumer other = test::join(ring, zbq::wakeup::pull, zbq::flow::follow);
+    paint(2);
+    paint(3);
+    EXPECT_EQ(held.bytes()[0], std::byte{1});
+    EXPECT_TRUE(held.intact());
+}
+
 TEST_F(Frames, OneThatHasLeftLooksNoMore) {
     {
         zbq::frames short_lived = join();
@@ -144,7 +188,51 @@ TEST_F(Frames, AnObserverSeesWhatIsPaintedOver) {
         paint(color);
     }
     EXPECT_FALSE(held.intact());
-    EXPECT_TRUE(is_all(observing.try_next(), 9));
+    const zbq::received_frame last = observing.try_next();
+    EXPECT_TRUE(is_all(last, 9));
+    EXPECT_TRUE(last.intact());
+    // From the moment on at which its buffer is given out to be filled.
+    zbq::frame filling[] = {pool_.acquire(zbq::now), pool_.acquire(zbq::now),
+                            pool_.acquire(zbq::now)};
+    EXPECT_TRUE(filling[2]);
+    EXPECT_FALSE(last.intact());
+}
+
+TEST_F(Frames, AMessageThatNamesNoBufferGivesNoFrame) {
+    zbq::frames reader = join();
+    paint(1);
+    EXPECT_TRUE(is_all(reader.try_next(), 1));
+    using zbq::detail::frame_note;
+    const frame_note right = {0, 1, frame_size};
+    for (const frame_note &wrong : {frame_note{3, 1, frame_size}, frame_note{0, 0, frame_size},
+                                    frame_note{0, 2, frame_size}, frame_note{0, 1, frame_size + 1},
+                                    frame_note{0, 1, UINT64_MAX}}) {
+        ASSERT_EQ(ring_.try_publish(std::as_bytes(std::span(&wrong, 1))), status::ok);
+        EXPECT_EQ(reader.try_next().why(), status::protocol);
+    }
+    ASSERT_EQ(ring_.try_publish(std::as_bytes(std::span(&right, 1)).first(15)), status::ok);
+    EXPECT_EQ(reader.try_next().why(), status::protocol);
+    ASSERT_EQ(ring_.try_publish(std::as_bytes(std::span(&right, 1))), status::ok);
+    EXPECT_TRUE(reader.try_next());
+}
+
+TEST_F(Frames, ABufferThatIsNoneIsRefused) {
+    const auto offer = [&](std::size_t size, int seals, std::uint64_t said) {
+        zbq::producer other;
+        const test::unique_fd fd(memfd_create("frame", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+        EXPECT_EQ(ftruncate(fd.get(), static_cast<off_t>(size)), 0);
+        EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
+        const zbq::detail::frame_buffer_note note = {said, 0, 1};
+        const int fds[] = {fd.get()};
+        EXPECT_EQ(other.retain(1, std::as_bytes(std::span(&note, 1)), fds, zbq::now), status::ok);
+        return test::thrown_by([&] { const zbq::frames reader(test::join(other)); });
+    };
+    const std::size_t head = zbq::detail::frame_memory::head_size();
+    EXPECT_EQ(offer(2 * head, F_SEAL_SHRINK, head), status::ok);
+    EXPECT_EQ(offer(2 * head, F_SEAL_GROW, head), status::protocol); // it may shrink
+    EXPECT_EQ(offer(2 * head, F_SEAL_SHRINK, head + 1), status::protocol);
+    EXPECT_EQ(offer(2 * head, F_SEAL_SHRINK, UINT64_MAX - head + 1), status::protocol);
+    EXPECT_EQ(offer(head - 1, F_SEAL_SHRINK, 0), status::protocol);
 }
 
 TEST_F(Frames, TheirMemoryIsSealedAgainstReaders) {

@@ -83,6 +83,11 @@ protected:
                                  zbq::deadline end = zbq::in(std::chrono::seconds(60))) {
         return thrown_by([&] { const zbq::consumer joined = zbq::connect(name, end, options); });
     }
+    zbq::consumer join_by(zbq::listener &door, const zbq::connect_options &options) {
+        return serve_until(door, std::async(std::launch::async, [&] {
+                               return zbq::connect(path_, zbq::never, options);
+                           }));
+    }
     status connect_to(zbq::listener &door, const std::string &name,
                       const zbq::connect_options &options = {}) {
         return serve_until(
@@ -493,15 +498,200 @@ TEST_F(Listener, TheApplicationMayRefuse) {
     EXPECT_EQ(ring_.statistics().joined, 1U);
 }
 
+TEST_F(Listener, TheApplicationMayLimitHistory) {
+    constexpr std::uint64_t allowed = 200'000;
+    constexpr std::uint64_t step = (1U << 20U) / 32;
+    zbq::listener_options options;
+    options.accept = [](const zbq::peer & /*who*/, zbq::terms &given) {
+        given.history = allowed;
+        return true;
+    };
+    zbq::listener door(path_, options);
+    for (int i = 0; i < 600; ++i) {
+        ASSERT_EQ(ring_.try_publish(test::bytes(std::string(1000, '.'))), status::ok);
+    }
+    const std::uint64_t head = ring_.head();
+    const auto offset_from = [&](const zbq::start &from) {
+        return join_by(door, {.flow = zbq::flow::follow, .from = from}).offset();
+    };
+    for (const zbq::start &from :
+         {zbq::start::oldest(), zbq::start::at(ring_.id(), 1024), zbq::start::last(UINT64_MAX)}) {
+        const std::uint64_t offset = offset_from(from);
+        EXPECT_GE(offset, head - allowed);
+        EXPECT_LE(offset, head - allowed + 2 * step);
+        EXPECT_EQ(decided_.back().who.from.get().at, from.get().at);
+    }
+    EXPECT_EQ(offset_from({}), head);
+    EXPECT_EQ(offset_from(zbq::start::at(ring_.id(), head - 10 * 1024U)), head - 10 * 1024U);
+}
+
+TEST_F(Listener, TheApplicationMayLimitPatience) {
+    ring_ = zbq::producer({.capacity = 1U << 16U, .stall_timeout = std::chrono::hours(1)});
+    zbq::listener_options options;
+    options.accept = [](const zbq::peer & /*who*/, zbq::terms &given) {
+        given.limit = zbq::patience{std::chrono::milliseconds(1), {}};
+        return true;
+    };
+    zbq::listener door(path_, options);
+    const zbq::consumer slow = join_by(door, {});
+    while (slow.eviction() == zbq::eviction::none) {
+        ASSERT_EQ(ring_.publish(test::bytes(std::string(10'000, '.')), zbq::never), status::ok);
+    }
+    EXPECT_EQ(slow.eviction(), zbq::eviction::slow);
+}
+
+TEST_F(Listener, WhereNoMessageStartsNobodyDoes) {
+    zbq::listener door(path_);
+    ASSERT_EQ(ring_.try_publish(test::bytes(std::string(100, '.'))), status::ok);
+    for (const std::uint64_t offset : {std::uint64_t{16}, ring_.head() + 16}) {
+        EXPECT_EQ(connect_to(door, path_, {.from = zbq::start::at(ring_.id(), offset)}),
+                  status::invalid);
+        EXPECT_EQ(decided_.back().result, status::invalid);
+    }
+    EXPECT_EQ(ring_.statistics().joined, 0U);
+}
+
+TEST_F(Listener, ObserversHaveSoManySlots) {
+    zbq::listener_options options;
+    options.max_observers = 1;
+    zbq::listener door(path_, options);
+    const zbq::connect_options observing = {.flow = zbq::flow::follow};
+    {
+        const zbq::consumer first = join_by(door, observing);
+        EXPECT_TRUE(decided_.back().who.observes);
+        EXPECT_EQ(connect_to(door, path_, observing), status::full);
+        EXPECT_EQ(decided_.back().result, status::full);
+        const zbq::consumer lossless = join_by(door, {});
+        EXPECT_FALSE(decided_.back().who.observes);
+        EXPECT_EQ(connect_to(door, path_, observing), status::full);
+    }
+    EXPECT_EQ(connect_to(door, path_, observing), status::ok); // the first has gone
+}
+
+// ---- one step at a time ----
+
+// A producer that answers as a test wants it.
+class Answering : public Listener {
+protected:
+    Answering() : door_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+        const zbq::detail::place where = zbq::detail::place_at(path_);
+        EXPECT_EQ(bind(door_.get(), where.get(), where.size), 0);
+        EXPECT_EQ(listen(door_.get(), 0), 0);
+    }
+    static bool becomes_ready(const zbq::joining &join) {
+        pollfd polled = {join.event_fd(), POLLIN, 0};
+        return poll(&polled, 1, 60'000) == 1;
+    }
+    // What a step throws that does not lead to the end.
+    static status step(zbq::joining &join) {
+        return thrown_by([&] { EXPECT_FALSE(join.step()); });
+    }
+    zbq::unique_fd accept_one() {
+        return zbq::unique_fd(accept4(door_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    }
+    // It has said hello then.
+    zbq::unique_fd meet(zbq::joining &join) {
+        EXPECT_TRUE(becomes_ready(join));
+        EXPECT_EQ(step(join), status::ok);
+        zbq::unique_fd line = accept_one();
+        EXPECT_TRUE(line);
+        EXPECT_TRUE(join.has_met_producer());
+        char hello[64] = {};
+        EXPECT_EQ(recv(line.get(), hello, sizeof hello, MSG_DONTWAIT), 32);
+        EXPECT_EQ(step(join), status::ok); // nothing yet
+        return line;
+    }
+
+    zbq::unique_fd door_;
+};
+
+TEST_F(Answering, WhatIsNoWelcome) {
+    zbq::joining join(path_);
+    std::vector<zbq::unique_fd> lines; // which stay open
+    const std::pair<std::string, status> answers[] = {
+        {std::string("zbq\1\0\0\0\0", 8), status::protocol},
+        {std::string("zbq\2\0\0\0\0\0", 9), status::protocol},
+        {std::string("zbq\2\0\0\0", 7), status::protocol},
+        {std::string("zbq\2\0\0\0\1", 8), status::protocol},
+        {std::string("xbq\2\0\0\0\0", 8), status::protocol},
+        {std::string("zbq\2\1\0\0\0", 8), status::full},
+        {std::string("zbq\2\2\0\0\0", 8), status::refused},
+        {std::string("zbq\2\3\0\0\0", 8), status::invalid},
+        {std::string("zbq\2\115\0\0\0", 8), status::refused},
+    };
+    for (const auto &[answer, expected] : answers) {
+        lines.push_back(meet(join));
+        ASSERT_EQ(send(lines.back().get(), answer.data(), answer.size(), 0),
+                  static_cast<ssize_t>(answer.size()));
+        EXPECT_TRUE(becomes_ready(join));
+        EXPECT_EQ(step(join), expected);
+        EXPECT_FALSE(join.has_met_producer()); // it can be tried again
+    }
+}
+
+TEST_F(Answering, OneThatGoesBeforeItAnswersIsMetAgain) {
+    zbq::joining join(path_);
+    meet(join).reset();
+    EXPECT_TRUE(becomes_ready(join));
+    EXPECT_EQ(step(join), status::ok);
+    EXPECT_FALSE(join.has_met_producer());
+    meet(join).reset();
+}
+
+TEST_F(Answering, AFullQueueIsWaitedFor) {
+    std::vector<zbq::unique_fd> waiting;
+    const zbq::detail::place where = zbq::detail::place_at(path_);
+    bool full = false;
+    while (!full) {
+        waiting.emplace_back(
+            ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        full = connect(waiting.back().get(), where.get(), where.size) != 0;
+    }
+    ASSERT_EQ(errno, EAGAIN);
+    zbq::joining join(path_);
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(becomes_ready(join));
+        EXPECT_EQ(step(join), status::ok);
+        EXPECT_FALSE(join.has_met_producer());
+    }
+    while (accept_one()) {
+    }
+    meet(join).reset();
+}
+
+// And till then there is nothing to do.
+TEST_F(Listener, ANameThatAppearsIsTold) {
+    bool told = false;
+    for (int i = 0; i < 10 && !told; ++i) {
+        zbq::joining join(path_);
+        const zbq::deadline start = zbq::clock::now();
+        EXPECT_FALSE(join.step());
+        pollfd polled = {join.event_fd(), POLLIN, 0};
+        const bool quiet = poll(&polled, 1, 100) == 0;
+        const zbq::listener door(path_);
+        ASSERT_EQ(poll(&polled, 1, 60'000), 1);
+        told = quiet && zbq::clock::now() - start < std::chrono::milliseconds(900);
+    }
+    EXPECT_TRUE(told);
+}
+
 // ---- strangers ----
 
 constexpr std::chrono::milliseconds rest(100); // the longest
 
 TEST_F(Listener, NonsenseIsRefused) {
     zbq::listener door(path_);
+    const zbq::detail::hello right = zbq::detail::make_hello(ZBQ_WAKEUP_PUSH);
+    const std::string whole(right.begin(), right.end());
+    const auto with = [&](std::size_t place, int value) {
+        std::string changed = whole;
+        changed[place] = static_cast<char>(value);
+        return changed;
+    };
     for (const std::string &words :
-         {std::string("zbq\1\2\0\0\0", 8), std::string("zbq\2\0\0\0\0", 8), std::string("zbq"),
-          std::string("zbq\1\0\0\0\0\0", 9), std::string(1000, 'x')}) {
+         {std::string("zbq\1\0\0\0\0", 8), std::string("zbq"), std::string(1000, 'x'),
+          whole.substr(0, 31), whole + 'x', with(0, 'x'), with(3, 1), with(3, 3), with(4, 4),
+          with(4, 255), with(5, 4), with(5, 255), with(6, 1), with(7, 1)}) {
         const zbq::unique_fd stranger = dial(path_);
         ASSERT_GT(send(stranger.get(), words.data(), words.size(), 0), 0);
         serve_when_ready(door);
@@ -648,9 +838,11 @@ protected:
         fs::permissions(directory_, fs::perms::all);
     }
     int connect_as_other(zbq::listener &door, const std::string &name, gid_t gid = stranger,
-                         const std::vector<gid_t> &more = {}, uid_t uid = stranger) {
+                         const std::vector<gid_t> &more = {}, uid_t uid = stranger,
+                         zbq::flow how = zbq::flow::lossless) {
         zbq::connect_options options;
         options.producers = {0};
+        options.flow = how;
         test::child other([&] { return connect_as(uid, gid, more, name, options); });
         return serve_until(door, std::async(std::launch::async, [&] { return other.wait(); }));
     }
@@ -685,6 +877,23 @@ TEST_F(OtherUsers, ByGroup) {
     EXPECT_EQ(connect_as_other(door, path_), 1);
     EXPECT_EQ(connect_as_other(door, path_, group), 0);
     EXPECT_EQ(connect_as_other(door, path_, stranger, {1, group}), 0);
+}
+
+TEST_F(OtherUsers, ToObserveAndNothingElse) {
+    zbq::listener_options options;
+    options.observing_users = {stranger};
+    zbq::listener by_user(path_, options);
+    EXPECT_EQ(connect_as_other(by_user, path_), 1);
+    EXPECT_EQ(connect_as_other(by_user, path_, stranger, {}, stranger, zbq::flow::follow), 0);
+    EXPECT_EQ(connect_as_other(by_user, path_, stranger, {}, stranger + 1, zbq::flow::follow), 1);
+    options.observing_users = {};
+    options.observing_groups = {group};
+    const std::string other = directory_ + "/y";
+    zbq::listener by_group(other, options);
+    EXPECT_EQ(connect_as_other(by_group, other, group), 1);
+    EXPECT_EQ(connect_as_other(by_group, other, group, {}, stranger, zbq::flow::newest), 0);
+    EXPECT_EQ(connect_as_other(by_group, other, stranger, {group}, stranger, zbq::flow::newest), 0);
+    EXPECT_EQ(connect_as_other(by_group, other, stranger, {}, stranger, zbq::flow::newest), 1);
 }
 
 // What connecting gives to an abstract name that a user took, where that user is trusted.

@@ -105,6 +105,30 @@ TEST_F(Observer, ABatchGoesOnWhereItIsLapped) {
     EXPECT_GT(batch.visited(), 1U);
 }
 
+TEST_F(Observer, ABatchStartsWhereItIsWhole) {
+    for (const flow how : {flow::follow, flow::newest}) {
+        zbq::consumer reader = join(ring_, wakeup::pull, how);
+        publish("one");
+        EXPECT_EQ(reader.wait(zbq::now), status::ok); // it knows of it
+        publish_laps();
+        zbq::message_batch batch = reader.take_batch();
+        for (const zbq::message_view &each : batch) {
+            EXPECT_TRUE(batch.intact(each));
+        }
+        EXPECT_GE(batch.visited(), 1U);
+        EXPECT_TRUE(batch.intact());
+    }
+}
+
+TEST_F(Observer, ALapIsNotTheEnd) {
+    zbq::consumer reader = join(ring_, wakeup::pull, flow::follow);
+    publish("one");
+    EXPECT_EQ(reader.wait(zbq::now), status::ok);
+    publish_laps();
+    EXPECT_EQ(reader.wait(zbq::now), status::ok);
+    EXPECT_TRUE(reader.try_next().intact());
+}
+
 TEST_F(Observer, CopiesWhatFits) {
     for (const flow how : {flow::lossless, flow::follow}) {
         zbq::consumer reader = join(ring_, wakeup::pull, how);

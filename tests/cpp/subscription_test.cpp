@@ -140,6 +140,58 @@ TEST_F(Subscription, AnObserverIsToldOfLaps) {
     EXPECT_EQ(take(stream).size(), 1000U);
 }
 
+// Also where it is not waited for.
+TEST_F(Subscription, AGapComesBeforeTheMessageAfterIt) {
+    subscription stream(name_, {.flow = flow::follow});
+    join(stream);
+    for (int i = 0; i < 300; ++i) {
+        publisher_->publish(std::string(1000, '.'));
+    }
+    EXPECT_FALSE(stream.try_next());
+    EXPECT_FALSE(stream.try_next());
+    const std::optional<zbq::gap> missed = stream.take_gap();
+    ASSERT_TRUE(missed);
+    EXPECT_EQ(missed->cause, gap_cause::lapped);
+    EXPECT_FALSE(stream.take_gap());
+    const zbq::message next = stream.try_next();
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next.offset(), missed->bytes);
+}
+
+TEST_F(Subscription, NobodyKnowsHowMuchOfAnEndedRingItHasMissed) {
+    subscription stream(name_);
+    join(stream);
+    publisher_->publish("one");
+    EXPECT_EQ(take(stream), "one");
+    evict();
+    publisher_.reset();
+    appear();
+    publisher_->publish("before it comes back");
+    EXPECT_EQ(take(stream), "gap: producer restarted");
+    EXPECT_EQ(last_gap_.bytes, 0U);
+    EXPECT_TRUE(last_gap_.at_least);
+    EXPECT_EQ(take(stream), "before it comes back");
+}
+
+TEST_F(Subscription, OfAnotherRingsHistoryNobodyKnowsEither) {
+    zbq::ring_id other = publisher_->ring.id();
+    other[0] ^= 1U;
+    publisher_->publish("one");
+    subscription stream(name_, {.from = zbq::start::at(other, 4096)});
+    EXPECT_EQ(take(stream), "gap: history gone");
+    EXPECT_EQ(last_gap_.bytes, 0U);
+    EXPECT_TRUE(last_gap_.at_least);
+    EXPECT_EQ(take(stream), "one");
+}
+
+TEST_F(Subscription, StartsWhereItIsToWithoutAGap) {
+    publisher_->publish("one");
+    const std::uint64_t second = publisher_->ring.head();
+    publisher_->publish("two");
+    subscription stream(name_, {.from = zbq::start::at(publisher_->ring.id(), second)});
+    EXPECT_EQ(take(stream), "two");
+}
+
 TEST_F(Subscription, OneThatWantsTheNewestIsNotToldOfWhatItSkips) {
     subscription stream(name_, {.flow = flow::newest});
     join(stream);
@@ -182,6 +234,31 @@ TEST_F(Subscription, ItsDescriptorTellsOfAllOfIt) {
         (void)step();
     }
     EXPECT_EQ(take(stream), "gap: evicted");
+}
+
+// A message that is held keeps the descriptors of the reader that it came from.
+TEST_F(Subscription, ItsDescriptorTellsOfNothingThatIsOver) {
+    subscription stream(name_);
+    join(stream);
+    publisher_->publish("one");
+    wait_for(stream);
+    const zbq::message held = stream.try_next();
+    ASSERT_TRUE(held);
+    evict();
+    while (stream.joins() != 2) {
+        publisher_->door.serve(publisher_->ring);
+        (void)stream.wait(zbq::in(std::chrono::milliseconds(1)));
+    }
+    while (stream.take_gap() || stream.try_next()) {
+    }
+    // Whatever there was to do at first; then nothing is.
+    pollfd polled = {stream.event_fd(), POLLIN, 0};
+    bool quiet = false;
+    for (int i = 0; i < 100 && !quiet; ++i) {
+        (void)stream.try_next();
+        quiet = poll(&polled, 1, 100) == 0;
+    }
+    EXPECT_TRUE(quiet);
 }
 
 } // namespace

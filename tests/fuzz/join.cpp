@@ -22,7 +22,7 @@ using test::page;
 using test::unique_fd;
 
 // What a descriptor can be believed to be.
-enum role : unsigned { control, ring, metadata, side, pidfd, event, roles };
+enum role : unsigned { control, ring, metadata, side, pidfd, event, retained, roles };
 
 constexpr unsigned bit(role what) {
     return 1U << what;
@@ -47,13 +47,13 @@ struct world {
         for (const test::pretender *from : {&small, &large}) {
             const std::uint64_t capacity = from->payload.ring_capacity;
             menu.push_back({from->fds[control], bit(control), capacity});
-            menu.push_back({from->fds[ring], bit(ring), capacity});
+            menu.push_back({from->fds[ring], bit(ring) | bit(retained), capacity});
             menu.push_back({from->fds[metadata], bit(metadata), 0});
             menu.push_back({from->fds[side], any_channel, 0});
             menu.push_back({from->fds[pidfd], bit(pidfd), 0});
             menu.push_back({from->fds[event], any_channel, 0});
             add(open_again(from->fds[control], O_RDONLY), bit(control), capacity);
-            add(open_again(from->fds[ring], O_RDONLY), bit(ring), capacity);
+            add(open_again(from->fds[ring], O_RDONLY), bit(ring) | bit(retained), capacity);
             add(open_again(from->fds[metadata], O_RDONLY), 0);
             add(open_again(from->fds[ring], O_PATH), 0);
         }
@@ -65,8 +65,8 @@ struct world {
             add(memory(size, size, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE), 0);
             add(memory(size, 0, read_only), 0);
             add(memory(size, 0, seals), 0);
-            // All that is asked of a ring, and of a consumer's page.
-            add(memory(size, size, read_only), size >= 4096 ? bit(ring) : 0U,
+            // All that is asked of a ring or what is retained, and of a consumer's page.
+            add(memory(size, size, read_only), size >= 4096 ? bit(ring) | bit(retained) : 0U,
                 static_cast<std::uint64_t>(size));
             add(memory(size, size, seals), size == 4096 ? bit(metadata) : 0U);
             add(memory(size, size, seals | F_SEAL_WRITE), 0);
@@ -165,6 +165,11 @@ struct message {
     }
 };
 
+// Its place in the menu. The ring can be what is retained as well.
+std::size_t right_for(unsigned place) {
+    return place % roles != retained ? place % roles : std::size_t{ring};
+}
+
 message make_message(FuzzedDataProvider &input, world &all) {
     message made;
     // Zeros change nothing: an input that ends early leaves the rest right.
@@ -182,11 +187,11 @@ message make_message(FuzzedDataProvider &input, world &all) {
     made.bytes.assign(std::begin(payload), std::end(payload));
     made.bytes.resize(fuzz::one_of(input, sizes));
 
-    constexpr unsigned counts[] = {6, 0, 1, 5, 7, 12, 253};
+    constexpr unsigned counts[] = {6, 0, 1, 5, 7, 8, 253};
     const unsigned count = fuzz::one_of(input, counts);
     for (unsigned i = 0; i < count; ++i) {
         const auto choice = input.ConsumeIntegralInRange<std::size_t>(0, all.menu.size());
-        const std::size_t right = i % roles + (large ? 10 : 0);
+        const std::size_t right = right_for(i) + (large ? 10 : 0);
         made.items.push_back(all.menu[choice == 0 ? right : choice - 1]);
     }
     return made;
@@ -196,12 +201,14 @@ bool is_right(const message &sent, int type, int mode) {
     const zbq_join_payload &payload = sent.payload;
     const bool whole = type == SOCK_STREAM ? sent.bytes.size() >= sizeof payload
                                            : sent.bytes.size() == sizeof payload;
-    if ((mode != ZBQ_WAKEUP_PUSH && mode != ZBQ_WAKEUP_PULL) || !whole ||
-        sent.items.size() != roles || payload.protocol_version != ZBQ_PROTOCOL_VERSION ||
+    const std::size_t count = sent.items.size();
+    if (mode < ZBQ_WAKEUP_PUSH || mode > ZBQ_OBSERVE_PULL || !whole ||
+        (count != retained && count != roles) || // with what is retained, or without
+        payload.protocol_version != ZBQ_PROTOCOL_VERSION ||
         payload.wakeup_mode != static_cast<std::uint32_t>(mode) || payload.initial_head % 16 != 0) {
         return false;
     }
-    for (unsigned i = 0; i < roles; ++i) {
+    for (unsigned i = 0; i < count; ++i) {
         if ((sent.items[i].fits & (1U << i)) == 0) {
             return false;
         }
@@ -215,6 +222,12 @@ void touch_all(const zbq_consumer *cons) {
     fuzz::touch(cons->control(), sizeof *cons->control());
     fuzz::touch(cons->window.ring, 2 * cons->window.capacity);
     fuzz::touch(cons->page(), sizeof *cons->page());
+    fuzz::touch(cons->retained.get(), cons->retained.size());
+    zbq_msg_view view = {};
+    for (std::uint32_t i = 0; zbq_consumer_retained(cons, i, &view) == ZBQ_OK; ++i) {
+        MUST(i < zbq::core::most_retained);
+        fuzz::touch(view.payload, view.payload_len);
+    }
 }
 
 void use(FuzzedDataProvider &input, zbq_consumer *cons) {
@@ -253,7 +266,8 @@ void run(FuzzedDataProvider &input, world &all) {
     fuzz::make_as_new(&all.large);
     constexpr int types[] = {SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM};
     const int type = fuzz::one_of(input, types);
-    constexpr int modes[] = {ZBQ_WAKEUP_PUSH, ZBQ_WAKEUP_PULL, 2, -1};
+    constexpr int modes[] = {ZBQ_WAKEUP_PUSH,  ZBQ_WAKEUP_PULL,  4, -1,
+                             ZBQ_OBSERVE_PUSH, ZBQ_OBSERVE_PULL};
     const int mode = fuzz::one_of(input, modes);
     const message what = make_message(input, all);
     for (const test::pretender *from : {&all.small, &all.large}) {

@@ -116,8 +116,8 @@ std::string scene::retain() {
     number.resize(message_size - sizeof(zbq_msg_header), ' ');
     const zbq_msg_header header = {static_cast<std::uint32_t>(number.size()), 1, 0, 0,
                                    records.back().seq_id};
-    const int fd = payload_.get();
-    const int result = zbq_producer_retain(ring(), 1, &header, number.data(), &fd);
+    const int carried = payload_.get();
+    const int result = zbq_producer_retain(ring(), 1, &header, number.data(), &carried);
     committed += result == ZBQ_OK ? 1 : 0;
     return name_of(result);
 }

@@ -811,6 +811,7 @@ class Spoiler:
         offer.send(rendezvous)
         offer.side.close()
         offer.event.close()
+        return offer
 
 
 class Pairs(ProtocolTest):

@@ -14,6 +14,8 @@ namespace {
 zbq_control_region with_zero_pads(const zbq_control_region &now) {
     zbq_control_region whole = {};
     whole.producer_head = now.producer_head;
+    whole.floor = now.floor;
+    whole.newest = now.newest;
     whole.broadcast_futex = now.broadcast_futex;
     whole.producer_pid = now.producer_pid;
     whole.ring_capacity = now.ring_capacity;
@@ -21,6 +23,7 @@ zbq_control_region with_zero_pads(const zbq_control_region &now) {
     whole.stall_timeout_ns = now.stall_timeout_ns;
     whole.closed = now.closed;
     whole.awaited_tail = now.awaited_tail;
+    std::memcpy(whole.ring_id, now.ring_id, sizeof whole.ring_id);
     return whole;
 }
 
@@ -38,7 +41,8 @@ zbq_consumer_metadata with_zero_pads(const zbq_consumer_metadata &now, std::uint
 bool constants_differ(const zbq_control_region &one, const zbq_control_region &other) {
     return one.producer_pid != other.producer_pid || one.ring_capacity != other.ring_capacity ||
            one.clog_threshold != other.clog_threshold ||
-           one.stall_timeout_ns != other.stall_timeout_ns;
+           one.stall_timeout_ns != other.stall_timeout_ns ||
+           std::memcmp(one.ring_id, other.ring_id, sizeof one.ring_id) != 0;
 }
 
 } // namespace
@@ -76,6 +80,10 @@ std::string invariants::broken_control() {
     }
     if (now.producer_head % ZBQ_MSG_ALIGN != 0) {
         return "the head is off the grid";
+    }
+    if (now.floor < before_.floor || now.floor > now.producer_head ||
+        now.producer_head - now.floor > now.ring_capacity) {
+        return "the floor has moved back, past the head, or too far from it";
     }
     if (now.broadcast_futex != before_.broadcast_futex &&
         now.broadcast_futex != before_.broadcast_futex + 1) {

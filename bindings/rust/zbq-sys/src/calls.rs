@@ -6,10 +6,11 @@
 
 use crate::{
     zbq_commit_flags, zbq_commit_window, zbq_consumer, zbq_consumer_info, zbq_consumer_metadata,
-    zbq_contiguous_run, zbq_control_region, zbq_ending, zbq_msg_view, zbq_patience, zbq_producer,
-    zbq_producer_params, zbq_producer_statistics, zbq_read_window, zbq_type, zbq_wakeup_mode,
+    zbq_contiguous_run, zbq_control_region, zbq_ending, zbq_loss, zbq_msg_copy, zbq_msg_header,
+    zbq_msg_view, zbq_patience, zbq_producer, zbq_producer_params, zbq_producer_statistics,
+    zbq_read_window, zbq_seek_to, zbq_start, zbq_type, zbq_wakeup_mode,
 };
-use libc::{c_char, c_int};
+use libc::{c_char, c_int, c_void};
 
 extern "C" {
     // ---- producer ----
@@ -28,6 +29,34 @@ extern "C" {
         mode: zbq_wakeup_mode,
         out_slot_id: *mut u32,
     ) -> c_int;
+    /// As `zbq_producer_handshake`, with a start in the past.
+    pub fn zbq_producer_admit(
+        prod: *mut zbq_producer,
+        conn_fd: c_int,
+        mode: zbq_wakeup_mode,
+        start: *const zbq_start,
+        out_slot_id: *mut u32,
+    ) -> c_int;
+    /// Publishes a message that is kept under a key, for each newcomer.
+    pub fn zbq_producer_retain(
+        prod: *mut zbq_producer,
+        key: u16,
+        header: *const zbq_msg_header,
+        payload: *const c_void,
+        fds: *const c_int,
+    ) -> c_int;
+    /// Retains a message no more, and says so in the stream.
+    pub fn zbq_producer_forget(prod: *mut zbq_producer, key: u16) -> c_int;
+    /// Where `zbq_producer_admit` would start.
+    pub fn zbq_producer_find_start(
+        prod: *const zbq_producer,
+        start: *const zbq_start,
+        out_offset: *mut u64,
+    ) -> c_int;
+    /// Whether every consumer but the observers has released all below a logical offset.
+    pub fn zbq_producer_released(prod: *mut zbq_producer, offset: u64) -> c_int;
+    /// The control region.
+    pub fn zbq_producer_ctrl(prod: *const zbq_producer) -> *const zbq_control_region;
     /// Says what the payloads are.
     pub fn zbq_producer_set_type(prod: *mut zbq_producer, type_: *const zbq_type) -> c_int;
     /// Limits how long the producer waits for a consumer.
@@ -102,7 +131,26 @@ extern "C" {
     pub fn zbq_consumer_window(cons: *mut zbq_consumer) -> *mut zbq_read_window;
     /// The rest of a `zbq_window_release`.
     pub fn zbq_consumer_ring(cons: *mut zbq_consumer);
-    /// Whether the consumer still has its slot: asked after reading.
+    /// A message that was retained when this consumer joined.
+    pub fn zbq_consumer_retained(
+        cons: *const zbq_consumer,
+        index: u32,
+        out: *mut zbq_msg_view,
+    ) -> c_int;
+    /// Where an observer goes on.
+    pub fn zbq_consumer_seek(cons: *mut zbq_consumer, to: zbq_seek_to) -> c_int;
+    /// Where an observer goes on when it was lapped.
+    pub fn zbq_consumer_set_resume(cons: *mut zbq_consumer, to: zbq_seek_to) -> c_int;
+    /// What this observer has missed.
+    pub fn zbq_consumer_lost(cons: *const zbq_consumer, out: *mut zbq_loss) -> c_int;
+    /// Copies the payload of the next message, takes it and releases it, with all before it.
+    pub fn zbq_consumer_copy(
+        cons: *mut zbq_consumer,
+        buffer: *mut c_void,
+        size: u64,
+        out: *mut zbq_msg_copy,
+    ) -> c_int;
+    /// Whether all from the tail on that was read was whole: asked after reading.
     pub fn zbq_consumer_valid(cons: *const zbq_consumer) -> bool;
     /// Moves the tail.
     pub fn zbq_consumer_publish(cons: *mut zbq_consumer, new_tail: u64);

@@ -60,6 +60,36 @@ pub enum zbq_wakeup_mode {
     ZBQ_WAKEUP_PUSH = 0,
     /// Polls when it likes; never woken; gets no descriptors.
     ZBQ_WAKEUP_PULL = 1,
+    /// As push, but an observer: the producer never waits for it.
+    ZBQ_OBSERVE_PUSH = 2,
+    /// As pull, but an observer.
+    ZBQ_OBSERVE_PULL = 3,
+}
+
+/// Where a consumer starts to read: for [`zbq_start`](crate::zbq_start).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum zbq_start_at {
+    /// With the next message committed.
+    ZBQ_START_HEAD = 0,
+    /// With the oldest message that is still whole.
+    ZBQ_START_OLDEST = 1,
+    /// With so many bytes of history at most.
+    ZBQ_START_LAST = 2,
+    /// With the message at a logical offset.
+    ZBQ_START_OFFSET = 3,
+}
+
+/// Where an observer goes on when it moves without reading.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum zbq_seek_to {
+    /// The oldest message that is still whole.
+    ZBQ_SEEK_OLDEST = 0,
+    /// The newest message, or past it where it was read already.
+    ZBQ_SEEK_NEWEST = 1,
+    /// The next message committed.
+    ZBQ_SEEK_HEAD = 2,
 }
 
 /// For [`zbq_producer_commit`](crate::zbq_producer_commit). They can be combined, so this is no

@@ -43,7 +43,7 @@ fn round_up(bytes: u64) -> u64 {
 }
 
 /// Looks for messages past those that are known, without a call. `false`: `zbq_consumer_look` tells
-/// more.
+/// more, and an observer's looks are all for that.
 ///
 /// # Safety
 ///
@@ -56,9 +56,9 @@ pub unsafe fn zbq_window_look(window: *mut zbq_read_window) -> bool {
         (&mut *window, (*head).load(Acquire))
     };
     let can_be = head > window.head
+        && (window.unusual | window.observes) == 0
         && head - window.tail <= window.capacity
-        && head % ALIGN == 0
-        && window.unusual == 0;
+        && head % ALIGN == 0;
     if can_be {
         window.head = head;
         // SAFETY: the ring is mapped twice, and the cursor lies in one of the two.
@@ -71,6 +71,29 @@ pub unsafe fn zbq_window_look(window: *mut zbq_read_window) -> bool {
     can_be
 }
 
+/// Asked after reading: whether all of it that lies at a logical offset or past it was whole. Of a
+/// consumer, whether it still has its slot; of an observer, whether the floor is not above.
+///
+/// # Safety
+///
+/// See the module.
+#[inline]
+pub unsafe fn zbq_window_valid_from(window: *const zbq_read_window, offset: u64) -> bool {
+    fence(Acquire);
+    // SAFETY: as the caller says; page and control region are mapped.
+    unsafe {
+        if (*window).observes != 0 {
+            let floor = addr_of!((*(*window).control).floor).cast::<AtomicU64>();
+            // What lies a ring or more below the head is gone, though a hostile producer may have
+            // taken its floor back: no length may be believed there.
+            let may_be = (*window).head.wrapping_sub(offset) <= (*window).capacity;
+            return may_be && (*floor).load(Relaxed) <= offset;
+        }
+        let eviction = addr_of!((*(*window).page).eviction).cast::<AtomicU32>();
+        (*eviction).load(Relaxed) == 0
+    }
+}
+
 /// As `zbq_consumer_valid`.
 ///
 /// # Safety
@@ -78,10 +101,8 @@ pub unsafe fn zbq_window_look(window: *mut zbq_read_window) -> bool {
 /// See the module.
 #[inline]
 pub unsafe fn zbq_window_valid(window: *const zbq_read_window) -> bool {
-    fence(Acquire);
-    // SAFETY: as the caller says; the page is mapped.
-    let eviction = unsafe { &*addr_of!((*(*window).page).eviction).cast::<AtomicU32>() };
-    eviction.load(Relaxed) == 0
+    // SAFETY: as the caller says.
+    unsafe { zbq_window_valid_from(window, (*window).tail) }
 }
 
 /// As `zbq_consumer_next`, without the call where there is a message.
@@ -111,11 +132,26 @@ pub unsafe fn zbq_window_next(window: *mut zbq_read_window, out: &mut zbq_msg_vi
 /// See the module.
 #[inline]
 pub unsafe fn zbq_window_take(window: *mut zbq_read_window) -> Option<zbq_msg_view> {
+    // SAFETY: as the caller says.
+    unsafe {
+        let view = zbq_window_peek(window)?;
+        zbq_window_pass(window, &view);
+        Some(view)
+    }
+}
+
+/// What [`zbq_window_take`] would give, with nothing taken.
+///
+/// # Safety
+///
+/// See the module.
+#[inline]
+pub unsafe fn zbq_window_peek(window: *mut zbq_read_window) -> Option<zbq_msg_view> {
     // SAFETY: as the caller says. Between cursor and head there is a header at the least, mapped and
-    // aligned; a message that ends at the head or before lies in what is mapped.
+    // aligned; a message that ends at the head or before, and is not lapped, lies in what is mapped.
     unsafe {
         if (*window).head - (*window).cursor > AHEAD {
-            prefetch((*window).next.add(AHEAD as usize));
+            prefetch((*window).next.wrapping_add(AHEAD as usize));
         }
         if (*window).unusual == 0 && ((*window).cursor != (*window).head || zbq_window_look(window))
         {
@@ -124,22 +160,35 @@ pub unsafe fn zbq_window_take(window: *mut zbq_read_window) -> Option<zbq_msg_vi
             let payload_len = addr_of!((*header).payload_len).cast::<AtomicU32>();
             let payload_len = u64::from((*payload_len).load(Relaxed));
             let total_len = HEADER + payload_len;
-            if total_len <= (*window).head - (*window).cursor && zbq_window_valid(window) {
-                let view = zbq_msg_view {
+            if total_len <= (*window).head - (*window).cursor
+                && zbq_window_valid_from(window, (*window).cursor)
+            {
+                return Some(zbq_msg_view {
                     header,
                     payload: header.add(1).cast(),
                     payload_len,
                     logical_offset: (*window).cursor,
                     total_len,
-                };
-                let step = round_up(total_len);
-                (*window).next = (*window).next.add(step as usize);
-                (*window).cursor += step;
-                return Some(view);
+                });
             }
         }
     }
     None
+}
+
+/// Takes the message that [`zbq_window_peek`] gave last.
+///
+/// # Safety
+///
+/// See the module; it is that message, and nothing was taken since.
+#[inline]
+pub unsafe fn zbq_window_pass(window: *mut zbq_read_window, view: &zbq_msg_view) {
+    // SAFETY: as the caller says: the message ends at the head or before.
+    unsafe {
+        let step = round_up(view.total_len);
+        (*window).next = (*window).next.add(step as usize);
+        (*window).cursor += step;
+    }
 }
 
 /// As `zbq_consumer_publish`, for what was read, without the call. `false`, with nothing changed,
@@ -168,4 +217,17 @@ pub unsafe fn zbq_window_release(window: *mut zbq_read_window, new_tail: u64) ->
         }
     }
     true
+}
+
+/// The key of a message that is, or was, retained: 0 for all others. Of a copy of the header: one in
+/// shared memory may change.
+#[inline]
+pub const fn zbq_msg_key(header: &zbq_msg_header) -> u16 {
+    header.reserved & 0x7fff
+}
+
+/// Whether it says that its key is retained no more. Of a copy, as above.
+#[inline]
+pub const fn zbq_msg_is_forgotten(header: &zbq_msg_header) -> bool {
+    header.reserved & 0x8000 != 0
 }

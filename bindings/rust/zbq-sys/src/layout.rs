@@ -74,6 +74,8 @@ macro_rules! layouts {
 layouts! {
     zbq_control_region size 256 align 64 {
         producer_head: u64 = 0,
+        floor: u64 = 8,
+        newest: u64 = 16,
         broadcast_futex: u32 = 64,
         producer_pid: i32 = 128,
         ring_capacity: u64 = 192,
@@ -81,7 +83,8 @@ layouts! {
         stall_timeout_ns: u64 = 208,
         closed: u32 = 216,
         awaited_tail: u64 = 224,
-        reserved: [u8; 24] = 232,
+        reserved: [u8; 8] = 232,
+        ring_id: [u8; 16] = 240,
     }
     zbq_consumer_metadata size 4096 align 4096 {
         tail_offset: u64 = 0,
@@ -137,7 +140,7 @@ layouts! {
     zbq_commit_window size 48 align 8 {
         head: u64 = 0,
         limit: u64 = 8,
-        shared_head: *mut u64 = 16,
+        control: *mut zbq_control_region = 16,
         parking: *const *mut zbq_parking = 24,
         parking_count: u32 = 32,
         unusual: u32 = 36,
@@ -154,6 +157,21 @@ layouts! {
         page: *mut zbq_consumer_metadata = 56,
         consumer: *mut zbq_consumer = 64,
         unusual: u32 = 72,
+        observes: u32 = 76,
+    }
+    zbq_start size 32 align 8 {
+        at: u32 = 0,
+        reserved: u32 = 4,
+        offset: u64 = 8,
+        ring_id: [u8; 16] = 16,
+    }
+    zbq_loss size 16 align 8 {
+        bytes: u64 = 0,
+        times: u64 = 8,
+    }
+    zbq_msg_copy size 32 align 16 {
+        header: zbq_msg_header = 0,
+        logical_offset: u64 = 16,
     }
     zbq_msg_view size 40 align 8 {
         header: *const zbq_msg_header = 0,
@@ -173,7 +191,7 @@ layouts! {
         consumers: u32 = 104,
         max_consumers: u32 = 108,
     }
-    zbq_consumer_info size 40 align 8 {
+    zbq_consumer_info size 56 align 8 {
         lag: u64 = 0,
         join_number: u64 = 8,
         pid: i32 = 16,
@@ -182,11 +200,14 @@ layouts! {
         eviction: u32 = 28,
         fds_in_flight: u32 = 32,
         reserved: u32 = 36,
+        tail: u64 = 40,
+        dropped_records: u64 = 48,
     }
 }
 
 // What C's enumerations and bool are passed as.
 const _: () = assert!(size_of::<zbq_error>() == 4 && align_of::<zbq_error>() == 4);
 const _: () = assert!(size_of::<zbq_wakeup_mode>() == 4 && align_of::<zbq_wakeup_mode>() == 4);
+const _: () = assert!(size_of::<zbq_start_at>() == 4 && size_of::<zbq_seek_to>() == 4);
 const _: () = assert!(size_of::<zbq_commit_flags>() == 4 && size_of::<zbq_ending>() == 4);
 const _: () = assert!(size_of::<bool>() == 1 && size_of::<libc::c_int>() == 4);

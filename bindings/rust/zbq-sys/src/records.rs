@@ -48,6 +48,31 @@ pub struct zbq_type {
     pub align: u32,
 }
 
+/// Where a consumer starts to read, for `zbq_producer_admit`. (ring id, logical offset) names a
+/// message for ever.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct zbq_start {
+    /// A [`zbq_start_at`](crate::zbq_start_at).
+    pub at: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// `ZBQ_START_OFFSET`: where a message starts, or the head; `ZBQ_START_LAST`: a number of bytes.
+    pub offset: u64,
+    /// `ZBQ_START_OFFSET`: of the ring that the offset is of; all zero: of whichever this is.
+    pub ring_id: [u8; 16],
+}
+
+/// What an observer has missed, from `zbq_consumer_lost`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct zbq_loss {
+    /// That were overwritten before it read them.
+    pub bytes: u64,
+    /// How often it was lapped.
+    pub times: u64,
+}
+
 /// How much of a producer's time may be spent waiting for one consumer.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +103,8 @@ pub struct zbq_commit_window {
     pub head: u64,
     /// Of the run that may be committed; `head`: there is none.
     pub limit: u64,
-    /// The control region's `producer_head`.
-    pub shared_head: *mut u64,
+    /// Where the head is published.
+    pub control: *mut zbq_control_region,
     /// To look at with each commit.
     pub parking: *const *mut zbq_parking,
     /// How many there are.
@@ -106,6 +131,16 @@ pub struct zbq_msg_view {
     pub total_len: u64,
 }
 
+/// What there is to know of a message that was copied.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct zbq_msg_copy {
+    /// `payload_len` is that of the copy.
+    pub header: zbq_msg_header,
+    /// Of the header in the ring.
+    pub logical_offset: u64,
+}
+
 /// The fast part of a consumer, from `zbq_consumer_window`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +165,8 @@ pub struct zbq_read_window {
     pub consumer: *mut zbq_consumer,
     /// Not 0: reading is for the calls.
     pub unusual: u32,
+    /// Not 0: an observer's.
+    pub observes: u32,
 }
 
 /// Of a ring, from `zbq_producer_stats`.
@@ -176,4 +213,8 @@ pub struct zbq_consumer_info {
     pub fds_in_flight: u32,
     /// Zero.
     pub reserved: u32,
+    /// Up to here it has released; one that was evicted may still look at what lies past it.
+    pub tail: u64,
+    /// Of descriptors: an observer had no room for them.
+    pub dropped_records: u64,
 }

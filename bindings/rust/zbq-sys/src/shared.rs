@@ -12,7 +12,11 @@ use crate::ZBQ_PARKING_PLACES;
 pub struct zbq_control_region {
     /// All below it is readable.
     pub producer_head: u64,
-    _pad0: [u8; 56],
+    /// All below it may be overwritten at any time; a message starts there.
+    pub floor: u64,
+    /// The newest commit, or the one before, starts there.
+    pub newest: u64,
+    _pad0: [u8; 40],
     /// Counts wake-ups, records, evictions and the end.
     pub broadcast_futex: u32,
     _pad1: [u8; 60],
@@ -31,7 +35,9 @@ pub struct zbq_control_region {
     /// A tail that reaches this is awaited; 0: none is.
     pub awaited_tail: u64,
     /// Zero.
-    pub reserved: [u8; 24],
+    pub reserved: [u8; 8],
+    /// Constant: random, of this ring alone.
+    pub ring_id: [u8; 16],
 }
 
 /// Where a consumer says that it sleeps, and the futex word that it sleeps on.
@@ -74,7 +80,7 @@ pub struct zbq_msg_header {
     pub fd_count: u8,
     /// The application's own.
     pub flags: u8,
-    /// Zero.
+    /// Zero; of a retained message its key: [`zbq_msg_key`](crate::zbq_msg_key).
     pub reserved: u16,
     /// Of its descriptors' record; 0 with none.
     pub seq_id: u64,

@@ -100,8 +100,14 @@ impl AsyncConsumer {
     ///
     /// As [`readable`](Self::readable).
     pub async fn next(&mut self) -> Result<Message<'_>> {
-        self.readable().await?;
-        self.consumer.try_next()
+        let view = loop {
+            self.readable().await?;
+            match self.consumer.take() {
+                Err(Error::Again) => (), // an observer was lapped in between
+                taken => break taken?,
+            }
+        };
+        Ok(self.consumer.message(&view))
     }
 
     /// A copy of the next message, whose room is given back. Its descriptors, if it has any, are
@@ -111,7 +117,14 @@ impl AsyncConsumer {
     ///
     /// As [`readable`](Self::readable).
     pub async fn next_vec(&mut self) -> Result<Vec<u8>> {
-        self.next().await?.to_vec()
+        let mut bytes = Vec::new();
+        loop {
+            self.readable().await?;
+            match self.consumer.try_copy_to(&mut bytes) {
+                Err(Error::Again) => (), // as above
+                copied => return copied.map(|_| bytes),
+            }
+        }
     }
 
     /// For everything that does not wait.

@@ -1,26 +1,35 @@
 // SPDX-License-Identifier: MIT
 //! One who reads.
 
+use crate::copied::Copied;
 use crate::error::{check, from_code, Error, Eviction, Result};
 use crate::iter::{Iter, TryIter};
+use crate::load::{copy_out, load_byte, load_header};
 use crate::message::Message;
-use crate::options::{PayloadType, Wakeup};
+use crate::options::{mode_of, Flow, PayloadType, RingId, Wakeup};
+use crate::payload::Payload;
 use crate::process::Birthmark;
+use crate::retained::Retained;
 use crate::tail::Tail;
 use crate::time::{Deadline, SLICE};
 use std::cell::Cell;
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr::{self, NonNull};
+use std::ptr::{self, addr_of, NonNull};
 use std::thread;
 use std::time::Duration;
 use zbq_sys::{
-    zbq_consumer, zbq_ending, zbq_error, zbq_msg_view, zbq_read_window, zbq_type,
-    ZBQ_MAX_FD_PER_MSG,
+    zbq_consumer, zbq_ending, zbq_error, zbq_loss, zbq_msg_header, zbq_msg_view, zbq_read_window,
+    zbq_seek_to, zbq_type, ZBQ_MAX_FD_PER_MSG,
 };
 
-/// One who reads. It starts with the next message that is committed after it was admitted.
+/// One who reads. It starts with the next message that is committed after it was admitted, unless it
+/// asked for history ([`Start`](crate::Start)).
+///
+/// It may be an observer ([`Flow`]), for whom the producer does not wait. An observer reads bytes
+/// that may be written over meanwhile: [`try_copy`](Self::try_copy) copies and checks, and is the
+/// shortest way; with messages in place ask [`Message::is_intact`] after reading, for each.
 ///
 /// It can move to another thread, but is used by one at a time: it is `Send`, and not `Sync`.
 ///
@@ -51,6 +60,7 @@ pub struct Consumer {
     handle: NonNull<zbq_consumer>,
     birth: Birthmark, // in a forked child nothing of the ring is mapped
     push: bool,
+    flow: Flow,
     window: NonNull<zbq_read_window>, // the handle's
     tail: Tail,
     no_record: Cell<bool>, // there was none to collect, and no look for messages since
@@ -62,6 +72,9 @@ unsafe impl Send for Consumer {}
 
 const AGAIN: libc::c_int = zbq_error::ZBQ_ERROR_AGAIN as libc::c_int;
 const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
+
+/// Looks of an observer in a row that find that it was lapped meanwhile: as the library's own.
+const MOST_LAPS: usize = 8;
 
 /// How long one sleeps at most whom nobody wakes.
 const PULL_SLEEP: Duration = Duration::from_millis(1);
@@ -77,16 +90,40 @@ impl Consumer {
     /// came first), [`Error::Protocol`] (malformed, or another mode), [`Error::NoMemory`],
     /// [`Error::Io`] (the peer is gone).
     pub fn join(socket: impl AsFd, wakeup: Wakeup) -> Result<Self> {
+        Self::join_with(socket, wakeup, Flow::Lossless)
+    }
+
+    /// The same, as an observer if it likes: as the producer admits it.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// use zbq::{Consumer, Flow, Start, Wakeup};
+    /// producer.admit_with(&near, Wakeup::Push, Flow::Follow, Start::Head)?;
+    /// let observer = Consumer::join_with(&far, Wakeup::Push, Flow::Follow)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Self::join).
+    pub fn join_with(socket: impl AsFd, wakeup: Wakeup, flow: Flow) -> Result<Self> {
         let birth = Birthmark::new()?;
         let mut handle = ptr::null_mut();
         // SAFETY: an open descriptor, and a place for the handle.
         check(unsafe {
             let fd = socket.as_fd().as_raw_fd();
-            zbq_sys::zbq_consumer_join(fd, wakeup.to_raw(), &mut handle)
+            let mode = mode_of(wakeup, flow.observes());
+            zbq_sys::zbq_consumer_join(fd, mode, &mut handle)
         })?;
         let handle = NonNull::new(handle).ok_or(Error::Invalid)?;
         // SAFETY: a live handle, and its window.
         let (window, tail) = unsafe {
+            if flow == Flow::Newest {
+                let newest = zbq_seek_to::ZBQ_SEEK_NEWEST;
+                zbq_sys::zbq_consumer_set_resume(handle.as_ptr(), newest);
+            }
             let window = zbq_sys::zbq_consumer_window(handle.as_ptr());
             (NonNull::new(window).ok_or(Error::Invalid)?, (*window).tail)
         };
@@ -94,6 +131,7 @@ impl Consumer {
             handle,
             birth,
             push: wakeup == Wakeup::Push,
+            flow,
             window,
             tail: Tail::new(tail),
             no_record: Cell::new(false),
@@ -111,10 +149,7 @@ impl Consumer {
     /// when all was read), [`Error::Evicted`], [`Error::Protocol`] (the stream is malformed).
     #[inline]
     pub fn try_next(&self) -> Result<Message<'_>> {
-        match self.try_take() {
-            Some(view) => Ok(self.message(&view)),
-            None => self.take_by_call().map(|view| self.message(&view)),
-        }
+        self.take().map(|view| self.message(&view))
     }
 
     /// The next message, waiting for it; without a time-out for ever.
@@ -123,8 +158,7 @@ impl Consumer {
     ///
     /// As [`try_next`](Self::try_next), and [`Error::Io`]: it cannot sleep.
     pub fn next(&self, timeout: Option<Duration>) -> Result<Message<'_>> {
-        self.wait(timeout)?;
-        self.try_next()
+        self.wait_and(timeout, || self.try_next())
     }
 
     /// All messages to the end of the stream, waiting for each. A stream that the producer did not
@@ -154,6 +188,139 @@ impl Consumer {
     /// The messages that are there now. Never waits.
     pub fn try_iter(&self) -> TryIter<'_> {
         TryIter::new(self)
+    }
+
+    // ---- copies ----
+
+    /// Copies the payload of the next message, and lets go of it: what was copied was whole. The
+    /// shortest way to read safely. An observer that is lapped meanwhile goes on. Descriptors that it
+    /// was sent with are closed. Never waits.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.try_publish(b"hello")?;
+    /// let mut bytes = [0; 8];
+    /// let copied = consumer.try_copy(&mut bytes)?;
+    /// assert_eq!(&bytes[..copied.len()], b"hello");
+    ///
+    /// producer.try_publish(b"too long for it")?;
+    /// assert!(matches!(consumer.try_copy(&mut bytes), Err(zbq::Error::TooSmall(15))));
+    /// assert_eq!(consumer.try_next()?.len(), 15); // it stayed
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`try_next`](Self::try_next), and [`Error::TooSmall`]: it does not fit, and stays where it
+    /// is. [`Error::Again`] also: it was overwritten again and again. After an error `into` may hold
+    /// anything.
+    pub fn try_copy(&self, into: &mut [u8]) -> Result<Copied> {
+        let (copied, ()) = self.extract_next(|view| {
+            let len = view.payload_len as usize; // it lies in memory that is mapped
+            if len > into.len() {
+                return Err(Error::TooSmall(len));
+            }
+            // SAFETY: so many bytes are mapped, and the slice has room for them.
+            unsafe { copy_out(view.payload.cast(), into.as_mut_ptr(), len) };
+            Ok(())
+        })?;
+        Ok(copied)
+    }
+
+    /// The same, into a vector that becomes as long as the message.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// # producer.try_publish(b"one")?;
+    /// # producer.try_publish(b"two")?;
+    /// # let mut all = Vec::new();
+    /// let mut bytes = Vec::new();
+    /// while consumer.try_copy_to(&mut bytes).is_ok() {
+    ///     all.extend_from_slice(&bytes);
+    /// }
+    /// # assert_eq!(all, b"onetwo");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`try_next`](Self::try_next), and [`Error::Again`]: it was overwritten again and again.
+    /// Then the vector is empty.
+    pub fn try_copy_to(&self, into: &mut Vec<u8>) -> Result<Copied> {
+        let copied = self.extract_next(|view| {
+            into.clear();
+            // SAFETY: so many bytes are mapped.
+            unsafe { Payload::new(view.payload.cast(), view.payload_len as usize) }.append_to(into);
+            Ok(())
+        });
+        match copied {
+            Ok((copied, ())) => Ok(copied),
+            Err(error) => {
+                into.clear();
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads the next message in place, and lets go of it: `read` is given its payload, which may be
+    /// torn, and what it makes of that is given once it is sure that the payload was whole. An
+    /// observer that is lapped meanwhile goes on, so that `read` may be called several times.
+    /// Descriptors that the message was sent with are closed. Never waits.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.try_publish(&[1, 0, 0, 0, 7])?;
+    /// let number = consumer.try_read(|payload| payload.array(0).map(u32::from_le_bytes))?;
+    /// assert_eq!(number, Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`try_next`](Self::try_next), and [`Error::Again`]: it was overwritten again and again.
+    pub fn try_read<R>(&self, mut read: impl FnMut(Payload<'_>) -> R) -> Result<R> {
+        let (_, result) = self.extract_next(|view| {
+            // SAFETY: so many bytes are mapped while the consumer lives.
+            Ok(read(unsafe {
+                Payload::new(view.payload.cast(), view.payload_len as usize)
+            }))
+        })?;
+        Ok(result)
+    }
+
+    // ---- what every newcomer has ----
+
+    /// What was retained when this consumer joined ([`Producer::retain`](crate::Producer::retain)),
+    /// in the order in which it was. What changed since comes in the stream.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// producer.retain(1, b"640x480", None)?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// for message in consumer.retained() {
+    ///     assert_eq!(message.key(), Some(1));
+    ///     assert_eq!(message.payload().to_vec(), b"640x480");
+    /// }
+    /// # assert_eq!(consumer.retained().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn retained(&self) -> Retained<'_> {
+        Retained::new(self)
     }
 
     // ---- waiting ----
@@ -239,8 +406,62 @@ impl Consumer {
         // SAFETY: a live handle.
         unsafe {
             let head = zbq_sys::zbq_consumer_acquire_head(self.raw());
-            head - zbq_sys::zbq_consumer_tail(self.raw())
+            head.saturating_sub(zbq_sys::zbq_consumer_tail(self.raw())) // an observer's is any
         }
+    }
+
+    /// Where the next message starts that it has not taken; for a new one, where its history does.
+    pub fn offset(&self) -> u64 {
+        self.cursor()
+    }
+
+    /// Tells this ring from all others. With [`offset`](Self::offset), or a message's, it names that
+    /// message: see [`Start::At`](crate::Start::At).
+    pub fn id(&self) -> RingId {
+        let mut id = [0; 16];
+        // SAFETY: a live handle, whose control region is mapped. It is read by the byte, since a
+        // hostile producer may change it.
+        unsafe {
+            let region = zbq_sys::zbq_consumer_ctrl(self.raw());
+            let first = addr_of!((*region).ring_id).cast::<u8>();
+            for (i, byte) in id.iter_mut().enumerate() {
+                *byte = load_byte(first.add(i));
+            }
+        }
+        id
+    }
+
+    /// What it has missed, as an observer. Where, the offsets of messages tell: one does not start
+    /// where the one before has ended.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new().capacity(4096))?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # use zbq::{Flow, Start, Wakeup};
+    /// # producer.admit_with(&near, Wakeup::Pull, Flow::Follow, Start::Head)?;
+    /// # let observer = zbq::Consumer::join_with(&far, Wakeup::Pull, Flow::Follow)?;
+    /// for _ in 0..1000 {
+    ///     producer.try_publish(b"a tick")?; // nobody waits for the observer
+    /// }
+    /// let first = observer.try_next()?;
+    /// assert_eq!(observer.lost().bytes, first.offset());
+    /// assert_eq!(observer.lost().times, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lost(&self) -> Loss {
+        let mut lost = zbq_loss { bytes: 0, times: 0 };
+        // SAFETY: a live handle, and a place for the answer. It fails for null alone.
+        unsafe { zbq_sys::zbq_consumer_lost(self.raw(), &mut lost) };
+        Loss {
+            bytes: lost.bytes,
+            times: lost.times,
+        }
+    }
+
+    /// What it joined as.
+    pub fn flow(&self) -> Flow {
+        self.flow
     }
 
     /// Bytes of the ring.
@@ -268,14 +489,95 @@ impl Consumer {
     }
 
     #[inline]
-    pub(crate) fn is_valid(&self) -> bool {
+    pub(crate) fn observes(&self) -> bool {
+        self.flow.observes()
+    }
+
+    /// Whether all was whole that was read from this offset on.
+    #[inline]
+    pub(crate) fn is_valid_from(&self, offset: u64) -> bool {
         // SAFETY: a live handle's window.
-        unsafe { zbq_sys::zbq_window_valid(self.window.as_ptr()) }
+        unsafe { zbq_sys::zbq_window_valid_from(self.window.as_ptr(), offset) }
+    }
+
+    /// Whether it was not evicted.
+    #[inline]
+    pub(crate) fn has_slot(&self) -> bool {
+        if self.observes() {
+            !matches!(self.ending(), Some(Error::Evicted(_)))
+        } else {
+            self.is_valid_from(0) // whatever the offset
+        }
     }
 
     /// Why there is nothing more.
     pub(crate) fn end(&self) -> Error {
         self.ending().unwrap_or(Error::Closed)
+    }
+
+    /// Why what was read was not whole.
+    #[cold]
+    pub(crate) fn torn(&self) -> Error {
+        match self.ending() {
+            Some(error @ Error::Evicted(_)) => error,
+            _ if self.observes() => Error::Lapped,
+            other => other.unwrap_or(Error::Closed),
+        }
+    }
+
+    /// What a header says. Nothing, where it may not have been whole.
+    #[inline]
+    pub(crate) fn header_of(&self, view: &zbq_msg_view) -> zbq_msg_header {
+        // SAFETY: a message's header, as a look has found it.
+        let header = unsafe { load_header(view.header) };
+        if self.observes() && !self.is_valid_from(view.logical_offset) {
+            return NOTHING;
+        }
+        header
+    }
+
+    /// The next message's header, and what is made of it, which was whole. With an error of
+    /// `extract` nothing is taken.
+    pub(crate) fn extract_next<R>(
+        &self,
+        mut extract: impl FnMut(&zbq_msg_view) -> Result<R>,
+    ) -> Result<(Copied, R)> {
+        self.skip();
+        for _ in 0..MOST_LAPS {
+            let view = self.peek()?;
+            let header = self.header_of(&view);
+            let extracted = extract(&view);
+            if self.is_valid_from(view.logical_offset) {
+                let extracted = extracted?;
+                self.pass(&view, &header);
+                return Ok((Copied::new(&view, &header), extracted));
+            }
+            if !self.observes() {
+                return Err(self.torn());
+            }
+        }
+        Err(Error::Again)
+    }
+
+    /// Waits and takes: again, where an observer was lapped in between.
+    #[inline]
+    pub(crate) fn wait_and<R>(
+        &self,
+        timeout: Option<Duration>,
+        take: impl Fn() -> Result<R>,
+    ) -> Result<R> {
+        if !self.observes() {
+            self.wait(timeout)?;
+            return take();
+        }
+        let end = Deadline::after(timeout);
+        loop {
+            self.wait_until(end)?;
+            match take() {
+                Err(Error::Again) if end.left(SLICE).is_some() => (),
+                taken => return taken,
+            }
+        }
     }
 
     /// Of the messages held, by the offset.
@@ -351,7 +653,7 @@ impl Consumer {
         };
         self.no_record.set(code == AGAIN);
         match code {
-            NOENT if !self.is_valid() => Err(self.end()),
+            NOENT if !self.has_slot() => Err(self.end()),
             NOENT => Err(Error::DescriptorsLost),
             code => {
                 check(code)?;
@@ -367,12 +669,15 @@ impl Consumer {
     // ---- looking ----
 
     #[inline]
-    fn raw(&self) -> *mut zbq_consumer {
+    pub(crate) fn raw(&self) -> *mut zbq_consumer {
         self.handle.as_ptr()
     }
 
     // Whether there is a message to take, as far as that shows without taking it.
     pub(crate) fn look(&self) -> Result<()> {
+        if self.observes() {
+            return self.look_by_call(); // what it knows of may be gone
+        }
         if !self.knows_more() {
             self.discard_what_was_put_off();
             // SAFETY: a live handle, and its window.
@@ -385,11 +690,40 @@ impl Consumer {
             };
             self.result_of(code)?;
         }
-        if self.is_valid() {
+        if self.has_slot() {
             Ok(())
         } else {
             Err(self.end())
         }
+    }
+
+    // By which an observer that was lapped goes on elsewhere.
+    fn look_by_call(&self) -> Result<()> {
+        if !self.knows_more() {
+            self.discard_what_was_put_off();
+        }
+        // SAFETY: a live handle.
+        self.result_of(unsafe { zbq_sys::zbq_consumer_look(self.raw()) })?;
+        if self.observes() {
+            self.tail.go_on_at(self.cursor());
+        }
+        Ok(())
+    }
+
+    /// To the newest message, where that is all that is wanted. What it says, the look that follows
+    /// says too.
+    #[inline]
+    pub(crate) fn skip(&self) {
+        if self.flow == Flow::Newest {
+            self.skip_to_newest();
+        }
+    }
+
+    #[cold]
+    fn skip_to_newest(&self) {
+        // SAFETY: a live handle.
+        unsafe { zbq_sys::zbq_consumer_seek(self.raw(), zbq_seek_to::ZBQ_SEEK_NEWEST) };
+        self.tail.go_on_at(self.cursor());
     }
 
     /// All below it was taken.
@@ -416,10 +750,19 @@ impl Consumer {
 
     // Of what was just taken.
     #[inline]
-    fn message(&self, view: &zbq_msg_view) -> Message<'_> {
+    pub(crate) fn message(&self, view: &zbq_msg_view) -> Message<'_> {
         self.hold();
         // SAFETY: it was just taken, and holds its room.
         unsafe { Message::new(self, view) }
+    }
+
+    #[inline]
+    pub(crate) fn take(&self) -> Result<zbq_msg_view> {
+        self.skip();
+        match self.try_take() {
+            Some(view) => Ok(view),
+            None => self.take_by_call(),
+        }
     }
 
     /// The next message, which the caller [holds](Self::hold) at once; `None`: what
@@ -436,6 +779,12 @@ impl Consumer {
     /// The next message, or why there is none. The caller holds it, too.
     #[cold]
     pub(crate) fn take_by_call(&self) -> Result<zbq_msg_view> {
+        if self.observes() {
+            return self.find(|window| {
+                // SAFETY: a live handle's window.
+                unsafe { zbq_sys::zbq_window_take(window) }
+            });
+        }
         let mut view = zbq_msg_view {
             header: ptr::null(),
             payload: ptr::null(),
@@ -448,6 +797,47 @@ impl Consumer {
         self.result_of(code).map(|()| view)
     }
 
+    // By looks, as often as an observer is lapped in between.
+    fn find(
+        &self,
+        found: impl Fn(*mut zbq_read_window) -> Option<zbq_msg_view>,
+    ) -> Result<zbq_msg_view> {
+        for _ in 0..MOST_LAPS {
+            self.look_by_call()?;
+            if let Some(view) = found(self.window.as_ptr()) {
+                return Ok(view);
+            }
+        }
+        Err(Error::Again)
+    }
+
+    // The next message, which is not taken.
+    fn peek(&self) -> Result<zbq_msg_view> {
+        let peeked = |window| {
+            // SAFETY: a live handle's window.
+            unsafe { zbq_sys::zbq_window_peek(window) }
+        };
+        if self.knows_more() {
+            if let Some(view) = peeked(self.window.as_ptr()) {
+                return Ok(view);
+            }
+        }
+        self.find(peeked)
+    }
+
+    // Takes the message that was peeked at, and lets go of it.
+    fn pass(&self, view: &zbq_msg_view, header: &zbq_msg_header) {
+        let begin = view.logical_offset;
+        // SAFETY: a live handle's window, and nothing was taken since.
+        unsafe { zbq_sys::zbq_window_pass(self.window.as_ptr(), view) };
+        self.hold();
+        // As for a message: not while an earlier one is held.
+        if header.fd_count != 0 && header.seq_id != 0 && self.is_oldest(begin) {
+            self.discard_fds(header.seq_id);
+        }
+        self.let_go(begin, self.cursor());
+    }
+
     fn result_of(&self, code: libc::c_int) -> Result<()> {
         match code {
             0 => Ok(()),
@@ -456,13 +846,13 @@ impl Consumer {
         }
     }
 
-    /// What it means that something read is nonsense: of an evicted consumer's it may have been
-    /// whole.
-    pub(crate) fn malformed(&self) -> Error {
-        if self.is_valid() {
+    /// What it means that something is nonsense that was read at this offset, or past it: it may not
+    /// have been whole.
+    pub(crate) fn malformed(&self, offset: u64) -> Error {
+        if self.is_valid_from(offset) {
             Error::Protocol
         } else {
-            self.end()
+            self.torn()
         }
     }
 
@@ -522,6 +912,25 @@ impl fmt::Debug for Consumer {
         f.debug_struct("Consumer")
             .field("next", &self.cursor())
             .field("push", &self.push)
+            .field("flow", &self.flow)
             .finish_non_exhaustive()
     }
 }
+
+/// What an observer has missed: see [`Consumer::lost`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Loss {
+    /// Bytes of the ring, headers included, that were overwritten before it read them.
+    pub bytes: u64,
+    /// How often it was lapped.
+    pub times: u64,
+}
+
+const NOTHING: zbq_msg_header = zbq_msg_header {
+    payload_len: 0,
+    fd_count: 0,
+    flags: 0,
+    reserved: 0,
+    seq_id: 0,
+};

@@ -20,6 +20,11 @@ pub enum Error {
     ProducerDied,
     /// This consumer lost its slot. What it was reading may have been overwritten meanwhile.
     Evicted(Eviction),
+    /// This observer was lapped: what it was reading may have been overwritten meanwhile. It goes on
+    /// with the next look.
+    Lapped,
+    /// There is less room than the message has bytes, which are so many. It stays where it is.
+    TooSmall(usize),
     /// The other side broke the protocol.
     Protocol,
     /// A bad argument, or a call that is out of place.
@@ -31,7 +36,7 @@ pub enum Error {
     /// No slot is free for another consumer.
     Full,
     /// The descriptors of this message never come: this consumer polls ([`Wakeup::Pull`]), those of
-    /// a later message were taken before, or the stream has ended.
+    /// a later message were taken before, an observer had no room for them, or the stream has ended.
     ///
     /// [`Wakeup::Pull`]: crate::Wakeup::Pull
     DescriptorsLost,
@@ -102,6 +107,8 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("the producer ended the stream"),
             Self::ProducerDied => f.write_str("the producer died"),
             Self::Evicted(reason) => write!(f, "this consumer was evicted: {reason}"),
+            Self::Lapped => f.write_str("it was overwritten while it was read"),
+            Self::TooSmall(len) => write!(f, "no room for a message of {len} bytes"),
             Self::Protocol => f.write_str("the other side broke the protocol"),
             Self::Invalid => f.write_str("a bad argument, or a call that is out of place"),
             Self::TooLarge => f.write_str("too large"),
@@ -146,8 +153,8 @@ impl From<Error> for io::Error {
             Error::Closed => io::ErrorKind::UnexpectedEof,
             Error::ProducerDied => io::ErrorKind::ConnectionReset,
             Error::Evicted(_) => io::ErrorKind::ConnectionAborted,
-            Error::Protocol | Error::TypeMismatch(_) => io::ErrorKind::InvalidData,
-            Error::Invalid | Error::TooLarge => io::ErrorKind::InvalidInput,
+            Error::Protocol | Error::TypeMismatch(_) | Error::Lapped => io::ErrorKind::InvalidData,
+            Error::Invalid | Error::TooLarge | Error::TooSmall(_) => io::ErrorKind::InvalidInput,
             Error::NoMemory => io::ErrorKind::OutOfMemory,
             Error::Full => io::ErrorKind::ConnectionRefused,
             Error::NoProducer | Error::DescriptorsLost => io::ErrorKind::NotFound,

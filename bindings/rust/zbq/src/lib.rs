@@ -39,6 +39,14 @@
 //! Where all messages are of one type, a [`Channel`] makes producers and consumers of that, and a join
 //! checks that both ends mean the same.
 //!
+//! # Who waits for whom
+//!
+//! A consumer is [`Lossless`](Flow::Lossless) unless it chooses otherwise: the producer waits for it, for
+//! a time, and then evicts it. An observer holds up nobody: it [follows](Flow::Follow) the stream and is
+//! told what it has missed ([`Consumer::lost`]), or sees the [newest](Flow::Newest) message at each look.
+//! Any of them may [start](Start) in what is still whole of the past. What every newcomer has to know the
+//! producer [retains](Producer::retain).
+//!
 //! # What the compiler sees to
 //!
 //! - A [`Reservation`] borrows its [`Producer`], and its commit takes it: no two at once, no second
@@ -59,8 +67,9 @@
 //! that: its memory is read-only for itself, not for the producer. A hostile producer may rewrite
 //! a message that it has published. An honest one writes over a message that a consumer still
 //! holds, once that consumer was evicted for holding it too long; the consumer may be in the
-//! middle of reading. To have that happen under a `&[u8]` is undefined behaviour, in whatever
-//! process the writer is. So:
+//! middle of reading. And it writes whenever it likes over what an observer reads: that is what one
+//! is. To have that happen under a `&[u8]` is undefined behaviour, in whatever process the writer is.
+//! So:
 //!
 //! - This crate never gives a `&[u8]` of shared memory to one who reads. It gives a [`Payload`],
 //!   which loads bytes when it is asked for them, and says nothing of what they will be the next
@@ -79,9 +88,14 @@
 //!   afterwards whether this consumer still had its slot, and gives [`Error::Evicted`] otherwise.
 //!   The producer marks an evicted consumer before it writes over anything that one may be reading;
 //!   the two sides' fences make that a sequence lock, whose argument is in the library's
-//!   `docs/memory-order.md`. Against a producer that breaks the protocol this cannot help: what was
+//!   `docs/memory-order.md`. An observer asks whether the ring's *floor*, below which anything may be
+//!   written over, is still below the message, and gives [`Error::Lapped`] otherwise: the producer
+//!   raises the floor before it writes, which is the same lock once more. Until it says that they were
+//!   whole, bytes that were torn are wrong and nothing else. Against a producer that breaks the protocol this cannot help: what was
 //!   read is then some bytes, and no more is said of them. Lengths are safe from it in any case:
-//!   each is loaded once, checked against the memory that is mapped, and kept.
+//!   each is loaded once, checked against the memory that is mapped, and kept. An observer also
+//!   checks that the place is no more than a ring below the head that it knows, so that a floor which
+//!   was taken back leads nowhere. Of a header that may have been torn nothing is kept.
 //! - A typed consumer gives copies, which it has checked, or a [`Place`], which loads a value or a
 //!   part of one when it is asked. Any bytes are a value of a type that is [`Pod`](trait@Pod): one
 //!   that was torn, or made up by a hostile producer, is wrong and not undefined.
@@ -126,6 +140,7 @@ compile_error!("zbq is for Linux on 64-bit processors");
 mod async_consumer;
 mod batch;
 mod consumer;
+mod copied;
 mod error;
 mod iter;
 mod load;
@@ -139,6 +154,7 @@ mod process;
 mod producer;
 mod rendezvous;
 mod reservation;
+mod retained;
 mod statistics;
 mod tail;
 mod time;
@@ -147,16 +163,18 @@ mod typed;
 #[cfg(feature = "tokio")]
 pub use async_consumer::AsyncConsumer;
 pub use batch::Batch;
-pub use consumer::Consumer;
+pub use consumer::{Consumer, Loss};
+pub use copied::Copied;
 pub use error::{Error, Eviction, Result};
 pub use iter::{Iter, TryIter};
 pub use message::{Message, Reader};
-pub use options::{Options, Patience, PayloadType, Wakeup};
+pub use options::{Flow, Options, Patience, PayloadType, RingId, Start, Wakeup};
 pub use payload::Payload;
 pub use pod::Pod;
 pub use producer::Producer;
 pub use rendezvous::{connect, ConnectOptions, Listener, ListenerOptions, Newcomer, Peer};
 pub use reservation::Reservation;
+pub use retained::{Retained, RetainedMessage};
 pub use statistics::{ConsumerInfo, Statistics};
 pub use typed::{Channel, Place, Places, ReceivedBatch, TypedBatch, TypedConsumer, TypedProducer};
 
@@ -212,11 +230,13 @@ must_not_be!(
     ReceivedBatch<'static, u64>,
     Place<'static, u64>,
     Message<'static>,
+    RetainedMessage<'static>,
     Payload<'static>,
     Reader<'static>
 );
 must_not_be!(
     Send: Message<'static>,
+    RetainedMessage<'static>,
     ReceivedBatch<'static, u64>,
     Place<'static, u64>,
     Payload<'static>,

@@ -11,6 +11,7 @@
 use crate::pod::Pod;
 use std::mem::{align_of, size_of, MaybeUninit};
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed};
+use zbq_sys::zbq_msg_header;
 
 const WORD: usize = size_of::<u64>();
 
@@ -55,6 +56,18 @@ pub(crate) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
             to.add(i).write(load_byte(from.add(i)));
         }
     }
+}
+
+/// A copy of a message's header, which is checked and used instead of it.
+///
+/// # Safety
+///
+/// A header is mapped there, and aligned.
+#[inline]
+pub(crate) unsafe fn load_header(at: *const zbq_msg_header) -> zbq_msg_header {
+    let words = at.cast::<u8>();
+    // SAFETY: as the caller says; any bytes are a header.
+    unsafe { std::mem::transmute([load_word(words), load_word(words.add(WORD))]) }
 }
 
 // ---- of values ----

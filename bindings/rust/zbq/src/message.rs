@@ -2,18 +2,17 @@
 //! One message.
 
 use crate::consumer::Consumer;
+use crate::copied::key_in;
 use crate::error::{Error, Result};
 use crate::load::load_value;
+use crate::message_size;
 use crate::payload::Payload;
 use crate::pod::Pod;
-use crate::{message_size, HEADER};
 use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::mem::size_of;
 use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
-use std::ptr::addr_of;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 use zbq_sys::{zbq_msg_header, zbq_msg_view};
 
@@ -23,7 +22,8 @@ use zbq_sys::{zbq_msg_header, zbq_msg_view};
 /// them in that order where always some are held: of those dropped before an older one, one piece of
 /// the stream is kept in mind, and what lies apart from it only comes back when none is held.
 /// Whoever holds one for longer than the ring's stall time-out, while the producer needs the room,
-/// is evicted.
+/// is evicted. An [observer](crate::Flow)'s message holds no room: to hold on to it only makes it less
+/// likely to stay whole.
 ///
 /// It borrows the consumer: it ends before that, and stays with its thread.
 ///
@@ -109,8 +109,7 @@ pub struct Message<'c> {
     at: *const u8, // the payload
     len: usize,
     offset: u64,
-    fd_count: u8,
-    seq_id: u64, // 0: no descriptors
+    header: zbq_msg_header, // a copy
     collected: Cell<bool>,
 }
 
@@ -120,15 +119,12 @@ impl<'c> Message<'c> {
     /// The view is the consumer's, and the tail does not pass it before this goes.
     #[inline]
     pub(crate) unsafe fn new(consumer: &'c Consumer, view: &zbq_msg_view) -> Self {
-        // SAFETY: the header is mapped and aligned. Loaded once, as the payload is: see there.
-        let (fd_count, seq_id) = unsafe { load_descriptors(view.header) };
         Self {
             consumer,
             at: view.payload.cast(),
             len: view.payload_len as usize, // it lies in memory that is mapped
             offset: view.logical_offset,
-            fd_count,
-            seq_id: if fd_count != 0 { seq_id } else { 0 },
+            header: consumer.header_of(view),
             collected: Cell::new(false),
         }
     }
@@ -150,7 +146,37 @@ impl<'c> Message<'c> {
 
     /// How many descriptors it was sent with.
     pub fn fd_count(&self) -> u8 {
-        self.fd_count
+        self.header.fd_count
+    }
+
+    /// The application's own flags, which C and C++ programs may set.
+    pub fn flags(&self) -> u8 {
+        self.header.flags
+    }
+
+    /// The key of a message that is, or was, retained.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.retain(1, b"640x480", None)?;
+    /// producer.forget(1, None)?;
+    /// let kept = consumer.try_next()?;
+    /// assert_eq!((kept.key(), kept.is_forgotten()), (Some(1), false));
+    /// let forgotten = consumer.try_next()?;
+    /// assert_eq!((forgotten.key(), forgotten.is_forgotten()), (Some(1), true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn key(&self) -> Option<u16> {
+        key_in(&self.header)
+    }
+
+    /// Whether it says that its key is retained no more; it is empty then.
+    pub fn is_forgotten(&self) -> bool {
+        zbq_sys::zbq_msg_is_forgotten(&self.header)
     }
 
     // ---- its bytes ----
@@ -164,23 +190,23 @@ impl<'c> Message<'c> {
     }
 
     /// Asked after reading: `true` means that what was read was whole. `false`: the consumer was
-    /// evicted, and it may have been overwritten meanwhile.
+    /// evicted, or is an observer that was lapped, and it may have been overwritten meanwhile.
     #[inline]
     pub fn is_intact(&self) -> bool {
-        self.consumer.is_valid()
+        self.consumer.is_valid_from(self.offset)
     }
 
     /// Reads in place and then asks whether that was whole.
     ///
     /// # Errors
     ///
-    /// [`Error::Evicted`]: what was read may have been torn, and is dropped.
+    /// [`Error::Evicted`], [`Error::Lapped`]: what was read may have been torn, and is dropped.
     pub fn read<R>(&self, read: impl FnOnce(Payload<'_>) -> R) -> Result<R> {
         let result = read(self.payload());
         if self.is_intact() {
             Ok(result)
         } else {
-            Err(self.consumer.end())
+            Err(self.consumer.torn())
         }
     }
 
@@ -188,7 +214,7 @@ impl<'c> Message<'c> {
     ///
     /// # Errors
     ///
-    /// [`Error::Evicted`]: they may have been torn.
+    /// [`Error::Evicted`], [`Error::Lapped`]: they may have been torn.
     pub fn to_vec(&self) -> Result<Vec<u8>> {
         self.read(|payload| payload.to_vec())
     }
@@ -197,7 +223,8 @@ impl<'c> Message<'c> {
     ///
     /// # Errors
     ///
-    /// [`Error::Evicted`]: the bytes may have been torn; `into` holds them all the same.
+    /// [`Error::Evicted`], [`Error::Lapped`]: the bytes may have been torn; `into` holds them all the
+    /// same.
     pub fn read_at(&self, offset: usize, into: &mut [u8]) -> Result<usize> {
         self.read(|payload| payload.read_at(offset, into))
     }
@@ -218,11 +245,12 @@ impl<'c> Message<'c> {
     ///
     /// # Errors
     ///
-    /// [`Error::Evicted`]: they may have been torn. [`Error::Protocol`]: they are not as many.
+    /// [`Error::Evicted`], [`Error::Lapped`]: they may have been torn. [`Error::Protocol`]: they are
+    /// not as many.
     #[inline]
     pub fn value<T: Pod>(&self) -> Result<T> {
         if self.len != size_of::<T>() {
-            return Err(self.consumer.malformed());
+            return Err(self.consumer.malformed(self.offset));
         }
         self.read(|_| {
             // SAFETY: so many bytes, in the ring, aligned to 16.
@@ -243,7 +271,8 @@ impl<'c> Message<'c> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: the write failed. [`Error::Evicted`]: what was written may have been torn.
+    /// [`Error::Io`]: the write failed. [`Error::Evicted`], [`Error::Lapped`]: what was written may
+    /// have been torn.
     pub fn write_to(&self, fd: impl AsFd) -> Result<usize> {
         let mut written = 0;
         while written < self.len {
@@ -271,7 +300,9 @@ impl<'c> Message<'c> {
     // ---- its descriptors ----
 
     /// Takes the descriptors, waiting for them; without a time-out for ever. Take those of an
-    /// earlier message first: taking later ones closes them. What is never taken is closed.
+    /// earlier message first: taking later ones closes them. What is never taken is closed. Those that
+    /// an observer had no room for do not come: with producers of this crate and of C++ all are there
+    /// when the message is.
     ///
     /// ```
     /// # use std::os::unix::net::UnixStream;
@@ -293,18 +324,25 @@ impl<'c> Message<'c> {
     ///
     /// [`Error::Again`]: not there yet. [`Error::DescriptorsLost`]: they never come, or were taken
     /// already. [`Error::Protocol`]: the producer sent another number of them, or a record that is
-    /// none; all of it was closed. [`Error::Evicted`], [`Error::NoMemory`], [`Error::Io`].
+    /// none; all of it was closed. [`Error::Lapped`]: an observer that was too late to see how many
+    /// there are. [`Error::Evicted`], [`Error::NoMemory`], [`Error::Io`].
     pub fn take_fds(&self, timeout: Option<Duration>) -> Result<Vec<OwnedFd>> {
-        if self.fd_count == 0 {
-            return Ok(Vec::new());
+        if self.header.fd_count == 0 {
+            return if self.consumer.observes() && !self.is_intact() {
+                Err(self.consumer.torn())
+            } else {
+                Ok(Vec::new())
+            };
         }
-        if self.seq_id == 0 {
-            return Err(self.consumer.malformed()); // some, but no record
+        if self.header.seq_id == 0 {
+            return Err(self.consumer.malformed(self.offset)); // some, but no record
         }
-        let taken = self.consumer.take_fds(self.seq_id, timeout);
+        let taken = self.consumer.take_fds(self.header.seq_id, timeout);
         self.collected.set(!matches!(taken, Err(Error::Again)));
         match taken {
-            Ok(fds) if fds.len() != usize::from(self.fd_count) => Err(self.consumer.malformed()),
+            Ok(fds) if fds.len() != usize::from(self.header.fd_count) => {
+                Err(self.consumer.malformed(self.offset))
+            }
             other => other,
         }
     }
@@ -318,8 +356,9 @@ impl Drop for Message<'_> {
         }
         // Collecting a later record would close those of an earlier message that is still held.
         let may_discard = self.consumer.is_oldest(self.offset);
-        if self.seq_id != 0 && !self.collected.get() && may_discard {
-            self.consumer.discard_fds(self.seq_id);
+        let has_some = self.header.fd_count != 0 && self.header.seq_id != 0;
+        if has_some && !self.collected.get() && may_discard {
+            self.consumer.discard_fds(self.header.seq_id);
         }
         let size = message_size(self.len).unwrap_or_default(); // it lies in the ring
         self.consumer.let_go(self.offset, self.offset + size);
@@ -331,13 +370,13 @@ impl fmt::Debug for Message<'_> {
         f.debug_struct("Message")
             .field("offset", &self.offset)
             .field("len", &self.len)
-            .field("fd_count", &self.fd_count)
+            .field("fd_count", &self.header.fd_count)
             .finish_non_exhaustive()
     }
 }
 
 /// Reads a message from the first byte to the last: see [`Message::reader`]. Bytes that may have
-/// been torn, because the consumer was evicted, are an error.
+/// been torn, because the consumer was evicted or lapped, are an error.
 #[derive(Debug)]
 pub struct Reader<'m> {
     message: &'m Message<'m>,
@@ -349,19 +388,5 @@ impl io::Read for Reader<'_> {
         let count = self.message.read_at(self.next, into)?;
         self.next += count;
         Ok(count)
-    }
-}
-
-/// # Safety
-///
-/// A header is mapped there, and aligned.
-#[inline]
-pub(crate) unsafe fn load_descriptors(header: *const zbq_msg_header) -> (u8, u64) {
-    debug_assert_eq!(size_of::<zbq_msg_header>(), HEADER);
-    // SAFETY: as the caller says; atomic loads, since it may change.
-    unsafe {
-        let fd_count = (*addr_of!((*header).fd_count).cast::<AtomicU8>()).load(Relaxed);
-        let seq_id = (*addr_of!((*header).seq_id).cast::<AtomicU64>()).load(Relaxed);
-        (fd_count, seq_id)
     }
 }

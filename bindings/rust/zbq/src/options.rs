@@ -2,7 +2,9 @@
 //! What a ring is like, and how it is joined.
 
 use std::time::Duration;
-use zbq_sys::{zbq_patience, zbq_producer_params, zbq_type, zbq_wakeup_mode};
+use zbq_sys::{
+    zbq_patience, zbq_producer_params, zbq_start, zbq_start_at, zbq_type, zbq_wakeup_mode,
+};
 
 /// What a ring is like.
 ///
@@ -109,18 +111,125 @@ pub enum Wakeup {
     Pull,
 }
 
-impl Wakeup {
-    pub(crate) fn to_raw(self) -> zbq_wakeup_mode {
-        match self {
-            Self::Push => zbq_wakeup_mode::ZBQ_WAKEUP_PUSH,
-            Self::Pull => zbq_wakeup_mode::ZBQ_WAKEUP_PULL,
+/// Whether a consumer holds the producer back.
+///
+/// ```
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// use zbq::{Consumer, Flow, Start, Wakeup};
+/// producer.admit_with(&near, Wakeup::Pull, Flow::Newest, Start::Head)?;
+/// let display = Consumer::join_with(&far, Wakeup::Pull, Flow::Newest)?;
+/// producer.try_publish(b"old")?;
+/// producer.try_publish(b"new")?;
+/// assert_eq!(display.try_next()?.to_vec()?, b"new");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Flow {
+    /// It reads every message; who is too slow is evicted.
+    #[default]
+    Lossless,
+    /// An observer: nobody waits for it, and it is told what it has missed.
+    Follow,
+    /// An observer, each of whose looks gives the newest message and skips the rest.
+    Newest,
+}
+
+impl Flow {
+    #[inline]
+    pub(crate) fn observes(self) -> bool {
+        self != Self::Lossless
+    }
+}
+
+/// The two bits of a mode.
+const PULLS: u32 = zbq_wakeup_mode::ZBQ_WAKEUP_PULL as u32;
+const OBSERVES: u32 = zbq_wakeup_mode::ZBQ_OBSERVE_PUSH as u32;
+
+/// How a consumer joins, as one number.
+pub(crate) fn mode_of(wakeup: Wakeup, observes: bool) -> zbq_wakeup_mode {
+    match (wakeup, observes) {
+        (Wakeup::Push, false) => zbq_wakeup_mode::ZBQ_WAKEUP_PUSH,
+        (Wakeup::Pull, false) => zbq_wakeup_mode::ZBQ_WAKEUP_PULL,
+        (Wakeup::Push, true) => zbq_wakeup_mode::ZBQ_OBSERVE_PUSH,
+        (Wakeup::Pull, true) => zbq_wakeup_mode::ZBQ_OBSERVE_PULL,
+    }
+}
+
+/// And back: how it is woken, and whether it observes. `None`: there is no such mode.
+pub(crate) fn split_mode(mode: u32) -> Option<(Wakeup, bool)> {
+    let wakeup = if mode & PULLS != 0 {
+        Wakeup::Pull
+    } else {
+        Wakeup::Push
+    };
+    (mode <= (PULLS | OBSERVES)).then_some((wakeup, mode & OBSERVES != 0))
+}
+
+/// Tells a ring from all others, for ever: with a message's offset it names that message.
+pub type RingId = [u8; 16];
+
+/// Where a consumer starts to read: with what comes next, or in what is still whole of the ring. The
+/// last fifteen sixteenths of its capacity are, less the largest message.
+///
+/// ```
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// use zbq::{Consumer, Flow, Start, Wakeup};
+/// producer.try_publish(b"one")?;
+/// let (ring, second) = (producer.id(), producer.head()); // to be written down
+/// producer.try_publish(b"two")?;
+///
+/// producer.admit_with(&near, Wakeup::Push, Flow::Lossless, Start::At(ring, second))?;
+/// let consumer = Consumer::join(&far, Wakeup::Push)?;
+/// assert_eq!((consumer.id(), consumer.offset()), (ring, second));
+/// assert_eq!(consumer.try_next()?.to_vec()?, b"two");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Start {
+    /// With the next message committed.
+    #[default]
+    Head,
+    /// With the oldest message that is whole.
+    Oldest,
+    /// With so many bytes of history at most.
+    Last(u64),
+    /// With the message at an offset of a ring (all zero: of whichever this is), or the oldest where
+    /// that is gone or of another ring. [`Consumer::id`](crate::Consumer::id) and
+    /// [`Consumer::offset`](crate::Consumer::offset) tell.
+    At(RingId, u64),
+}
+
+impl Start {
+    pub(crate) fn to_raw(self) -> zbq_start {
+        let (at, offset, ring_id) = match self {
+            Self::Head => (zbq_start_at::ZBQ_START_HEAD, 0, [0; 16]),
+            Self::Oldest => (zbq_start_at::ZBQ_START_OLDEST, 0, [0; 16]),
+            Self::Last(bytes) => (zbq_start_at::ZBQ_START_LAST, bytes, [0; 16]),
+            Self::At(ring, offset) => (zbq_start_at::ZBQ_START_OFFSET, offset, ring),
+        };
+        zbq_start {
+            at: at as u32,
+            reserved: 0,
+            offset,
+            ring_id,
         }
     }
 
-    pub(crate) fn from_raw(mode: u32) -> Option<Self> {
-        [Self::Push, Self::Pull]
-            .into_iter()
-            .find(|wakeup| wakeup.to_raw() as u32 == mode)
+    /// `None`: there is no such start.
+    pub(crate) fn from_raw(at: u8, offset: u64, ring: RingId) -> Option<Self> {
+        [
+            Self::Head,
+            Self::Oldest,
+            Self::Last(offset),
+            Self::At(ring, offset),
+        ]
+        .into_iter()
+        .find(|start| start.to_raw().at == u32::from(at))
     }
 }
 

@@ -3,7 +3,6 @@
 
 use crate::consumer::Consumer;
 use crate::error::Error;
-use crate::message::load_descriptors;
 use std::cell::Cell;
 use std::fmt;
 use zbq_sys::zbq_msg_view;
@@ -39,20 +38,23 @@ impl<'c> Piece<'c> {
 
     /// The next one's payload, whose room is held until the piece goes.
     #[inline]
-    pub(crate) fn next(&self) -> Option<(*const u8, u64)> {
+    pub(crate) fn next(&self) -> Option<zbq_msg_view> {
         if self.is_done() {
             return None;
         }
+        if self.visited.get() == 0 {
+            self.consumer.skip();
+        }
         match self.consumer.try_take() {
-            Some(view) => Some(self.visit(&view)),
+            Some(view) => Some(self.visit(view)),
             None => self.next_by_call(),
         }
     }
 
     #[cold]
-    fn next_by_call(&self) -> Option<(*const u8, u64)> {
+    fn next_by_call(&self) -> Option<zbq_msg_view> {
         match self.consumer.take_by_call() {
-            Ok(view) => Some(self.visit(&view)),
+            Ok(view) => Some(self.visit(view)),
             Err(why) => {
                 self.ended.set(true);
                 if !matches!(why, Error::Again) || self.visited.get() == 0 {
@@ -80,6 +82,16 @@ impl<'c> Piece<'c> {
         self.consumer
     }
 
+    /// Asked after reading, for all that was visited.
+    #[inline]
+    pub(crate) fn is_intact(&self) -> bool {
+        if self.visited.get() == 0 {
+            self.consumer.has_slot()
+        } else {
+            self.consumer.is_valid_from(self.begin.get())
+        }
+    }
+
     /// Why it ended, unless it gave what was there, or as many as it may.
     pub(crate) fn take_error(&self) -> Option<Error> {
         self.error.take()
@@ -96,7 +108,7 @@ impl<'c> Piece<'c> {
     }
 
     #[inline]
-    fn visit(&self, view: &zbq_msg_view) -> (*const u8, u64) {
+    fn visit(&self, view: zbq_msg_view) -> zbq_msg_view {
         if self.visited.get() == 0 {
             self.consumer.hold();
             let begin = view.logical_offset;
@@ -107,12 +119,11 @@ impl<'c> Piece<'c> {
         }
         self.end.set(self.consumer.cursor());
         self.visited.set(self.visited.get() + 1);
-        // SAFETY: a message's header, as it was just taken.
-        let (fd_count, seq_id) = unsafe { load_descriptors(view.header) };
-        if fd_count != 0 {
-            self.seq_id.set(seq_id);
+        let header = self.consumer.header_of(&view);
+        if header.fd_count != 0 {
+            self.seq_id.set(header.seq_id);
         }
-        (view.payload.cast(), view.payload_len)
+        view
     }
 }
 

@@ -4,18 +4,19 @@
 use crate::batch::Batch;
 use crate::error::{check, Error, Result};
 use crate::message_size;
-use crate::options::{Options, Patience, PayloadType, Wakeup};
+use crate::options::{mode_of, Flow, Options, Patience, PayloadType, RingId, Start, Wakeup};
 use crate::poll;
 use crate::reservation::Reservation;
 use crate::statistics::{ConsumerInfo, Statistics};
 use crate::time::{Deadline, SLICE};
 use std::fmt;
 use std::mem::MaybeUninit;
-use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd};
-use std::ptr::{self, NonNull};
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::ptr::{self, addr_of, NonNull};
 use std::time::Duration;
 use zbq_sys::{
-    zbq_commit_flags, zbq_contiguous_run, zbq_error, zbq_producer, zbq_producer_statistics,
+    zbq_commit_flags, zbq_contiguous_run, zbq_error, zbq_msg_header, zbq_producer,
+    zbq_producer_statistics, ZBQ_MAX_FD_PER_MSG,
 };
 
 /// The one who publishes. Dropping it ends the stream; consumers read on to its end.
@@ -31,6 +32,8 @@ pub struct Producer {
 
 // SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own.
 unsafe impl Send for Producer {}
+
+const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
 
 impl Producer {
     /// Makes a ring.
@@ -137,6 +140,118 @@ impl Producer {
         Ok(())
     }
 
+    // ---- retained messages ----
+
+    /// Publishes a copy of these bytes that is kept under a key (1 to 32,767), in place of an earlier
+    /// one of that key: each newcomer has it before its first message
+    /// ([`Consumer::retained`](crate::Consumer::retained)), those who are there read it in the stream.
+    /// For what changes seldom: formats, snapshots, pools of buffers. Waits for room; without a
+    /// time-out for ever.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// producer.retain(1, b"640x480", None)?;
+    /// producer.retain(1, b"1024x768", None)?; // instead
+    /// producer.admit(&near, zbq::Wakeup::Push)?;
+    /// let late = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// let format = late.retained().next().unwrap();
+    /// assert_eq!(format.payload().to_vec(), b"1024x768");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), and [`Error::Invalid`]: no such key. [`Error::TooLarge`] also:
+    /// more than 64 keys, a megabyte or 253 descriptors would be retained in all.
+    /// [`Error::NoMemory`], [`Error::Io`].
+    pub fn retain(&mut self, key: u16, payload: &[u8], timeout: Option<Duration>) -> Result<()> {
+        self.retain_with(key, payload, &[], timeout)
+    }
+
+    /// The same, with descriptors, of which copies are kept. Waits also for consumers to collect
+    /// earlier descriptors.
+    ///
+    /// # Errors
+    ///
+    /// As [`retain`](Self::retain) and [`publish_with`](Self::publish_with).
+    pub fn retain_with(
+        &mut self,
+        key: u16,
+        payload: &[u8],
+        fds: &[BorrowedFd<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        const LAST_KEY: u16 = 0x7fff;
+        if key == 0 || key > LAST_KEY || fds.len() > usize::from(ZBQ_MAX_FD_PER_MSG) {
+            return Err(Error::Invalid);
+        }
+        message_size(payload.len()).ok_or(Error::TooLarge)?;
+        let end = Deadline::after(timeout);
+        let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let fd_count = numbers.len() as u8;
+        let mut header = zbq_msg_header {
+            payload_len: payload.len() as u32,
+            fd_count,
+            flags: 0,
+            reserved: 0,
+            seq_id: 0,
+        };
+        if fd_count != 0 {
+            // SAFETY: a live handle.
+            header.seq_id = unsafe { zbq_sys::zbq_producer_next_seq_id(self.raw()) };
+            self.until_done(end, |this| {
+                // SAFETY: a live handle; so many numbers, of descriptors that are open.
+                check(unsafe {
+                    let first = numbers.as_ptr();
+                    zbq_sys::zbq_producer_broadcast_fds(this.raw(), header.seq_id, first, fd_count)
+                })
+                .map(drop)
+            })?;
+        }
+        self.until_done(end, |this| {
+            this.left = 0; // the library has another run then
+                           // SAFETY: a live handle; header, bytes and numbers outlive the call.
+            check(unsafe {
+                let (bytes, first) = (payload.as_ptr().cast(), numbers.as_ptr());
+                zbq_sys::zbq_producer_retain(this.raw(), key, &header, bytes, first)
+            })
+            .map(drop)
+        })
+    }
+
+    /// Retains no more what is under a key, and says so in the stream
+    /// ([`Message::is_forgotten`](crate::Message::is_forgotten)). Gives whether something was. Waits
+    /// for room; without a time-out for ever.
+    ///
+    /// ```
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// producer.retain(1, b"640x480", None)?;
+    /// assert!(producer.forget(1, None)?);
+    /// assert!(!producer.forget(1, None)?);
+    /// # Ok::<(), zbq::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`retain`](Self::retain).
+    pub fn forget(&mut self, key: u16, timeout: Option<Duration>) -> Result<bool> {
+        let mut found = true;
+        self.until_done(Deadline::after(timeout), |this| {
+            this.left = 0; // as above
+                           // SAFETY: a live handle.
+            match unsafe { zbq_sys::zbq_producer_forget(this.raw(), key) } {
+                NOENT => {
+                    found = false;
+                    Ok(())
+                }
+                code => check(code).map(drop),
+            }
+        })?;
+        Ok(found)
+    }
+
     // ---- waiting ----
 
     /// A descriptor that becomes readable when it is worth while to try again what gave
@@ -174,18 +289,126 @@ impl Producer {
     /// [`Error::Invalid`] (no Unix socket), [`Error::Full`], [`Error::NoMemory`], [`Error::Io`] (it
     /// is gone).
     pub fn admit(&mut self, socket: impl AsFd, wakeup: Wakeup) -> Result<u32> {
-        const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
+        self.admit_with(socket, wakeup, Flow::Lossless, Start::Head)
+    }
+
+    /// The same, for an observer, or one that starts in the past.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// use zbq::{Consumer, Flow, Start, Wakeup};
+    /// producer.try_publish(b"before it came")?;
+    /// producer.admit_with(&near, Wakeup::Push, Flow::Follow, Start::Oldest)?;
+    /// let observer = Consumer::join_with(&far, Wakeup::Push, Flow::Follow)?;
+    /// assert_eq!(observer.try_next()?.to_vec()?, b"before it came");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](Self::admit), and [`Error::Invalid`]: no message starts at [`Start::At`].
+    pub fn admit_with(
+        &mut self,
+        socket: impl AsFd,
+        wakeup: Wakeup,
+        flow: Flow,
+        from: Start,
+    ) -> Result<u32> {
         let mut slot = 0;
-        // SAFETY: a live handle, an open descriptor, and a place for the number.
+        let start = from.to_raw();
+        // SAFETY: a live handle, an open descriptor, and places that outlive the call.
         let code = unsafe {
             let fd = socket.as_fd().as_raw_fd();
-            zbq_sys::zbq_producer_handshake(self.raw(), fd, wakeup.to_raw(), &mut slot)
+            let mode = mode_of(wakeup, flow.observes());
+            zbq_sys::zbq_producer_admit(self.raw(), fd, mode, &start, &mut slot)
         };
         match code {
             NOENT => Err(Error::Full),
             code => check(code).map(|_| slot),
         }
     }
+
+    /// Where a consumer would start.
+    ///
+    /// ```
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// use zbq::Start;
+    /// producer.try_publish(b"one")?;
+    /// assert_eq!(producer.find_start(Start::Oldest)?, 0);
+    /// assert_eq!(producer.find_start(Start::Head)?, producer.head());
+    /// let in_its_midst = Start::At(producer.id(), 16);
+    /// assert!(matches!(producer.find_start(in_its_midst), Err(zbq::Error::Invalid)));
+    /// # Ok::<(), zbq::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`]: no message starts at [`Start::At`].
+    pub fn find_start(&self, from: Start) -> Result<u64> {
+        let mut offset = 0;
+        let start = from.to_raw();
+        // SAFETY: a live handle, and places that outlive the call.
+        check(unsafe { zbq_sys::zbq_producer_find_start(self.raw(), &start, &mut offset) })?;
+        Ok(offset)
+    }
+
+    // ---- what was let go ----
+
+    /// Whether every consumer but the observers has released all below an offset: what travelled with
+    /// those messages, a buffer in other memory say, may be used again. One that was evicted may
+    /// still look at it: [`ConsumerInfo::tail`]. Asked in vain this is a failed attempt, as one for
+    /// room: who is in the way for too long is evicted, and [`event_fd`](Self::event_fd) tells when to
+    /// ask again.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.try_publish(b"look at buffer 3")?;
+    /// let end = producer.head();
+    /// assert!(matches!(producer.released(end), Err(zbq::Error::Again)));
+    /// drop(consumer.try_next()?);
+    /// producer.released(end)?; // buffer 3 is free
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Again`]: not yet. [`Error::Invalid`]: the offset is past the head.
+    pub fn released(&mut self, offset: u64) -> Result<()> {
+        // SAFETY: a live handle.
+        check(unsafe { zbq_sys::zbq_producer_released(self.raw(), offset) }).map(drop)
+    }
+
+    /// The same, waiting for it; without a time-out for ever. Consumers that are in the way for the
+    /// stall time-out are evicted meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`released`](Self::released), and [`Error::Io`]: it cannot wait.
+    pub fn wait_released(&mut self, offset: u64, timeout: Option<Duration>) -> Result<()> {
+        self.until_done(Deadline::after(timeout), |this| this.released(offset))
+    }
+
+    /// Where the next message starts, in bytes since the ring was made.
+    #[inline]
+    pub fn head(&self) -> u64 {
+        // SAFETY: a live handle, and its window.
+        unsafe { (*zbq_sys::zbq_producer_window(self.raw())).head }
+    }
+
+    /// Tells this ring from all others: see [`Start::At`].
+    pub fn id(&self) -> RingId {
+        // SAFETY: a live handle, whose control region is mapped; nobody writes there but its owner,
+        // and the id never.
+        unsafe { addr_of!((*zbq_sys::zbq_producer_ctrl(self.raw())).ring_id).read() }
+    }
+
+    // ---- more of consumers ----
 
     /// Says what the payloads are, to consumers that join from now on.
     ///
@@ -237,7 +460,6 @@ impl Producer {
     ///
     /// [`Error::Invalid`]: there is no such slot.
     pub fn consumer_info(&self, slot: u32) -> Result<ConsumerInfo> {
-        const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
         let mut info = MaybeUninit::zeroed();
         let out = info.as_mut_ptr();
         // SAFETY: a live handle, and a place for the answer.

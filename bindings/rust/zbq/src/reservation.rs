@@ -99,6 +99,19 @@ impl<'p> Reservation<'p> {
         unsafe { std::slice::from_raw_parts_mut(self.producer.room().add(HEADER), self.len) }
     }
 
+    /// Where in the stream the message will start, in bytes since the ring was made.
+    ///
+    /// ```
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// producer.try_publish(b"one")?;
+    /// let second = producer.try_reserve(3)?;
+    /// assert_eq!(second.offset(), zbq::message_size(3).unwrap());
+    /// # Ok::<(), zbq::Error>(())
+    /// ```
+    pub fn offset(&self) -> u64 {
+        self.producer.head()
+    }
+
     /// Shortens the payload to its first bytes. A size that is not smaller changes nothing.
     pub fn truncate(&mut self, len: usize) {
         if len < self.len {

@@ -2,7 +2,7 @@
 //! Accounts of a ring and of its consumers.
 
 use crate::error::Eviction;
-use crate::options::Wakeup;
+use crate::options::{split_mode, Wakeup};
 use zbq_sys::{zbq_consumer_info, zbq_producer_statistics};
 
 /// Counters of a ring.
@@ -69,24 +69,35 @@ pub struct ConsumerInfo {
     pub join_number: u64,
     /// Its process; 0 while unknown.
     pub pid: i32,
-    /// What it joined as.
+    /// How it learns of messages.
     pub wakeup: Wakeup,
+    /// Whether it is an observer, for whom nobody waits.
+    pub observes: bool,
     /// Why it was evicted.
     pub eviction: Option<Eviction>,
     /// Descriptors sent to it and not collected.
     pub fds_in_flight: u32,
+    /// Up to here it has released. One that was evicted may still look at what lies past it, also
+    /// at descriptors that it collected.
+    pub tail: u64,
+    /// Records of descriptors that an observer had no room for.
+    pub dropped_records: u64,
 }
 
 impl ConsumerInfo {
     pub(crate) fn from_raw(info: &zbq_consumer_info, present: bool) -> Self {
+        let (wakeup, observes) = split_mode(info.mode).unwrap_or_default();
         Self {
             present,
             lag: info.lag,
             join_number: info.join_number,
             pid: info.pid,
-            wakeup: Wakeup::from_raw(info.mode).unwrap_or_default(),
+            wakeup,
+            observes,
             eviction: Eviction::from_raw(info.eviction),
             fds_in_flight: info.fds_in_flight,
+            tail: info.tail,
+            dropped_records: info.dropped_records,
         }
     }
 }

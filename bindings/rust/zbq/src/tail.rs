@@ -29,6 +29,15 @@ impl Tail {
         self.published.get()
     }
 
+    /// Where an observer goes on that was lapped or has skipped something. What it still holds comes
+    /// before that, and is let go first.
+    pub(crate) fn go_on_at(&self, offset: u64) {
+        if self.held.get() == 0 {
+            self.published.set(offset);
+            self.released_to.set(offset);
+        }
+    }
+
     #[inline]
     pub(crate) fn hold(&self) {
         self.held.set(self.held.get() + 1);
@@ -93,6 +102,20 @@ mod tests {
         assert_eq!(let_go(&tail, 2), None);
         assert_eq!(let_go(&tail, 0), Some(48));
         assert_eq!(let_go(&tail, 3), Some(64));
+    }
+
+    #[test]
+    fn goes_on_elsewhere_once_nothing_is_held() {
+        let tail = holding(1);
+        tail.go_on_at(320); // not yet
+        assert_eq!(tail.published(), 0);
+        assert_eq!(let_go(&tail, 0), Some(16));
+        tail.go_on_at(320);
+        assert_eq!(tail.published(), 320);
+        tail.hold();
+        tail.hold();
+        assert_eq!(let_go(&tail, 20), Some(336));
+        assert_eq!(let_go(&tail, 21), Some(352));
     }
 
     // In every order, with a reference that knows all that is held: the tail never passes what is

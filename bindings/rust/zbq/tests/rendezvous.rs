@@ -386,6 +386,12 @@ fn answer(socket: &OwnedFd) -> Vec<u8> {
     packet
 }
 
+fn hello(version: u8, mode: u8, start: u8) -> [u8; 32] {
+    let mut hello = [0; 32];
+    hello[..6].copy_from_slice(&[b'z', b'b', b'q', version, mode, start]);
+    hello
+}
+
 #[test]
 fn nonsense_is_refused_and_silence_costs_nobody() {
     let _alone = alone();
@@ -393,20 +399,27 @@ fn nonsense_is_refused_and_silence_costs_nobody() {
     let mut listener = listen(&name).unwrap();
     let mut ring = producer(PAGE);
     let silent: Vec<OwnedFd> = (0..20).map(|_| packet_socket_to(&name)).collect();
-    let hellos: [&[u8]; 5] = [
-        b"zbq\x01\x02\0\0\0", // no such mode
-        b"zbq\x02\0\0\0\0",   // no such version
-        b"zbq\x01\0\0\0\x01", // not zero
-        b"zbq\x01\0\0\0",     // too short
-        b"zbq\x01\0\0\0\0\0", // too long
+    let mut hellos = vec![
+        b"zbq\x01\0\0\0\0".to_vec(),          // the first version's
+        [&hello(2, 0, 0)[..], &[0]].concat(), // too long
+        hello(2, 0, 0)[..31].to_vec(),
+        hello(1, 0, 0).to_vec(), // no such version
+        hello(3, 0, 0).to_vec(),
+        hello(2, 4, 0).to_vec(), // no such mode
+        hello(2, 0, 4).to_vec(), // no such start
     ];
+    for must_be_zero in [6, 7] {
+        let mut hello = hello(2, 0, 0);
+        hello[must_be_zero] = 1;
+        hellos.push(hello.to_vec());
+    }
     for hello in hellos {
         let stranger = packet_socket_to(&name);
-        say(&stranger, hello);
+        say(&stranger, &hello);
         while !hung_up(&stranger) {
             assert!(listener.wait_and_serve(&mut ring, LONG).unwrap().is_empty());
         }
-        assert_eq!(answer(&stranger), b"zbq\x01\x02\0\0\0");
+        assert_eq!(answer(&stranger), b"zbq\x02\x02\0\0\0");
         assert_eq!(answer(&stranger), b""); // hung up
     }
     assert_eq!(answer(&silent[0]), b""); // 16 may wait, so the first made way

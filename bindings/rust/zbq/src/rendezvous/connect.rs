@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //! Joining a producer by its name.
 
-use super::greeting::{self, Received};
+use super::greeting::{self, Received, Wish};
 use super::identity::Nobody;
 use super::place::{Directory, Place};
 use super::socket;
 use crate::consumer::Consumer;
 use crate::error::{Error, Result};
-use crate::options::Wakeup;
+use crate::options::{Flow, Start, Wakeup};
 use crate::poll;
 use crate::time::Deadline;
 use std::ffi::OsStr;
@@ -16,19 +16,37 @@ use std::os::unix::io::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// How to connect.
+///
+/// ```no_run
+/// use zbq::{connect, ConnectOptions, Flow, Start};
+/// let options = ConnectOptions::new().flow(Flow::Follow).from(Start::Oldest);
+/// let monitor = connect("feed", None, &options)?;
+/// let mut bytes = Vec::new();
+/// while monitor.wait(None).is_ok() {
+///     while monitor.try_copy_to(&mut bytes).is_ok() { // whole, whatever the producer does meanwhile
+///         println!("{}", String::from_utf8_lossy(&bytes));
+///     }
+/// }
+/// # Ok::<(), zbq::Error>(())
+/// ```
 #[must_use = "each of its methods gives a changed one"]
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     wakeup: Wakeup,
+    flow: Flow,
+    from: Start,
     wait_for_producer: bool,
     producers: Vec<u32>,
 }
 
 impl ConnectOptions {
-    /// As [`Wakeup::Push`], waiting for a producer that is not there yet.
+    /// As [`Wakeup::Push`] and [`Flow::Lossless`], from the next message on, waiting for a producer
+    /// that is not there yet.
     pub fn new() -> Self {
         Self {
             wakeup: Wakeup::Push,
+            flow: Flow::Lossless,
+            from: Start::Head,
             wait_for_producer: true,
             producers: Vec::new(),
         }
@@ -37,6 +55,18 @@ impl ConnectOptions {
     /// What to join as.
     pub fn wakeup(mut self, wakeup: Wakeup) -> Self {
         self.wakeup = wakeup;
+        self
+    }
+
+    /// Whether to hold the producer back.
+    pub fn flow(mut self, flow: Flow) -> Self {
+        self.flow = flow;
+        self
+    }
+
+    /// Where to start.
+    pub fn from(mut self, from: Start) -> Self {
+        self.from = from;
         self
     }
 
@@ -76,8 +106,8 @@ impl Default for ConnectOptions {
 ///
 /// [`Error::NoProducer`], [`Error::Again`] (no answer in time), [`Error::Full`],
 /// [`Error::Refused`] (by the producer; or the name is somebody else's), [`Error::Protocol`],
-/// [`Error::Invalid`] (no name), [`Error::TooLarge`] (its length), [`Error::NoMemory`],
-/// [`Error::Io`].
+/// [`Error::Invalid`] (no name; or no message starts where to start), [`Error::TooLarge`] (its
+/// length), [`Error::NoMemory`], [`Error::Io`].
 pub fn connect(
     name: impl AsRef<OsStr>,
     timeout: Option<Duration>,
@@ -147,14 +177,20 @@ impl Attempt<'_> {
 
     // Whether it was welcomed; false when the producer went away meanwhile.
     fn greet(&self, place: &Place, socket: &OwnedFd) -> Result<bool> {
-        if let Err(error) = greeting::send(socket, self.options.wakeup.to_raw() as u8) {
+        let wish = Wish {
+            wakeup: self.options.wakeup,
+            observes: self.options.flow.observes(),
+            from: self.options.from,
+        };
+        if let Err(error) = greeting::send_hello(socket, wish) {
             return may_come_back(place, error).map(|()| false);
         }
         loop {
-            match greeting::receive(socket) {
-                Ok(Received::Code(greeting::WELCOME)) => return Ok(true),
-                Ok(Received::Code(greeting::FULL)) => return Err(Error::Full),
-                Ok(Received::Code(_)) => return Err(Error::Refused(place.name())),
+            match greeting::receive_answer(socket) {
+                Ok(Received::Said(greeting::WELCOME)) => return Ok(true),
+                Ok(Received::Said(greeting::FULL)) => return Err(Error::Full),
+                Ok(Received::Said(greeting::NO_SUCH_START)) => return Err(Error::Invalid),
+                Ok(Received::Said(_)) => return Err(Error::Refused(place.name())),
                 Ok(Received::Nonsense) => return Err(Error::Protocol),
                 Ok(Received::End) => return Ok(false),
                 Err(error) if is_not_yet(&error) => self.wait_for_answer(socket)?,
@@ -165,7 +201,7 @@ impl Attempt<'_> {
 
     fn take_slot(&self, socket: &OwnedFd) -> Result<Consumer> {
         loop {
-            match Consumer::join(socket, self.options.wakeup) {
+            match Consumer::join_with(socket, self.options.wakeup, self.options.flow) {
                 Err(Error::Again) => self.wait_for_answer(socket)?,
                 done => return done,
             }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //! Where consumers find a producer, and who may come in.
 
-use super::greeting::{self, Received};
+use super::greeting::{self, Received, Wish};
 use super::identity::Nobody;
 use super::name::{self, Named, SocketFile};
 use super::place::{Directory, Place};
 use super::socket;
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::options::Wakeup;
+use crate::options::{Flow, Start, Wakeup};
 use crate::process::Birthmark;
 use crate::producer::Producer;
 use crate::time::Deadline;
@@ -27,49 +27,101 @@ const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// Who may join.
 ///
+/// ```
+/// # const OPERATORS: u32 = 1234;
+/// // Whoever is in that group may watch, and can hold up nobody; half of the slots are for others.
+/// let options = zbq::ListenerOptions::new().observing_groups(&[OPERATORS]).max_observers(8);
+/// ```
+///
 /// Only numbers count that the kernel has for somebody. 65534, or what `overflowuid` and
 /// `overflowgid` in `/proc/sys/kernel` say, stands for all whom this process's user namespace has no
 /// number for, so it admits nobody: not on a list, and not as this process's own.
 #[must_use = "each of its methods gives a changed one"]
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ListenerOptions {
+    listed: List,
+    observing: List,
+    max_observers: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+struct List {
     users: Vec<u32>,
     groups: Vec<u32>,
+}
+
+impl List {
+    fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.groups.is_empty()
+    }
+
+    fn has(&self, nobody: Nobody, who: &Peer, socket: &OwnedFd) -> bool {
+        let is_listed = |group: &u32| nobody.lists_group(&self.groups, *group);
+        nobody.lists_user(&self.users, who.uid)
+            || is_listed(&who.gid)
+            || (!self.groups.is_empty() && socket::peer_groups(socket).iter().any(is_listed))
+    }
 }
 
 impl ListenerOptions {
     /// This process's own user (its effective one) alone.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            listed: List::default(),
+            observing: List::default(),
+            max_observers: u32::MAX,
+        }
     }
 
     /// Users that may join, too.
     pub fn users(mut self, users: &[u32]) -> Self {
-        self.users = users.to_vec();
+        self.listed.users = users.to_vec();
         self
     }
 
     /// Groups whose members may join, too: by their effective or a supplementary group.
     pub fn groups(mut self, groups: &[u32]) -> Self {
-        self.groups = groups.to_vec();
+        self.listed.groups = groups.to_vec();
+        self
+    }
+
+    /// Users that may observe ([`Flow`]), and nothing else: they can harm nobody.
+    pub fn observing_users(mut self, users: &[u32]) -> Self {
+        self.observing.users = users.to_vec();
+        self
+    }
+
+    /// Groups whose members may observe, and nothing else.
+    pub fn observing_groups(mut self, groups: &[u32]) -> Self {
+        self.observing.groups = groups.to_vec();
+        self
+    }
+
+    /// Slots of the ring that observers may have, at one time.
+    pub fn max_observers(mut self, count: u32) -> Self {
+        self.max_observers = count;
         self
     }
 
     fn admit(&self, nobody: Nobody, who: &Peer, socket: &OwnedFd) -> bool {
-        let is_listed = |group: &u32| nobody.lists_group(&self.groups, *group);
         nobody.is_own_user(who.uid)
-            || nobody.lists_user(&self.users, who.uid)
-            || is_listed(&who.gid)
-            || (!self.groups.is_empty() && socket::peer_groups(socket).iter().any(is_listed))
+            || self.listed.has(nobody, who, socket)
+            || (who.observes && self.observing.has(nobody, who, socket))
     }
 
     // For users but the owner, connecting needs permission to write.
     fn mode(&self) -> u32 {
-        if self.users.is_empty() && self.groups.is_empty() {
+        if self.listed.is_empty() && self.observing.is_empty() {
             0o600
         } else {
             0o666
         }
+    }
+}
+
+impl Default for ListenerOptions {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -84,8 +136,12 @@ pub struct Peer {
     pub uid: u32,
     /// Its effective group.
     pub gid: u32,
-    /// What it asks for.
+    /// How it wants to learn of messages.
     pub wakeup: Wakeup,
+    /// Whether it wants to be an observer, for whom nobody waits.
+    pub observes: bool,
+    /// Where it wants to start.
+    pub from: Start,
 }
 
 /// What became of one who asked to be let in.
@@ -355,53 +411,79 @@ impl<'l> Door<'l> {
         producer: &mut Producer,
         newcomers: &mut Vec<Newcomer>,
     ) -> bool {
-        let code = match greeting::receive(socket) {
-            Ok(Received::Code(code)) => code,
-            Ok(Received::End) => return true,
-            Ok(Received::Nonsense) => u8::MAX,
+        match greeting::receive_hello(socket) {
+            Ok(Received::Said(wish)) => newcomers.push(self.answer(socket, wish, producer)),
+            Ok(Received::Nonsense) => drop(greeting::send_answer(socket, greeting::REFUSED)),
+            Ok(Received::End) => (),
             Err(error) => {
                 let not_yet =
                     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
                 return !not_yet;
             }
-        };
-        match Wakeup::from_raw(u32::from(code)) {
-            Some(wakeup) => newcomers.push(self.answer(socket, wakeup, producer)),
-            None => drop(greeting::send(socket, greeting::REFUSED)),
         }
         true
     }
 
-    fn answer(&self, socket: &OwnedFd, wakeup: Wakeup, producer: &mut Producer) -> Newcomer {
+    fn answer(&self, socket: &OwnedFd, wish: Wish, producer: &mut Producer) -> Newcomer {
         let credentials = socket::peer_of(socket);
         let peer = Peer {
             pid: credentials.pid,
             uid: credentials.uid,
             gid: credentials.gid,
-            wakeup,
+            wakeup: wish.wakeup,
+            observes: wish.observes,
+            from: wish.from,
         };
-        let result = if !self.options.admit(self.nobody, &peer, socket) {
-            let _ = greeting::send(socket, greeting::REFUSED);
-            Err(Error::Refused(format!("user {} is not listed", peer.uid)))
-        } else if is_full_after_scan(producer) {
-            let _ = greeting::send(socket, greeting::FULL);
-            Err(Error::Full)
-        } else {
-            greeting::send(socket, greeting::WELCOME)
-                .map_err(Error::from)
-                .and_then(|()| producer.admit(socket, wakeup))
+        let decided = self.decide(socket, &peer, producer);
+        let answer = match &decided {
+            Ok(()) => greeting::WELCOME,
+            Err(Error::Full) => greeting::FULL,
+            Err(Error::Invalid) => greeting::NO_SUCH_START,
+            Err(_) => greeting::REFUSED,
         };
+        let told = greeting::send_answer(socket, answer);
+        let result = decided
+            .and_then(|()| told.map_err(Error::from))
+            .and_then(|()| {
+                let flow = if peer.observes {
+                    Flow::Follow
+                } else {
+                    Flow::Lossless
+                };
+                producer.admit_with(socket, peer.wakeup, flow, peer.from)
+            });
         Newcomer { peer, result }
+    }
+
+    fn decide(&self, socket: &OwnedFd, peer: &Peer, producer: &mut Producer) -> Result<()> {
+        if !self.options.admit(self.nobody, peer, socket) {
+            return Err(Error::Refused(format!("user {} is not listed", peer.uid)));
+        }
+        producer.find_start(peer.from)?;
+        if self.is_full(peer, producer) {
+            producer.scan(); // some may be gone
+        }
+        if self.is_full(peer, producer) {
+            return Err(Error::Full);
+        }
+        Ok(())
+    }
+
+    fn is_full(&self, peer: &Peer, producer: &Producer) -> bool {
+        let counters = producer.statistics();
+        let most = self.options.max_observers;
+        counters.consumers >= counters.max_consumers
+            || (peer.observes
+                && most < counters.max_consumers
+                && observers_of(producer, counters.max_consumers) >= most)
     }
 }
 
-fn is_full_after_scan(producer: &mut Producer) -> bool {
-    let is_full = |producer: &Producer| {
-        let counters = producer.statistics();
-        counters.consumers >= counters.max_consumers
+/// How many slots observers have.
+fn observers_of(producer: &Producer, slots: u32) -> u32 {
+    let observes = |slot: &u32| {
+        let info = producer.consumer_info(*slot);
+        info.map_or(false, |info| info.present && info.observes)
     };
-    if is_full(producer) {
-        producer.scan(); // some may be gone
-    }
-    is_full(producer)
+    (0..slots).filter(observes).count() as u32
 }

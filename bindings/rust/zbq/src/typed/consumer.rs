@@ -4,9 +4,11 @@
 use super::received::ReceivedBatch;
 use crate::consumer::Consumer;
 use crate::error::{Error, Result};
+use crate::load::load_value;
 use crate::pod::Pod;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::size_of;
 use std::time::Duration;
 
 /// A consumer of a [`Channel`](crate::Channel).
@@ -47,10 +49,14 @@ impl<T: Pod> TypedConsumer<T> {
     ///
     /// # Errors
     ///
-    /// As [`Consumer::try_next`]. [`Error::Evicted`] also if the copy may have been torn;
-    /// [`Error::Protocol`] also at a message of another size, unless this consumer was evicted.
+    /// As [`Consumer::try_next`]. [`Error::Evicted`] also if the copy may have been torn (an observer
+    /// goes on, and with [`Error::Again`] it was overwritten again and again); [`Error::Protocol`]
+    /// also at a message of another size, unless this consumer was evicted.
     #[inline]
     pub fn try_next(&self) -> Result<T> {
+        if self.untyped.observes() {
+            return self.observe();
+        }
         let batch = self.take_batch(1);
         let value = batch.iter().next().map(|place| place.get());
         match value {
@@ -65,8 +71,7 @@ impl<T: Pod> TypedConsumer<T> {
     ///
     /// As [`try_next`](Self::try_next), and [`Error::Io`]: it cannot sleep.
     pub fn next(&self, timeout: Option<Duration>) -> Result<T> {
-        self.untyped.wait(timeout)?;
-        self.try_next()
+        self.untyped.wait_and(timeout, || self.try_next())
     }
 
     /// Copies of all to the end of the stream, waiting for each: see [`Consumer::iter`].
@@ -85,7 +90,19 @@ impl<T: Pod> TypedConsumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = Result<T>> + '_ {
-        self.untyped.iter().map(|message| message?.value())
+        let mut done = false;
+        std::iter::from_fn(move || {
+            if done {
+                return None;
+            }
+            let next = self.next(None);
+            let is_of_message = matches!(next, Err(Error::Protocol)) && self.goes_on();
+            done = next.is_err() && !is_of_message;
+            match next {
+                Err(Error::Closed) => None,
+                next => Some(next),
+            }
+        })
     }
 
     /// Those that are there, in place: at most so many, and no more than what takes a sixteenth of
@@ -94,6 +111,21 @@ impl<T: Pod> TypedConsumer<T> {
     #[inline]
     pub fn take_batch(&self, most: usize) -> ReceivedBatch<'_, T> {
         ReceivedBatch::new(&self.untyped, most)
+    }
+
+    // A copy of the next one that is whole.
+    fn observe(&self) -> Result<T> {
+        let (_, value) = self.untyped.extract_next(|view| {
+            let is_one = view.payload_len == size_of::<T>() as u64;
+            // SAFETY: so many bytes, in the ring, aligned to 16.
+            Ok(is_one.then(|| unsafe { load_value(view.payload.cast(), 0) }))
+        })?;
+        value.ok_or(Error::Protocol)
+    }
+
+    // Whether the stream is not malformed as a whole.
+    fn goes_on(&self) -> bool {
+        !matches!(self.untyped.ending(), Some(Error::Protocol))
     }
 
     /// Waits as [`Consumer::wait`].

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! A value where it lies.
 
+use crate::consumer::Consumer;
 use crate::load::{load_value, unit_of};
 use crate::payload::Payload;
 use crate::pod::Pod;
@@ -46,6 +47,8 @@ use std::mem::{size_of, MaybeUninit};
 /// ```
 pub struct Place<'b, T> {
     at: *const u8, // a message's payload of a T's size, mapped for 'b
+    consumer: &'b Consumer,
+    offset: u64,
     value: PhantomData<&'b T>,
 }
 
@@ -54,9 +57,11 @@ impl<'b, T: Pod> Place<'b, T> {
     ///
     /// It is a message's payload, of a `T`'s size, that stays mapped for `'b`.
     #[inline]
-    pub(super) unsafe fn new(at: *const u8) -> Self {
+    pub(super) unsafe fn new(consumer: &'b Consumer, at: *const u8, offset: u64) -> Self {
         Self {
             at,
+            consumer,
+            offset,
             value: PhantomData,
         }
     }
@@ -106,6 +111,38 @@ impl<'b, T: Pod> Place<'b, T> {
         );
         // SAFETY: it lies in the payload, at an offset that is aligned.
         unsafe { load_value(self.at, offset) }
+    }
+
+    /// Asked after reading: whether what was read of this one was whole.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let channel = zbq::Channel::<u64>::new("number/1");
+    /// # let mut producer = channel.producer(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # use zbq::{Flow, Start, Wakeup};
+    /// # producer.get_mut().admit_with(&near, Wakeup::Pull, Flow::Follow, Start::Head)?;
+    /// # let observer = zbq::Consumer::join_with(&far, Wakeup::Pull, Flow::Follow)?;
+    /// # let consumer = channel.consumer(observer)?;
+    /// # producer.try_send_all(&[1, 2, 3])?;
+    /// let mut sum = 0;
+    /// for number in &consumer.take_batch(100) {
+    ///     let value = number.get();
+    ///     if number.is_intact() {
+    ///         sum += value;
+    ///     }
+    /// }
+    /// # assert_eq!(sum, 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn is_intact(&self) -> bool {
+        self.consumer.is_valid_from(self.offset)
+    }
+
+    /// Where in the stream its message starts, in bytes since the ring was made.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// The bytes, in place.

@@ -60,17 +60,18 @@ impl<'c, T: Pod> ReceivedBatch<'c, T> {
     }
 
     /// Asked after reading, as [`Message::is_intact`](crate::Message::is_intact): for all that was
-    /// visited.
+    /// visited. Of an observer's batch, which goes on where it was lapped in its midst, rather ask
+    /// for each: [`Place::is_intact`].
     #[inline]
     pub fn is_intact(&self) -> bool {
-        self.piece.consumer().is_valid()
+        self.piece.is_intact()
     }
 
     /// Asks whether all that was read was whole, and lets go of it. Gives how many were visited.
     ///
     /// # Errors
     ///
-    /// [`Error::Evicted`]: what was read may have been torn. Else it was whole, and this is why
+    /// [`Error::Evicted`], [`Error::Lapped`]: what was read may have been torn. Else it was whole, and this is why
     /// there was no more: [`Error::Again`], [`Error::Closed`], [`Error::ProducerDied`] (nothing was
     /// there), [`Error::Protocol`] (a message of another size, or the stream is malformed).
     #[inline]
@@ -85,20 +86,23 @@ impl<'c, T: Pod> ReceivedBatch<'c, T> {
         if self.is_intact() {
             self.piece.take_error()
         } else {
-            Some(self.piece.consumer().end())
+            Some(self.piece.consumer().torn())
         }
     }
 
     #[inline]
     fn next(&self) -> Option<Place<'_, T>> {
-        let (at, len) = self.piece.next()?;
-        if len != size_of::<T>() as u64 {
+        let view = self.piece.next()?;
+        if view.payload_len != size_of::<T>() as u64 {
             self.piece.refuse_last(Error::Protocol); // unless it was evicted, as `error` asks
             return None;
         }
         // SAFETY: of this size. The ring is mapped while the consumer lives, which the batch
         // borrows.
-        Some(unsafe { Place::new(at) })
+        Some(unsafe {
+            let at = view.payload.cast();
+            Place::new(self.piece.consumer(), at, view.logical_offset)
+        })
     }
 }
 
