@@ -184,14 +184,16 @@ typedef enum zbq_wakeup_mode ZBQ_ENUM_INT {
 typedef enum zbq_start_at ZBQ_ENUM_INT {
     ZBQ_START_HEAD = 0,   /**< with the next message committed */
     ZBQ_START_OLDEST = 1, /**< with the oldest message that is still whole */
-    ZBQ_START_LAST = 2,   /**< with so many bytes of history at most */
-    ZBQ_START_OFFSET = 3  /**< with the message at a logical offset */
+    ZBQ_START_LAST = 2,   /**< with so many bytes of history at least, if there are so many */
+    ZBQ_START_OFFSET = 3, /**< with the message at a logical offset */
+    ZBQ_START_WITHIN = 4  /**< with so many bytes of history at most */
 } zbq_start_at;
 
 /** Where an observer goes on when it moves without reading. */
 typedef enum zbq_seek_to ZBQ_ENUM_INT {
     ZBQ_SEEK_OLDEST = 0, /**< the oldest message that is still whole */
-    ZBQ_SEEK_NEWEST = 1, /**< the newest message, or past it where it was read already */
+    ZBQ_SEEK_NEWEST = 1, /**< the newest message, or past it where it was read already; of a commit
+                              of more than 4,096 messages one of them */
     ZBQ_SEEK_HEAD = 2    /**< the next message committed */
 } zbq_seek_to;
 
@@ -374,14 +376,14 @@ typedef struct zbq_start {
     uint32_t at;         /**< a zbq_start_at */
     uint32_t reserved;   /**< zero */
     uint64_t offset;     /**< ZBQ_START_OFFSET: where a message starts, or the head;
-                              ZBQ_START_LAST: a number of bytes */
+                              ZBQ_START_LAST and ZBQ_START_WITHIN: a number of bytes */
     uint8_t ring_id[16]; /**< ZBQ_START_OFFSET: of the ring that the offset is of; all zero: of
                               whichever this is */
 } zbq_start;
 
 /** What an observer has missed, from zbq_consumer_lost. */
 typedef struct zbq_loss {
-    uint64_t bytes; /**< that were overwritten before it read them */
+    uint64_t bytes; /**< that were overwritten before it read them, and what it skipped then */
     uint64_t times; /**< how often it was lapped */
 } zbq_loss;
 
@@ -528,15 +530,16 @@ ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_m
 
 /** As zbq_producer_handshake, with a start in the past: the consumer reads what is still whole of
  * the ring from there, observer or not. The last fifteen sixteenths of the capacity, less the
- * largest run reserved (or queried, as zbq_producer_query grants it), are kept: each message that
- * starts there. NULL starts at the head.
+ * largest run reserved or queried (twice that, where such a run held several messages), are kept:
+ * each message that starts there. NULL starts at the head.
  *
- * Where history starts is told by the join: zbq_consumer_tail of a new consumer. An offset below
- * the oldest message, or of another ring, starts at the oldest. Takes as long as it takes to walk
- * through a thirty-second of the ring's messages.
+ * The producer knows the start of some message in each thirty-second of the ring: history starts
+ * with the last that it knows at or before what is asked for, and zbq_consumer_skip goes on to
+ * that. Where it starts is told by the join: zbq_consumer_tail of a new consumer. An offset below
+ * the oldest message, or of another ring, starts at the oldest.
  *
  * @retval ZBQ_ERROR_INVALID as for zbq_producer_handshake; start->at is none; or the offset is of
- *     this ring and past the head, or no message starts there
+ *     this ring and past the head
  * @retval ZBQ_ERROR_NOENT as for zbq_producer_handshake
  * @retval ZBQ_ERROR_NOMEM as for zbq_producer_handshake
  * @retval ZBQ_ERROR_IO as for zbq_producer_handshake */
@@ -557,7 +560,7 @@ ZBQ_API int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode 
  * @param fds header->fd_count descriptors; may be NULL where that is 0
  * @retval ZBQ_OK it is retained, and published
  * @retval ZBQ_ERROR_INVALID prod, header, payload or fds is NULL, key is none, or no such record
- *     was broadcast
+ *     was broadcast after those of all that is retained
  * @retval ZBQ_ERROR_AGAIN no room in the ring, as for zbq_producer_reserve: nothing has changed
  * @retval ZBQ_ERROR_OVERFLOW larger than the ring; or more than 64 keys, 1 MiB or
  *     ZBQ_MAX_FD_PER_MSG descriptors would be retained in all
@@ -839,6 +842,16 @@ ZBQ_API int zbq_consumer_seek(zbq_consumer *cons, zbq_seek_to to);
  *
  * @retval ZBQ_ERROR_INVALID cons is NULL or no observer, or to is none */
 ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
+
+/** Goes on to the message at a logical offset, or past it: all before is taken and released, without
+ * a look at more than its headers. For one who has joined with ZBQ_START_OFFSET or ZBQ_START_LAST.
+ *
+ * @retval ZBQ_OK the next message starts there
+ * @retval ZBQ_ERROR_INVALID cons is NULL; or none starts there: the next one is the first after it
+ * @retval ZBQ_ERROR_AGAIN so much is not committed yet
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+ZBQ_API int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset);
 
 /** What this observer has missed. Where it was, a message's logical offset tells: it is not where
  * the one before ended.
@@ -1290,8 +1303,9 @@ inline constexpr uint32_t history_parts = 32;
 
 // ---- retained messages (retained.hpp) ----
 
-inline constexpr uint32_t most_retained = 64;                       // of one ring,
-inline constexpr uint64_t most_retained_bytes = uint64_t{1} << 20U; // with their headers
+// Of one ring: messages, and bytes with their headers.
+inline constexpr uint32_t most_retained = 64;
+inline constexpr uint64_t most_retained_bytes = 1048576;
 
 // ---- sleeping and waking (wake.hpp, account.cpp, wake.cpp) ----
 
@@ -1357,6 +1371,9 @@ inline constexpr uint32_t observer_parts = 8;
 // Looks of an observer in a row that find that it was lapped meanwhile.
 inline constexpr uint32_t most_laps = 8;
 
+// Messages of the newest commit that an observer goes through on its way to the last of them.
+inline constexpr uint32_t most_walked = 4096;
+
 // Records that are taken back at once from who is given up: the rest by later scans.
 inline constexpr uint32_t most_taken_back = 64;
 
@@ -1417,9 +1434,9 @@ inline uint64_t tail_acquire(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->tail_offset, __ATOMIC_ACQUIRE);
 }
 
-// Release: as that in zbq_window_release; an observer's, of which the producer makes nothing.
-inline void tail_publish(zbq_consumer_metadata *page, uint64_t tail) {
-    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_RELEASE);
+// Relaxed: an observer's, of which the producer makes nothing.
+inline void tail_note(zbq_consumer_metadata *page, uint64_t tail) {
+    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_RELAXED);
 }
 
 // Relaxed: carries nothing, decides nothing.
@@ -2913,6 +2930,7 @@ struct retained_change {
 };
 
 bool retains(const retained_set &set, uint16_t key);
+uint64_t newest_record_of(const retained_set &set); // its id; 0: there is none
 
 // 0; -E2BIG beyond the limits; or -errno. The set is as it was then.
 int change_retained(retained_set *set, const retained_change &change);
@@ -2975,15 +2993,18 @@ public:
 
     // The first start of a message that is known, at or past an offset. The head, where none is.
     [[nodiscard]] uint64_t first_from(uint64_t offset, uint64_t head) const {
+        if (offset <= floor_) {
+            return floor_;
+        }
         for (uint32_t i = 0; i < count_; ++i) {
             if (mark(i) >= offset) {
                 return mark(i);
             }
         }
-        return offset <= floor_ ? floor_ : head;
+        return head;
     }
 
-    // The last one at or before an offset that is not below the floor.
+    // The last one at or before an offset; the floor, where that is below.
     [[nodiscard]] uint64_t last_until(uint64_t offset) const {
         uint64_t last = floor_;
         for (uint32_t i = 0; i < count_ && mark(i) <= offset; ++i) {
@@ -3472,6 +3493,14 @@ void exchange_fds(retained_set *set, uint16_t key, fd_list *added) {
 
 } // namespace
 
+uint64_t newest_record_of(const retained_set &set) {
+    uint64_t newest = 0;
+    for_each(set, [&](const retained_entry &entry) {
+        newest = entry.header.seq_id > newest ? entry.header.seq_id : newest;
+    });
+    return newest;
+}
+
 bool retains(const retained_set &set, uint16_t key) {
     bool found = false;
     for_each(set,
@@ -3622,10 +3651,12 @@ bool key_is_valid(uint16_t key) {
     return key != 0 && (key & forgotten) == 0;
 }
 
-// Its record went out, if it has one.
+// Its record went out, if it has one, and after those of the others: newcomers get them by their
+// ids.
 bool record_is_known(const zbq_producer *prod, const zbq_msg_header &header, const int *fds) {
     return header.fd_count == 0 || (fds != nullptr && header.fd_count <= ZBQ_MAX_FD_PER_MSG &&
-                                    header.seq_id != 0 && header.seq_id <= prod->newest_seq);
+                                    header.seq_id > newest_record_of(prod->retained) &&
+                                    header.seq_id <= prod->newest_seq);
 }
 
 } // namespace
@@ -4821,34 +4852,22 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, uint64_t start,
 
 // ---- where it starts ----
 
-// Whether a message of the ring starts there, which is not below the floor. What the application
-// has written is walked through from the last mark before it.
-bool is_start(const zbq_producer *prod, uint64_t offset) {
-    uint64_t at = prod->history.last_until(offset);
-    while (at < offset) {
-        const char *place = prod->ring + at % prod->capacity;
-        at += round_up(sizeof(zbq_msg_header) +
-                       uint64_t{reinterpret_cast<const zbq_msg_header *>(place)->payload_len});
-    }
-    return at == offset;
-}
-
 bool is_of(const zbq_producer *prod, const uint8_t (&ring_id)[16]) {
     const uint8_t whichever[16] = {};
     return memcmp(ring_id, whichever, sizeof ring_id) == 0 ||
            memcmp(ring_id, prod->control->ring_id, sizeof ring_id) == 0;
 }
 
+// What lies between the last mark and the offset is the consumer's to go through.
 int start_at_offset(const zbq_producer *prod, const zbq_start &wanted, uint64_t *start) {
-    *start = prod->history.floor();
-    if (!is_of(prod, wanted.ring_id) || wanted.offset <= *start) {
+    const uint64_t head = prod->window.head;
+    const uint64_t floor = prod->history.floor();
+    if (!is_of(prod, wanted.ring_id)) {
+        *start = floor;
         return 0;
     }
-    if (wanted.offset > prod->window.head || !is_start(prod, wanted.offset)) {
-        return -EINVAL;
-    }
-    *start = wanted.offset;
-    return 0;
+    *start = wanted.offset == head ? head : prod->history.last_until(wanted.offset);
+    return wanted.offset <= head ? 0 : -EINVAL;
 }
 
 // A logical offset at which a message starts: 0, or -EINVAL.
@@ -4862,6 +4881,11 @@ int find_start(const zbq_producer *prod, const zbq_start &wanted, uint64_t *star
         *start = prod->history.floor();
         return 0;
     case ZBQ_START_LAST:
+        *start = wanted.offset == 0     ? head
+                 : wanted.offset < head ? prod->history.last_until(head - wanted.offset)
+                                        : prod->history.floor();
+        return 0;
+    case ZBQ_START_WITHIN:
         *start = prod->history.first_from(wanted.offset < head ? head - wanted.offset : 0, head);
         return 0;
     case ZBQ_START_OFFSET:
@@ -5303,7 +5327,7 @@ int view_known(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
 
 // Whether what lies there may be overwritten.
 bool is_lapped(const zbq_consumer *cons, uint64_t offset) {
-    return !zbq_window_valid_from(&cons->window, offset);
+    return !zbq_window_valid_from(&cons->window, offset) || offset < cons->floor;
 }
 
 // ZBQ_ERROR_AGAIN: it was lapped, before or meanwhile. Before, its place may be none.
@@ -5560,6 +5584,19 @@ int zbq_consumer_look(zbq_consumer *cons) {
     return view_at(cons, &zbq_read_window::cursor, &first);
 }
 
+int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset) {
+    if (cons == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    int result = ZBQ_OK;
+    while (result == ZBQ_OK && cons->window.cursor < offset) {
+        zbq_msg_view view = {};
+        result = zbq_window_next(&cons->window, &view);
+    }
+    zbq_window_release(&cons->window, cons->window.cursor);
+    return result == ZBQ_OK && cons->window.cursor != offset ? ZBQ_ERROR_INVALID : result;
+}
+
 int zbq_consumer_copy(zbq_consumer *cons, void *buffer, uint64_t size, zbq_msg_copy *out) {
     if (cons == nullptr || out == nullptr || (buffer == nullptr && size != 0)) {
         return ZBQ_ERROR_INVALID;
@@ -5748,7 +5785,22 @@ int malformed(zbq_consumer *cons) {
     return ZBQ_ERROR_PROTOCOL;
 }
 
-// Takes over head and floor, the latter at most at the former. The cursor may be below.
+const char *place_in_ring(const zbq_consumer *cons, uint64_t offset) {
+    return cons->window.ring + offset % cons->window.capacity;
+}
+
+// What was read and not released is void: it stays so until it is released.
+void go_on_at(zbq_consumer *cons, uint64_t offset) {
+    const bool all_released = cons->window.tail == cons->window.cursor;
+    cons->window.cursor = offset;
+    cons->window.next = place_in_ring(cons, offset);
+    if (all_released) {
+        release_until_cursor(cons);
+    }
+}
+
+// Takes over head and floor, the latter at most at the former, and never leaves the cursor below:
+// what lies from it to the head is in the ring, whatever the producer says later.
 int take_over(zbq_consumer *cons) {
     for (uint32_t i = 0; i < most_laps; ++i) {
         const uint64_t before = floor_acquire(cons->control());
@@ -5760,21 +5812,25 @@ int take_over(zbq_consumer *cons) {
         if (floor <= head) {
             cons->window.head = head;
             cons->floor = floor;
+            if (cons->window.cursor < floor) { // lapped
+                cons->lost.bytes += floor - cons->window.cursor;
+                ++cons->lost.times;
+                go_on_at(cons, floor);
+            } else {
+                cons->window.next = place_in_ring(cons, cons->window.cursor);
+            }
             return ZBQ_OK;
         }
     }
     return ZBQ_ERROR_AGAIN;
 }
 
-const char *place_in_ring(const zbq_consumer *cons, uint64_t offset) {
-    return cons->window.ring + offset % cons->window.capacity;
-}
-
-// Where the last of the messages starts that begin at this offset and end at the head.
+// Where the last of the messages starts that begin at this offset and end at the head; or one of
+// them, where there are very many.
 int last_from(zbq_consumer *cons, uint64_t offset, uint64_t *last) {
     zbq_msg_view view = {};
     uint64_t at = offset;
-    while (at != cons->window.head) {
+    for (uint32_t i = 0; at != cons->window.head && i < most_walked; ++i) {
         const bool fits = zbq_window_view(&cons->window, place_in_ring(cons, at), at, &view);
         if (!zbq_window_valid_from(&cons->window, offset)) { // then the length may not be one
             return ZBQ_ERROR_AGAIN;
@@ -5801,9 +5857,8 @@ int find_newest(zbq_consumer *cons, uint64_t *newest) {
         if (!is_aligned(start)) {
             return malformed(cons);
         }
-        const int found = start < cons->floor ? ZBQ_ERROR_AGAIN
-                          : start < *newest   ? last_from(cons, start, newest)
-                                              : ZBQ_OK;
+        const uint64_t from = start < cons->floor ? cons->floor : start; // or what is left of it
+        const int found = from < *newest ? last_from(cons, from, newest) : ZBQ_OK;
         if (found != ZBQ_ERROR_AGAIN) {
             return found;
         }
@@ -5820,23 +5875,6 @@ int find(zbq_consumer *cons, zbq_seek_to to, uint64_t *offset) {
     return result;
 }
 
-// What was read and not released is void: it stays so until it is released.
-void go_on_at(zbq_consumer *cons, uint64_t offset) {
-    const bool all_released = cons->window.tail == cons->window.cursor;
-    cons->window.cursor = offset;
-    cons->window.next = place_in_ring(cons, offset);
-    if (all_released) {
-        release_until_cursor(cons);
-    }
-}
-
-void count_loss(zbq_consumer *cons, uint64_t until) {
-    if (cons->window.cursor < until) {
-        cons->lost.bytes += until - cons->window.cursor;
-        ++cons->lost.times;
-    }
-}
-
 bool seek_is_valid(zbq_seek_to to) {
     return to >= ZBQ_SEEK_OLDEST && to <= ZBQ_SEEK_HEAD;
 }
@@ -5845,20 +5883,19 @@ bool seek_is_valid(zbq_seek_to to) {
 
 void release_until_cursor(zbq_consumer *cons) {
     cons->window.tail = cons->window.cursor;
-    tail_publish(cons->page(), cons->window.cursor);
+    tail_note(cons->page(), cons->window.cursor);
 }
 
 int observe(zbq_consumer *cons) {
+    const uint64_t laps = cons->lost.times;
     int result = take_over(cons);
-    if (result == ZBQ_OK && cons->window.cursor < cons->floor) { // lapped
+    if (result == ZBQ_OK && laps != cons->lost.times && cons->resume != ZBQ_SEEK_OLDEST) {
         uint64_t offset = 0;
         result = find(cons, cons->resume, &offset);
         if (result == ZBQ_OK) {
-            count_loss(cons, offset);
+            cons->lost.bytes += offset - cons->window.cursor; // skipped as well
             go_on_at(cons, offset);
         }
-    } else if (result == ZBQ_OK) {
-        cons->window.next = place_in_ring(cons, cons->window.cursor);
     }
     return result;
 }
@@ -5879,7 +5916,6 @@ int zbq_consumer_seek(zbq_consumer *cons, zbq_seek_to to) {
     if (result != ZBQ_OK) {
         return result;
     }
-    count_loss(cons, cons->floor);
     const bool was_read = to == ZBQ_SEEK_NEWEST && offset < cons->window.cursor;
     go_on_at(cons, was_read ? cons->window.cursor : offset);
     release_until_cursor(cons);

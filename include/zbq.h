@@ -147,14 +147,16 @@ typedef enum zbq_wakeup_mode ZBQ_ENUM_INT {
 typedef enum zbq_start_at ZBQ_ENUM_INT {
     ZBQ_START_HEAD = 0,   /**< with the next message committed */
     ZBQ_START_OLDEST = 1, /**< with the oldest message that is still whole */
-    ZBQ_START_LAST = 2,   /**< with so many bytes of history at most */
-    ZBQ_START_OFFSET = 3  /**< with the message at a logical offset */
+    ZBQ_START_LAST = 2,   /**< with so many bytes of history at least, if there are so many */
+    ZBQ_START_OFFSET = 3, /**< with the message at a logical offset */
+    ZBQ_START_WITHIN = 4  /**< with so many bytes of history at most */
 } zbq_start_at;
 
 /** Where an observer goes on when it moves without reading. */
 typedef enum zbq_seek_to ZBQ_ENUM_INT {
     ZBQ_SEEK_OLDEST = 0, /**< the oldest message that is still whole */
-    ZBQ_SEEK_NEWEST = 1, /**< the newest message, or past it where it was read already */
+    ZBQ_SEEK_NEWEST = 1, /**< the newest message, or past it where it was read already; of a commit
+                              of more than 4,096 messages one of them */
     ZBQ_SEEK_HEAD = 2    /**< the next message committed */
 } zbq_seek_to;
 
@@ -337,14 +339,14 @@ typedef struct zbq_start {
     uint32_t at;         /**< a zbq_start_at */
     uint32_t reserved;   /**< zero */
     uint64_t offset;     /**< ZBQ_START_OFFSET: where a message starts, or the head;
-                              ZBQ_START_LAST: a number of bytes */
+                              ZBQ_START_LAST and ZBQ_START_WITHIN: a number of bytes */
     uint8_t ring_id[16]; /**< ZBQ_START_OFFSET: of the ring that the offset is of; all zero: of
                               whichever this is */
 } zbq_start;
 
 /** What an observer has missed, from zbq_consumer_lost. */
 typedef struct zbq_loss {
-    uint64_t bytes; /**< that were overwritten before it read them */
+    uint64_t bytes; /**< that were overwritten before it read them, and what it skipped then */
     uint64_t times; /**< how often it was lapped */
 } zbq_loss;
 
@@ -491,15 +493,16 @@ ZBQ_API int zbq_producer_handshake(zbq_producer *prod, int conn_fd, zbq_wakeup_m
 
 /** As zbq_producer_handshake, with a start in the past: the consumer reads what is still whole of
  * the ring from there, observer or not. The last fifteen sixteenths of the capacity, less the
- * largest run reserved (or queried, as zbq_producer_query grants it), are kept: each message that
- * starts there. NULL starts at the head.
+ * largest run reserved or queried (twice that, where such a run held several messages), are kept:
+ * each message that starts there. NULL starts at the head.
  *
- * Where history starts is told by the join: zbq_consumer_tail of a new consumer. An offset below
- * the oldest message, or of another ring, starts at the oldest. Takes as long as it takes to walk
- * through a thirty-second of the ring's messages.
+ * The producer knows the start of some message in each thirty-second of the ring: history starts
+ * with the last that it knows at or before what is asked for, and zbq_consumer_skip goes on to
+ * that. Where it starts is told by the join: zbq_consumer_tail of a new consumer. An offset below
+ * the oldest message, or of another ring, starts at the oldest.
  *
  * @retval ZBQ_ERROR_INVALID as for zbq_producer_handshake; start->at is none; or the offset is of
- *     this ring and past the head, or no message starts there
+ *     this ring and past the head
  * @retval ZBQ_ERROR_NOENT as for zbq_producer_handshake
  * @retval ZBQ_ERROR_NOMEM as for zbq_producer_handshake
  * @retval ZBQ_ERROR_IO as for zbq_producer_handshake */
@@ -520,7 +523,7 @@ ZBQ_API int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode 
  * @param fds header->fd_count descriptors; may be NULL where that is 0
  * @retval ZBQ_OK it is retained, and published
  * @retval ZBQ_ERROR_INVALID prod, header, payload or fds is NULL, key is none, or no such record
- *     was broadcast
+ *     was broadcast after those of all that is retained
  * @retval ZBQ_ERROR_AGAIN no room in the ring, as for zbq_producer_reserve: nothing has changed
  * @retval ZBQ_ERROR_OVERFLOW larger than the ring; or more than 64 keys, 1 MiB or
  *     ZBQ_MAX_FD_PER_MSG descriptors would be retained in all
@@ -802,6 +805,16 @@ ZBQ_API int zbq_consumer_seek(zbq_consumer *cons, zbq_seek_to to);
  *
  * @retval ZBQ_ERROR_INVALID cons is NULL or no observer, or to is none */
 ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
+
+/** Goes on to the message at a logical offset, or past it: all before is taken and released, without
+ * a look at more than its headers. For one who has joined with ZBQ_START_OFFSET or ZBQ_START_LAST.
+ *
+ * @retval ZBQ_OK the next message starts there
+ * @retval ZBQ_ERROR_INVALID cons is NULL; or none starts there: the next one is the first after it
+ * @retval ZBQ_ERROR_AGAIN so much is not committed yet
+ * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
+ * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
+ZBQ_API int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset);
 
 /** What this observer has missed. Where it was, a message's logical offset tells: it is not where
  * the one before ended.

@@ -52,9 +52,9 @@ inline uint64_t tail_acquire(const zbq_consumer_metadata *page) {
     return __atomic_load_n(&page->tail_offset, __ATOMIC_ACQUIRE);
 }
 
-// Release: as that in zbq_window_release; an observer's, of which the producer makes nothing.
-inline void tail_publish(zbq_consumer_metadata *page, uint64_t tail) {
-    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_RELEASE);
+// Relaxed: an observer's, of which the producer makes nothing.
+inline void tail_note(zbq_consumer_metadata *page, uint64_t tail) {
+    __atomic_store_n(&page->tail_offset, tail, __ATOMIC_RELAXED);
 }
 
 // Relaxed: carries nothing, decides nothing.

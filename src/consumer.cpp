@@ -158,7 +158,7 @@ int view_known(zbq_consumer *cons, uint64_t offset, zbq_msg_view *out) {
 
 // Whether what lies there may be overwritten.
 bool is_lapped(const zbq_consumer *cons, uint64_t offset) {
-    return !zbq_window_valid_from(&cons->window, offset);
+    return !zbq_window_valid_from(&cons->window, offset) || offset < cons->floor;
 }
 
 // ZBQ_ERROR_AGAIN: it was lapped, before or meanwhile. Before, its place may be none.
@@ -413,6 +413,19 @@ int zbq_consumer_look(zbq_consumer *cons) {
     }
     zbq_msg_view first = {};
     return view_at(cons, &zbq_read_window::cursor, &first);
+}
+
+int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset) {
+    if (cons == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    int result = ZBQ_OK;
+    while (result == ZBQ_OK && cons->window.cursor < offset) {
+        zbq_msg_view view = {};
+        result = zbq_window_next(&cons->window, &view);
+    }
+    zbq_window_release(&cons->window, cons->window.cursor);
+    return result == ZBQ_OK && cons->window.cursor != offset ? ZBQ_ERROR_INVALID : result;
 }
 
 int zbq_consumer_copy(zbq_consumer *cons, void *buffer, uint64_t size, zbq_msg_copy *out) {

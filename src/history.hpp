@@ -42,15 +42,18 @@ public:
 
     // The first start of a message that is known, at or past an offset. The head, where none is.
     [[nodiscard]] uint64_t first_from(uint64_t offset, uint64_t head) const {
+        if (offset <= floor_) {
+            return floor_;
+        }
         for (uint32_t i = 0; i < count_; ++i) {
             if (mark(i) >= offset) {
                 return mark(i);
             }
         }
-        return offset <= floor_ ? floor_ : head;
+        return head;
     }
 
-    // The last one at or before an offset that is not below the floor.
+    // The last one at or before an offset; the floor, where that is below.
     [[nodiscard]] uint64_t last_until(uint64_t offset) const {
         uint64_t last = floor_;
         for (uint32_t i = 0; i < count_ && mark(i) <= offset; ++i) {

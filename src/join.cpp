@@ -146,34 +146,22 @@ int prepare_slot(const zbq_producer *prod, zbq_wakeup_mode mode, uint64_t start,
 
 // ---- where it starts ----
 
-// Whether a message of the ring starts there, which is not below the floor. What the application
-// has written is walked through from the last mark before it.
-bool is_start(const zbq_producer *prod, uint64_t offset) {
-    uint64_t at = prod->history.last_until(offset);
-    while (at < offset) {
-        const char *place = prod->ring + at % prod->capacity;
-        at += round_up(sizeof(zbq_msg_header) +
-                       uint64_t{reinterpret_cast<const zbq_msg_header *>(place)->payload_len});
-    }
-    return at == offset;
-}
-
 bool is_of(const zbq_producer *prod, const uint8_t (&ring_id)[16]) {
     const uint8_t whichever[16] = {};
     return memcmp(ring_id, whichever, sizeof ring_id) == 0 ||
            memcmp(ring_id, prod->control->ring_id, sizeof ring_id) == 0;
 }
 
+// What lies between the last mark and the offset is the consumer's to go through.
 int start_at_offset(const zbq_producer *prod, const zbq_start &wanted, uint64_t *start) {
-    *start = prod->history.floor();
-    if (!is_of(prod, wanted.ring_id) || wanted.offset <= *start) {
+    const uint64_t head = prod->window.head;
+    const uint64_t floor = prod->history.floor();
+    if (!is_of(prod, wanted.ring_id)) {
+        *start = floor;
         return 0;
     }
-    if (wanted.offset > prod->window.head || !is_start(prod, wanted.offset)) {
-        return -EINVAL;
-    }
-    *start = wanted.offset;
-    return 0;
+    *start = wanted.offset == head ? head : prod->history.last_until(wanted.offset);
+    return wanted.offset <= head ? 0 : -EINVAL;
 }
 
 // A logical offset at which a message starts: 0, or -EINVAL.
@@ -187,6 +175,11 @@ int find_start(const zbq_producer *prod, const zbq_start &wanted, uint64_t *star
         *start = prod->history.floor();
         return 0;
     case ZBQ_START_LAST:
+        *start = wanted.offset == 0     ? head
+                 : wanted.offset < head ? prod->history.last_until(head - wanted.offset)
+                                        : prod->history.floor();
+        return 0;
+    case ZBQ_START_WITHIN:
         *start = prod->history.first_from(wanted.offset < head ? head - wanted.offset : 0, head);
         return 0;
     case ZBQ_START_OFFSET:

@@ -27,8 +27,9 @@ inline constexpr uint32_t history_parts = 32;
 
 // ---- retained messages (retained.hpp) ----
 
-inline constexpr uint32_t most_retained = 64;                       // of one ring,
-inline constexpr uint64_t most_retained_bytes = uint64_t{1} << 20U; // with their headers
+// Of one ring: messages, and bytes with their headers.
+inline constexpr uint32_t most_retained = 64;
+inline constexpr uint64_t most_retained_bytes = 1'048'576;
 
 // ---- sleeping and waking (wake.hpp, account.cpp, wake.cpp) ----
 
@@ -93,6 +94,9 @@ inline constexpr uint32_t observer_parts = 8;
 
 // Looks of an observer in a row that find that it was lapped meanwhile.
 inline constexpr uint32_t most_laps = 8;
+
+// Messages of the newest commit that an observer goes through on its way to the last of them.
+inline constexpr uint32_t most_walked = 4096;
 
 // Records that are taken back at once from who is given up: the rest by later scans.
 inline constexpr uint32_t most_taken_back = 64;

@@ -33,7 +33,22 @@ int malformed(zbq_consumer *cons) {
     return ZBQ_ERROR_PROTOCOL;
 }
 
-// Takes over head and floor, the latter at most at the former. The cursor may be below.
+const char *place_in_ring(const zbq_consumer *cons, uint64_t offset) {
+    return cons->window.ring + offset % cons->window.capacity;
+}
+
+// What was read and not released is void: it stays so until it is released.
+void go_on_at(zbq_consumer *cons, uint64_t offset) {
+    const bool all_released = cons->window.tail == cons->window.cursor;
+    cons->window.cursor = offset;
+    cons->window.next = place_in_ring(cons, offset);
+    if (all_released) {
+        release_until_cursor(cons);
+    }
+}
+
+// Takes over head and floor, the latter at most at the former, and never leaves the cursor below:
+// what lies from it to the head is in the ring, whatever the producer says later.
 int take_over(zbq_consumer *cons) {
     for (uint32_t i = 0; i < most_laps; ++i) {
         const uint64_t before = floor_acquire(cons->control());
@@ -45,21 +60,25 @@ int take_over(zbq_consumer *cons) {
         if (floor <= head) {
             cons->window.head = head;
             cons->floor = floor;
+            if (cons->window.cursor < floor) { // lapped
+                cons->lost.bytes += floor - cons->window.cursor;
+                ++cons->lost.times;
+                go_on_at(cons, floor);
+            } else {
+                cons->window.next = place_in_ring(cons, cons->window.cursor);
+            }
             return ZBQ_OK;
         }
     }
     return ZBQ_ERROR_AGAIN;
 }
 
-const char *place_in_ring(const zbq_consumer *cons, uint64_t offset) {
-    return cons->window.ring + offset % cons->window.capacity;
-}
-
-// Where the last of the messages starts that begin at this offset and end at the head.
+// Where the last of the messages starts that begin at this offset and end at the head; or one of
+// them, where there are very many.
 int last_from(zbq_consumer *cons, uint64_t offset, uint64_t *last) {
     zbq_msg_view view = {};
     uint64_t at = offset;
-    while (at != cons->window.head) {
+    for (uint32_t i = 0; at != cons->window.head && i < most_walked; ++i) {
         const bool fits = zbq_window_view(&cons->window, place_in_ring(cons, at), at, &view);
         if (!zbq_window_valid_from(&cons->window, offset)) { // then the length may not be one
             return ZBQ_ERROR_AGAIN;
@@ -86,9 +105,8 @@ int find_newest(zbq_consumer *cons, uint64_t *newest) {
         if (!is_aligned(start)) {
             return malformed(cons);
         }
-        const int found = start < cons->floor ? ZBQ_ERROR_AGAIN
-                          : start < *newest   ? last_from(cons, start, newest)
-                                              : ZBQ_OK;
+        const uint64_t from = start < cons->floor ? cons->floor : start; // or what is left of it
+        const int found = from < *newest ? last_from(cons, from, newest) : ZBQ_OK;
         if (found != ZBQ_ERROR_AGAIN) {
             return found;
         }
@@ -105,23 +123,6 @@ int find(zbq_consumer *cons, zbq_seek_to to, uint64_t *offset) {
     return result;
 }
 
-// What was read and not released is void: it stays so until it is released.
-void go_on_at(zbq_consumer *cons, uint64_t offset) {
-    const bool all_released = cons->window.tail == cons->window.cursor;
-    cons->window.cursor = offset;
-    cons->window.next = place_in_ring(cons, offset);
-    if (all_released) {
-        release_until_cursor(cons);
-    }
-}
-
-void count_loss(zbq_consumer *cons, uint64_t until) {
-    if (cons->window.cursor < until) {
-        cons->lost.bytes += until - cons->window.cursor;
-        ++cons->lost.times;
-    }
-}
-
 bool seek_is_valid(zbq_seek_to to) {
     return to >= ZBQ_SEEK_OLDEST && to <= ZBQ_SEEK_HEAD;
 }
@@ -130,20 +131,19 @@ bool seek_is_valid(zbq_seek_to to) {
 
 void release_until_cursor(zbq_consumer *cons) {
     cons->window.tail = cons->window.cursor;
-    tail_publish(cons->page(), cons->window.cursor);
+    tail_note(cons->page(), cons->window.cursor);
 }
 
 int observe(zbq_consumer *cons) {
+    const uint64_t laps = cons->lost.times;
     int result = take_over(cons);
-    if (result == ZBQ_OK && cons->window.cursor < cons->floor) { // lapped
+    if (result == ZBQ_OK && laps != cons->lost.times && cons->resume != ZBQ_SEEK_OLDEST) {
         uint64_t offset = 0;
         result = find(cons, cons->resume, &offset);
         if (result == ZBQ_OK) {
-            count_loss(cons, offset);
+            cons->lost.bytes += offset - cons->window.cursor; // skipped as well
             go_on_at(cons, offset);
         }
-    } else if (result == ZBQ_OK) {
-        cons->window.next = place_in_ring(cons, cons->window.cursor);
     }
     return result;
 }
@@ -164,7 +164,6 @@ int zbq_consumer_seek(zbq_consumer *cons, zbq_seek_to to) {
     if (result != ZBQ_OK) {
         return result;
     }
-    count_loss(cons, cons->floor);
     const bool was_read = to == ZBQ_SEEK_NEWEST && offset < cons->window.cursor;
     go_on_at(cons, was_read ? cons->window.cursor : offset);
     release_until_cursor(cons);

@@ -112,6 +112,14 @@ void exchange_fds(retained_set *set, uint16_t key, fd_list *added) {
 
 } // namespace
 
+uint64_t newest_record_of(const retained_set &set) {
+    uint64_t newest = 0;
+    for_each(set, [&](const retained_entry &entry) {
+        newest = entry.header.seq_id > newest ? entry.header.seq_id : newest;
+    });
+    return newest;
+}
+
 bool retains(const retained_set &set, uint16_t key) {
     bool found = false;
     for_each(set,
@@ -262,10 +270,12 @@ bool key_is_valid(uint16_t key) {
     return key != 0 && (key & forgotten) == 0;
 }
 
-// Its record went out, if it has one.
+// Its record went out, if it has one, and after those of the others: newcomers get them by their
+// ids.
 bool record_is_known(const zbq_producer *prod, const zbq_msg_header &header, const int *fds) {
     return header.fd_count == 0 || (fds != nullptr && header.fd_count <= ZBQ_MAX_FD_PER_MSG &&
-                                    header.seq_id != 0 && header.seq_id <= prod->newest_seq);
+                                    header.seq_id > newest_record_of(prod->retained) &&
+                                    header.seq_id <= prod->newest_seq);
 }
 
 } // namespace

@@ -44,6 +44,7 @@ struct retained_change {
 };
 
 bool retains(const retained_set &set, uint16_t key);
+uint64_t newest_record_of(const retained_set &set); // its id; 0: there is none
 
 // 0; -E2BIG beyond the limits; or -errno. The set is as it was then.
 int change_retained(retained_set *set, const retained_change &change);

@@ -256,8 +256,7 @@ private:
         case detail::answer::full:
             throw error(status::full, where_.text);
         case detail::answer::no_such_start:
-            throw error(status::invalid, where_.text + ": no message starts at offset " +
-                                             std::to_string(options_.from.get().offset));
+            throw no_such_start();
         default:
             throw error(status::refused, where_.text);
         }
@@ -268,6 +267,7 @@ private:
             std::optional<consumer> joined(std::in_place, socket_.get(), options_.mode,
                                            options_.flow);
             start_over(0);
+            go_to_start(&*joined);
             return joined;
         } catch (const error &failure) {
             if (failure.code() == status::again) {
@@ -276,6 +276,26 @@ private:
             throw error(static_cast<status>(failure.code().value()), "joining " + where_.text,
                         failure.os_error());
         }
+    }
+
+    // From the last start before it that the producer knows.
+    void go_to_start(consumer *joined) const {
+        const zbq_start &wanted = options_.from.get();
+        const std::uint64_t head = zbq_consumer_acquire_head(joined->get());
+        const bool last = wanted.at == ZBQ_START_LAST && wanted.offset < head;
+        if (last || (wanted.at == ZBQ_START_OFFSET && joined->offset() < wanted.offset &&
+                     (options_.from.ring() == joined->id() || options_.from.ring() == ring_id()))) {
+            const std::uint64_t target = last ? head - wanted.offset : wanted.offset;
+            const int found = zbq_consumer_skip(joined->get(), target);
+            if (found == ZBQ_ERROR_INVALID && !last) {
+                throw no_such_start();
+            }
+        }
+    }
+
+    error no_such_start() const {
+        return {status::invalid, where_.text + ": no message starts at offset " +
+                                     std::to_string(options_.from.get().offset)};
     }
 
     std::string name_;

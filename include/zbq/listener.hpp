@@ -254,7 +254,7 @@ inline bool is_one_of(const std::vector<uid_t> &users, const std::vector<gid_t> 
 
 // Where one starts that may not start further back.
 inline start within(const start &wanted, const terms &given, const producer &ring) {
-    const start most = start::last(given.history);
+    const start most = start::within(given.history);
     std::uint64_t from = 0;
     std::uint64_t least = 0;
     zbq_producer_find_start(ring.get(), &wanted.get(), &from);

@@ -14,17 +14,22 @@ namespace ZBQ_NAMESPACE {
 /// Tells a ring from all others, for ever: with a message's offset it names that message.
 using ring_id = std::array<std::uint8_t, 16>;
 
-/// Where a consumer starts to read: with what comes next, or in what is still whole of the ring.
-/// The last fifteen sixteenths of its capacity are, less the largest message.
+/// Where a consumer starts to read: with what comes next, or in what is still whole of the ring:
+/// see zbq_producer_admit. zbq::connect starts exactly there; a consumer that was admitted in
+/// another way with the last start before it that the producer knows.
 class start {
 public:
     /// With the next message committed.
     constexpr start() noexcept = default;
     /// With the oldest message that is whole.
     static constexpr start oldest() noexcept { return start({ZBQ_START_OLDEST, 0, 0, {}}); }
-    /// With so many bytes of history at most.
+    /// With so many bytes of history, if there are so many.
     static constexpr start last(std::uint64_t bytes) noexcept {
         return start({ZBQ_START_LAST, 0, bytes, {}});
+    }
+    /// With so many bytes of history at most: for who admits.
+    static constexpr start within(std::uint64_t bytes) noexcept {
+        return start({ZBQ_START_WITHIN, 0, bytes, {}});
     }
     /// With the message at an offset of a ring (all zero: of whichever this is), or the oldest
     /// where that is gone or of another ring. consumer::offset and consumer::id tell.
@@ -35,6 +40,12 @@ public:
     }
     /// From the C interface's.
     explicit constexpr start(const zbq_start &chosen) noexcept : chosen_(chosen) {}
+    /// Of which ring the offset is, if it is one; all zero: of whichever.
+    [[nodiscard]] constexpr ring_id ring() const noexcept {
+        ring_id id = {};
+        std::copy_n(static_cast<const std::uint8_t *>(chosen_.ring_id), id.size(), id.begin());
+        return id;
+    }
     /// As the C interface has it.
     [[nodiscard]] constexpr const zbq_start &get() const noexcept { return chosen_; }
 

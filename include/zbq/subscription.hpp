@@ -176,8 +176,7 @@ private:
         const zbq_start &wanted = options_.from.get();
         if (joins_ == 0) {
             if (wanted.at == ZBQ_START_OFFSET) {
-                const bool same =
-                    detail::id_of(zbq_consumer_ctrl(reader_->get())) == ring_of(wanted);
+                const bool same = reader_->id() == options_.from.ring();
                 note(gap_cause::history, reader_->offset() - (same ? wanted.offset : 0), !same);
             }
         } else if (reader_->id() == ring_) {
@@ -185,12 +184,6 @@ private:
         } else { // the old ring was read to its end, unless it was lost before
             gap_ = gap{gap_cause::restarted, reader_->offset(), was_evicted_};
         }
-    }
-
-    static ring_id ring_of(const zbq_start &wanted) noexcept {
-        ring_id id = {};
-        std::copy_n(static_cast<const std::uint8_t *>(wanted.ring_id), id.size(), id.begin());
-        return id;
     }
 
     void note(gap_cause cause, std::uint64_t bytes, bool at_least) {

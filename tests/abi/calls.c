@@ -56,6 +56,7 @@ static int (*const wait_for)(zbq_consumer *, uint32_t, uint64_t) = zbq_consumer_
 static int (*const event_fd)(zbq_consumer *) = zbq_consumer_event_fd;
 static zbq_ending (*const ending)(const zbq_consumer *, uint32_t *) = zbq_consumer_ending;
 static int (*const seek)(zbq_consumer *, zbq_seek_to) = zbq_consumer_seek;
+static int (*const skip)(zbq_consumer *, uint64_t) = zbq_consumer_skip;
 static int (*const set_resume)(zbq_consumer *, zbq_seek_to) = zbq_consumer_set_resume;
 static int (*const lost)(const zbq_consumer *, zbq_loss *) = zbq_consumer_lost;
 static int (*const copy)(zbq_consumer *, void *, uint64_t, zbq_msg_copy *) = zbq_consumer_copy;
@@ -127,6 +128,7 @@ static void call_consumer(void) {
     CHECK(event_fd(NULL) == ZBQ_ERROR_INVALID);
     CHECK(ending(NULL, NULL) == ZBQ_ENDING_NONE);
     CHECK(seek(NULL, ZBQ_SEEK_HEAD) == ZBQ_ERROR_INVALID);
+    CHECK(skip(NULL, 0) == ZBQ_ERROR_INVALID);
     CHECK(set_resume(NULL, ZBQ_SEEK_HEAD) == ZBQ_ERROR_INVALID);
     CHECK(lost(NULL, NULL) == ZBQ_ERROR_INVALID);
     CHECK(copy(NULL, NULL, 0, NULL) == ZBQ_ERROR_INVALID);

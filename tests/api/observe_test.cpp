@@ -409,6 +409,140 @@ TEST_F(Observe, IsToldOfTheEnd) {
     EXPECT_EQ(zbq_consumer_ending(own.consumer.get(), nullptr), ZBQ_ENDING_CLOSED);
 }
 
+// Also where nothing of the ring is whole any more.
+TEST_F(Observe, IsToldOfTheEndBehindAGrantOfAllOfIt) {
+    const test::joined own = observer();
+    ASSERT_EQ(zbq_consumer_set_resume(own.consumer.get(), ZBQ_SEEK_NEWEST), ZBQ_OK);
+    publish(3);
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), capacity, &run), ZBQ_OK);
+    prod_.reset();
+    zbq_msg_view view = {};
+    EXPECT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_ERROR_NOENT);
+}
+
+// ---- hostile producers ----
+
+class ObserveHostile : public Observe {
+protected:
+    // Whatever it says, past the library.
+    void say(std::uint64_t head, std::uint64_t floor, std::uint64_t newest) {
+        __atomic_store_n(&prod_->control->floor, floor, __ATOMIC_RELEASE);
+        __atomic_store_n(&prod_->control->newest, newest, __ATOMIC_RELEASE);
+        __atomic_store_n(&prod_->control->producer_head, head, __ATOMIC_RELEASE);
+    }
+    // All of a view lies in what is mapped.
+    static void expect_within(const test::joined &who, const zbq_msg_view &view) {
+        const zbq_read_window *window = zbq_consumer_window(who.consumer.get());
+        const auto *begin = static_cast<const char *>(view.payload);
+        EXPECT_GE(begin, window->ring);
+        EXPECT_LE(begin + view.payload_len, window->ring + 2 * window->capacity);
+    }
+    // Each way to look, whose result does not matter.
+    static void look(const test::joined &who) {
+        zbq_consumer *cons = who.consumer.get();
+        zbq_msg_view view = {};
+        zbq_msg_copy copy = {};
+        std::string buffer(capacity, ' ');
+        const auto check = [&](int result) {
+            if (result == ZBQ_OK) {
+                expect_within(who, view);
+            }
+        };
+        check(zbq_consumer_peek(cons, &view));
+        check(zbq_window_next(zbq_consumer_window(cons), &view));
+        check(zbq_consumer_next(cons, &view));
+        zbq_consumer_copy(cons, buffer.data(), buffer.size(), &copy);
+        for (const zbq_seek_to to : {ZBQ_SEEK_NEWEST, ZBQ_SEEK_OLDEST, ZBQ_SEEK_HEAD}) {
+            zbq_consumer_seek(cons, to);
+            check(zbq_consumer_next(cons, &view));
+        }
+    }
+};
+
+TEST_F(ObserveHostile, WhatCannotBeIsMalformed) {
+    constexpr std::uint64_t far = std::uint64_t{1} << 32U;
+    const struct {
+        std::uint64_t head, floor;
+    } impossible[] = {
+        {128, 256},                    // the floor is past the head
+        {far + capacity + 16, far},    // more than a ring
+        {far + 8, far},                // off the grid
+        {far + 16, far + 8},           // the same
+        {0, 0},                        // the head falls
+        {UINT64_MAX, 0},               // anything
+        {far, 16},                     // more than a ring
+    };
+    for (const auto &said : impossible) {
+        prod_ = test::make_producer({.capacity = capacity});
+        published_ = 0;
+        publish(3);
+        const test::joined own = observer();
+        say(said.head, said.floor, 0);
+        zbq_msg_view view = {};
+        EXPECT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_ERROR_PROTOCOL) << said.head;
+        EXPECT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_ERROR_PROTOCOL);
+        EXPECT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_OLDEST), ZBQ_ERROR_PROTOCOL);
+        EXPECT_EQ(zbq_consumer_ending(own.consumer.get(), nullptr), ZBQ_ENDING_MALFORMED);
+    }
+}
+
+TEST_F(ObserveHostile, AFloorThatFallsIsMalformed) {
+    const test::joined own = observer();
+    publish(3000);
+    zbq_msg_view view = {};
+    ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    say(head() + 16, prod_->history.floor() - 16, 0);
+    ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_HEAD), ZBQ_ERROR_PROTOCOL);
+}
+
+// The floor moves far up while the newest stays where it was, then back.
+TEST_F(ObserveHostile, NoWordLeadsOutOfTheRing) {
+    constexpr std::uint64_t far = std::uint64_t{1} << 32U;
+    for (const zbq_seek_to to : {ZBQ_SEEK_OLDEST, ZBQ_SEEK_NEWEST, ZBQ_SEEK_HEAD}) {
+        for (const std::uint64_t newest : {std::uint64_t{0}, far - 16, far + 16, UINT64_MAX - 15}) {
+            prod_ = test::make_producer({.capacity = capacity});
+            published_ = 0;
+            const test::joined own = observer();
+            ASSERT_EQ(zbq_consumer_set_resume(own.consumer.get(), to), ZBQ_OK);
+            publish(3);
+            zbq_msg_view view = {};
+            ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK); // not released
+            std::memset(prod_->ring, 0xff, capacity); // lengths of 4 GiB
+            say(far + capacity, far, newest);
+            look(own);
+            say(far + capacity, 0, newest);
+            look(own);
+        }
+    }
+}
+
+// Far behind with its tail, which the producer then says was never overwritten.
+TEST_F(ObserveHostile, AnOldTailIsNoPlace) {
+    const test::joined own = observer();
+    zbq_msg_view view = {};
+    publish(1);
+    ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    publish(3000);
+    ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    __atomic_store_n(&prod_->control->floor, 0, __ATOMIC_RELEASE);
+    if (zbq_consumer_peek(own.consumer.get(), &view) == ZBQ_OK) {
+        expect_within(own, view);
+    }
+}
+
+// A commit of empty messages without end.
+TEST_F(ObserveHostile, TheWalkToTheNewestIsBounded) {
+    prod_ = test::make_producer({.capacity = 1024 * page});
+    const test::joined own = observer();
+    std::memset(prod_->ring, 0, 1024 * page);
+    say(1024 * page, 0, 0);
+    zbq_msg_view view = {};
+    ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_NEWEST), ZBQ_OK);
+    ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(view.logical_offset, 4095 * 16U);
+}
+
 TEST_F(Observe, DescriptorsThatItDoesNotCollectAreDropped) {
     const test::joined lossless = test::join(prod_.get());
     const test::joined own = observer(ZBQ_OBSERVE_PUSH);
@@ -667,56 +801,95 @@ TEST_F(History, StartsWhereItWants) {
     EXPECT_EQ(read_all(from({ZBQ_START_OLDEST, 0, 0, {}}, ZBQ_OBSERVE_PULL), 100), 0U);
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, UINT64_MAX, {}}), 100), 0U);
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, 0, {}}), 100), 10U);
-    EXPECT_EQ(read_all(from(at_offset(4 * 128)), 100), 4U);
     EXPECT_EQ(read_all(from(at_offset(10 * 128)), 100), 10U);
-    EXPECT_EQ(read_all(from({ZBQ_START_OFFSET, 0, 4 * 128, {}}), 100), 4U); // of whichever ring
     EXPECT_EQ(refused({4, 0, 0, {}}), ZBQ_ERROR_INVALID);
 }
 
 TEST_F(History, TellsWhereOneWouldStart) {
-    publish(10);
-    const zbq_start fourth = at_offset(4 * 128);
-    const zbq_start none = at_offset(4 * 128 + 16);
+    publish(100);
+    const zbq_start wanted = at_offset(50 * 128);
+    const zbq_start none = at_offset(head() + 128);
     std::uint64_t offset = 77;
-    EXPECT_EQ(zbq_producer_find_start(nullptr, &fourth, &offset), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_find_start(nullptr, &wanted, &offset), ZBQ_ERROR_INVALID);
     EXPECT_EQ(zbq_producer_find_start(prod_.get(), nullptr, &offset), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(zbq_producer_find_start(prod_.get(), &fourth, nullptr), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_producer_find_start(prod_.get(), &wanted, nullptr), ZBQ_ERROR_INVALID);
     EXPECT_EQ(zbq_producer_find_start(prod_.get(), &none, &offset), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(zbq_producer_find_start(prod_.get(), &fourth, &offset), ZBQ_OK);
-    EXPECT_EQ(offset, 4U * 128);
+    EXPECT_EQ(zbq_producer_find_start(prod_.get(), &wanted, &offset), ZBQ_OK);
+    EXPECT_EQ(offset, zbq_consumer_tail(from(wanted).consumer.get()));
     test::child forked([&] {
-        CHILD_CHECK(zbq_producer_find_start(prod_.get(), &fourth, &offset) == ZBQ_ERROR_INVALID);
+        CHILD_CHECK(zbq_producer_find_start(prod_.get(), &wanted, &offset) == ZBQ_ERROR_INVALID);
         return 0;
     });
     EXPECT_EQ(forked.wait(), 0);
 }
 
-TEST_F(History, LastBytesAreAtMostSoMany) {
+// At the last start before it that the producer knows: the rest is for the consumer.
+TEST_F(History, GoesOnToAnOffset) {
     publish(5000);
-    for (std::uint64_t bytes = 0; bytes <= capacity; bytes += 1000) {
+    for (const zbq_wakeup_mode mode : {ZBQ_WAKEUP_PULL, ZBQ_OBSERVE_PULL}) {
+        for (std::uint64_t back = 0; back < 400; ++back) {
+            const std::uint64_t offset = head() - back * 128;
+            const test::joined who = from(at_offset(offset), mode);
+            zbq_consumer *cons = who.consumer.get();
+            EXPECT_LE(zbq_consumer_tail(cons), offset);
+            EXPECT_GE(zbq_consumer_tail(cons) + capacity / 32 + 128, offset);
+            ASSERT_EQ(zbq_consumer_skip(cons, offset), ZBQ_OK);
+            EXPECT_EQ(zbq_consumer_tail(cons), offset);
+            ASSERT_EQ(read_all(who, 100), published_ - back);
+        }
+    }
+}
+
+TEST_F(History, NoMessageStartsWithinOne) {
+    publish(20);
+    const test::joined who = from(at_offset(4 * 128 + 16));
+    EXPECT_EQ(zbq_consumer_skip(nullptr, 0), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 4 * 128 + 16), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_tail(who.consumer.get()), 5 * 128U);
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 4 * 128), ZBQ_ERROR_INVALID); // it is past it
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 20 * 128), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 21 * 128), ZBQ_ERROR_AGAIN);
+    publish(1);
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 21 * 128), ZBQ_OK);
+}
+
+TEST_F(History, SoManyBytesAndAStepMore) {
+    publish(5000);
+    for (std::uint64_t bytes = 1; bytes <= capacity; bytes += 1000) {
         const test::joined who = from({ZBQ_START_LAST, 0, bytes, {}});
         const std::uint64_t start = zbq_consumer_tail(who.consumer.get());
-        EXPECT_LE(head() - start, bytes);
-        EXPECT_GE(head() - start + 2 * capacity / 32, std::min(bytes, capacity - capacity / 16));
+        EXPECT_LE(head() - start, bytes + capacity / 32 + 128);
+        EXPECT_GE(head() - start, std::min(bytes, capacity - capacity / 16));
         read_all(who, 100);
     }
 }
 
-TEST_F(History, AnOffsetThatIsNoneIsRefused) {
+TEST_F(History, AnOffsetInTheFutureIsRefused) {
     publish(20);
     EXPECT_EQ(refused(at_offset(head() + 128)), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(refused(at_offset(4 * 128 + 16)), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(refused(at_offset(1)), ZBQ_ERROR_INVALID);
     EXPECT_EQ(refused(at_offset(UINT64_MAX)), ZBQ_ERROR_INVALID);
     EXPECT_EQ(test::stats(prod_.get()).consumers, 0U);
     // Of another ring: what there is.
-    zbq_start other = at_offset(4 * 128);
+    zbq_start other = at_offset(UINT64_MAX);
     other.ring_id[0] ^= 1U;
     EXPECT_EQ(zbq_consumer_tail(from(other).consumer.get()), 0U);
+    // Of whichever: this one.
+    EXPECT_EQ(refused({ZBQ_START_OFFSET, 0, head() + 128, {}}), ZBQ_ERROR_INVALID);
     // Gone: the oldest.
     publish(5000);
     const test::joined late = from(at_offset(4 * 128));
     EXPECT_EQ(zbq_consumer_tail(late.consumer.get()), prod_->history.floor());
+}
+
+// A floor that a grant has raised to the head is none of the marks.
+TEST_F(History, TheOldestIsTheFloor) {
+    ASSERT_TRUE(test::publish(prod_.get(), std::string(112, 'x')));
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), capacity, &run), ZBQ_OK);
+    ASSERT_TRUE(zbq_producer_commit(prod_.get(), 0, ZBQ_COMMIT_NONE));
+    publish(40);
+    EXPECT_EQ(zbq_consumer_tail(from({ZBQ_START_OLDEST, 0, 0, {}}).consumer.get()), 128U);
+    EXPECT_EQ(zbq_consumer_tail(from({ZBQ_START_LAST, 0, UINT64_MAX, {}}).consumer.get()), 128U);
 }
 
 TEST_F(History, WhatALosslessReaderIsPromisedIsKept) {
@@ -773,7 +946,7 @@ TEST_F(History, AfterAReservationOfTheWholeRing) {
     ASSERT_TRUE(zbq_producer_commit(prod_.get(), 3 * 128, ZBQ_COMMIT_NONE));
     EXPECT_EQ(read_all(from({ZBQ_START_OLDEST, 0, 0, {}}), 100), 3U);
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, UINT64_MAX, {}}), 100), 3U);
-    EXPECT_EQ(read_all(from(at_offset(start + 128)), 100), 4U);
+    EXPECT_EQ(zbq_consumer_tail(from(at_offset(start + 128)).consumer.get()), start);
     EXPECT_EQ(read_all(from(at_offset(0)), 100), 3U);
 }
 

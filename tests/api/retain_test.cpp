@@ -210,6 +210,19 @@ TEST_F(Retain, WhoIsSentDescriptorsHasToWait) {
     }
 }
 
+// Newcomers get records by their ids, which rise.
+TEST_F(Retain, AnOlderRecordIsRefused) {
+    ASSERT_EQ(retain(1, "one", {10}), ZBQ_OK); // record 1
+    ASSERT_EQ(retain(2, "two", {20}), ZBQ_OK); // record 2
+    const test::unique_fd own = test::numbered(10);
+    const int fd = own.get();
+    for (const std::uint64_t id : {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{3}}) {
+        const zbq_msg_header header = {3, 1, 7, 0, id};
+        EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, &header, "new", &fd), ZBQ_ERROR_INVALID);
+    }
+    EXPECT_EQ(kept_for(test::join(prod_.get())), (std::vector<kept>{{1, "one"}, {2, "two"}}));
+}
+
 TEST_F(Retain, DescriptorsComeBeforeAllOthers) {
     const test::leak_check leaks;
     ASSERT_EQ(retain(1, "one", {10, 11}), ZBQ_OK);

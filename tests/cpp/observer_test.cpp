@@ -173,14 +173,11 @@ TEST_F(Observer, StartsInThePast) {
     zbq::consumer oldest = join(ring_, wakeup::push, flow::lossless, start::oldest());
     EXPECT_EQ(oldest.offset(), 0U);
     EXPECT_EQ(text_in(oldest), "one");
-    zbq::consumer last = join(ring_, wakeup::push, flow::follow, start::last(32));
-    EXPECT_EQ(text_in(last), std::nullopt); // no mark is so near
     zbq::consumer at = join(ring_, wakeup::pull, flow::follow, start::at(ring_.id(), second));
-    EXPECT_EQ(at.offset(), second);
+    EXPECT_EQ(at.offset(), 0U); // the last one before it that the producer knows
     EXPECT_EQ(at.id(), ring_.id());
-    EXPECT_EQ(text_in(at), "two");
     EXPECT_EQ(test::thrown_by([&] {
-                  join(ring_, wakeup::pull, flow::follow, start::at(ring_.id(), second + 16));
+                  join(ring_, wakeup::pull, flow::follow, start::at(ring_.id(), second + 64));
               }),
               status::invalid);
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 #include <poll.h>
 #include <string>
@@ -150,6 +151,86 @@ void write_quotes() {
     }
 }
 
+// ---- history, observers, what is retained ----
+
+constexpr std::uint16_t format_key = 7;
+constexpr const char *format = "numbers and bytes";
+
+// Its number, and bytes of it.
+std::vector<std::byte> numbered(std::uint64_t message) {
+    std::vector<std::byte> bytes = payload_of(message);
+    const auto *number = reinterpret_cast<const std::byte *>(&message);
+    bytes.insert(bytes.begin(), number, number + sizeof message);
+    return bytes;
+}
+
+void check_retained(zbq::consumer &reader) {
+    int count = 0;
+    for (const zbq::message_view &each : reader.retained()) {
+        const zbq::descriptors files = reader.take_descriptors(each);
+        if (each.key() != format_key || files.size() != 1 || read_file(files[0]) != format ||
+            !std::ranges::equal(each.payload(), std::as_bytes(std::span(format, strlen(format))))) {
+            throw std::runtime_error("what was retained differs");
+        }
+        ++count;
+    }
+    if (count != 1) {
+        throw std::runtime_error(std::to_string(count) + " messages were retained");
+    }
+}
+
+// Observes from the oldest message on, to the last of twice as many. Each is whole, and starts where
+// the one before has ended, or as far on as was told.
+void follow() {
+    zbq::consumer reader(STDIN_FILENO, zbq::wakeup::push, zbq::flow::follow);
+    check_retained(reader);
+    std::vector<std::byte> bytes;
+    std::uint64_t next = reader.offset();
+    std::uint64_t lost = 0;
+    std::uint64_t last = 0;
+    while (reader.wait(zbq::never) == zbq::status::ok) {
+        const zbq::copied got = reader.try_copy(bytes);
+        if (!got) { // lapped since
+            continue;
+        }
+        if (got.offset - next != reader.lost().bytes - lost) {
+            throw std::runtime_error("more is missing than was told");
+        }
+        next = got.offset + zbq::producer::size_of(got.size);
+        lost = reader.lost().bytes;
+        std::uint64_t number = 0;
+        std::memcpy(&number, bytes.data(), sizeof number);
+        if (number < last || bytes != numbered(number)) {
+            throw std::runtime_error("message " + std::to_string(number) + " differs");
+        }
+        last = number;
+    }
+    if (last != 2 * messages - 1 || reader.ending() != zbq::ending::closed) {
+        throw std::runtime_error("the stream ended after " + std::to_string(last));
+    }
+}
+
+// As many before it is observed, from the oldest message on, as after that.
+void write_history() {
+    zbq::producer ring({.capacity = 65536});
+    const zbq::unique_fd file = make_file(format);
+    const int fds[] = {file.get()};
+    const auto publish = [&ring](std::uint64_t from) {
+        for (std::uint64_t i = from; i < from + messages; ++i) {
+            if (ring.try_publish(numbered(i)) != zbq::status::ok) {
+                throw std::runtime_error("there was no room, though nobody is waited for");
+            }
+        }
+    };
+    if (ring.retain(format_key, std::as_bytes(std::span(format, strlen(format))), fds,
+                    zbq::now) != zbq::status::ok) {
+        throw std::runtime_error("the format was not retained");
+    }
+    publish(0);
+    ring.admit(STDIN_FILENO, zbq::wakeup::push, zbq::flow::follow, zbq::start::oldest());
+    publish(messages);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -163,8 +244,13 @@ int main(int argc, char **argv) {
             read_quotes();
         } else if (role == "write-quotes") {
             write_quotes();
+        } else if (role == "follow") {
+            follow();
+        } else if (role == "write-history") {
+            write_history();
         } else {
-            throw std::runtime_error("usage: zbq_rust_peer read|write|read-quotes|write-quotes");
+            throw std::runtime_error(
+                "usage: zbq_rust_peer read|write|read-quotes|write-quotes|follow|write-history");
         }
         return 0;
     } catch (const std::exception &failure) {

@@ -141,6 +141,8 @@ extern "C" {
     pub fn zbq_consumer_seek(cons: *mut zbq_consumer, to: zbq_seek_to) -> c_int;
     /// Where an observer goes on when it was lapped.
     pub fn zbq_consumer_set_resume(cons: *mut zbq_consumer, to: zbq_seek_to) -> c_int;
+    /// Goes on to the message at a logical offset, or past it: all before is taken and released.
+    pub fn zbq_consumer_skip(cons: *mut zbq_consumer, offset: u64) -> c_int;
     /// What this observer has missed.
     pub fn zbq_consumer_lost(cons: *const zbq_consumer, out: *mut zbq_loss) -> c_int;
     /// Copies the payload of the next message, takes it and releases it, with all before it.

@@ -71,8 +71,9 @@ pub unsafe fn zbq_window_look(window: *mut zbq_read_window) -> bool {
     can_be
 }
 
-/// Asked after reading: whether all of it that lies at a logical offset or past it was whole. Of a
-/// consumer, whether it still has its slot; of an observer, whether the floor is not above.
+/// Asked after reading, whether all that was read of what lies at a logical offset or past it was
+/// whole: of a consumer, whether it still has its slot; of an observer, whether the floor is not
+/// above.
 ///
 /// # Safety
 ///
@@ -84,10 +85,7 @@ pub unsafe fn zbq_window_valid_from(window: *const zbq_read_window, offset: u64)
     unsafe {
         if (*window).observes != 0 {
             let floor = addr_of!((*(*window).control).floor).cast::<AtomicU64>();
-            // What lies a ring or more below the head is gone, though a hostile producer may have
-            // taken its floor back: no length may be believed there.
-            let may_be = (*window).head.wrapping_sub(offset) <= (*window).capacity;
-            return may_be && (*floor).load(Relaxed) <= offset;
+            return (*floor).load(Relaxed) <= offset;
         }
         let eviction = addr_of!((*(*window).page).eviction).cast::<AtomicU32>();
         (*eviction).load(Relaxed) == 0
@@ -148,7 +146,8 @@ pub unsafe fn zbq_window_take(window: *mut zbq_read_window) -> Option<zbq_msg_vi
 #[inline]
 pub unsafe fn zbq_window_peek(window: *mut zbq_read_window) -> Option<zbq_msg_view> {
     // SAFETY: as the caller says. Between cursor and head there is a header at the least, mapped and
-    // aligned; a message that ends at the head or before, and is not lapped, lies in what is mapped.
+    // aligned; a message that ends at the head or before lies in what is mapped: an observer's head
+    // too is a ring above its cursor at most, whatever the floor says.
     unsafe {
         if (*window).head - (*window).cursor > AHEAD {
             prefetch((*window).next.wrapping_add(AHEAD as usize));

@@ -300,6 +300,49 @@ impl Consumer {
         Ok(result)
     }
 
+    /// Goes on to the message at an offset, or past it: takes all before and lets go of it, without a
+    /// look at more than the headers. Where it is past that already, nothing changes. From the start
+    /// that a producer knows to the one that is wanted: see [`Start`](crate::Start).
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.try_publish(b"one")?;
+    /// producer.try_publish(b"two")?;
+    /// let second = producer.head();
+    /// producer.try_publish(b"three")?;
+    /// consumer.skip_to(second)?;
+    /// assert_eq!(consumer.try_next()?.to_vec()?, b"three");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`]: no message starts there; the next one is the first after it. An observer
+    /// that was lapped on the way is told by [`lost`](Self::lost) alone. Else as
+    /// [`try_next`](Self::try_next); [`Error::Again`]: so much is not committed yet.
+    pub fn skip_to(&self, offset: u64) -> Result<()> {
+        let laps = self.lost().times;
+        if self.cursor() > offset {
+            return Ok(());
+        }
+        while self.cursor() < offset {
+            let view = match self.try_take() {
+                Some(view) => view,
+                None => self.take_by_call()?,
+            };
+            drop(self.message(&view));
+        }
+        if self.cursor() == offset || self.lost().times != laps {
+            Ok(())
+        } else {
+            Err(Error::Invalid)
+        }
+    }
+
     // ---- what every newcomer has ----
 
     /// What was retained when this consumer joined ([`Producer::retain`](crate::Producer::retain)),
@@ -404,10 +447,13 @@ impl Consumer {
     /// Bytes committed and not yet released here.
     pub fn lag(&self) -> u64 {
         // SAFETY: a live handle.
-        unsafe {
-            let head = zbq_sys::zbq_consumer_acquire_head(self.raw());
-            head.saturating_sub(zbq_sys::zbq_consumer_tail(self.raw())) // an observer's is any
-        }
+        let tail = unsafe { zbq_sys::zbq_consumer_tail(self.raw()) };
+        self.head().saturating_sub(tail) // an observer's is any
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        // SAFETY: a live handle.
+        unsafe { zbq_sys::zbq_consumer_acquire_head(self.raw()) }
     }
 
     /// Where the next message starts that it has not taken; for a new one, where its history does.
@@ -921,7 +967,8 @@ impl fmt::Debug for Consumer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Loss {
-    /// Bytes of the ring, headers included, that were overwritten before it read them.
+    /// Bytes of the ring, headers included, that were overwritten before it read them, and what it
+    /// skipped then ([`Flow::Newest`]).
     pub bytes: u64,
     /// How often it was lapped.
     pub times: u64,

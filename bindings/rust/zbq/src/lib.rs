@@ -93,9 +93,9 @@
 //!   raises the floor before it writes, which is the same lock once more. Until it says that they were
 //!   whole, bytes that were torn are wrong and nothing else. Against a producer that breaks the protocol this cannot help: what was
 //!   read is then some bytes, and no more is said of them. Lengths are safe from it in any case:
-//!   each is loaded once, checked against the memory that is mapped, and kept. An observer also
-//!   checks that the place is no more than a ring below the head that it knows, so that a floor which
-//!   was taken back leads nowhere. Of a header that may have been torn nothing is kept.
+//!   each is loaded once, checked against the memory that is mapped, and kept. An observer never
+//!   looks further back than a ring below the head that it knows, whatever the floor says later. Of a
+//!   header that may have been torn nothing is kept.
 //! - A typed consumer gives copies, which it has checked, or a [`Place`], which loads a value or a
 //!   part of one when it is asked. Any bytes are a value of a type that is [`Pod`](trait@Pod): one
 //!   that was torn, or made up by a hostile producer, is wrong and not undefined.

@@ -171,22 +171,33 @@ pub(crate) fn split_mode(mode: u32) -> Option<(Wakeup, bool)> {
 pub type RingId = [u8; 16];
 
 /// Where a consumer starts to read: with what comes next, or in what is still whole of the ring. The
-/// last fifteen sixteenths of its capacity are, less the largest message.
+/// last fifteen sixteenths of its capacity are, less the largest message (twice that, where it was a
+/// batch). [`connect`](crate::connect()) starts exactly there; a consumer that was admitted in another
+/// way with the last message at or before it that the producer knows.
 ///
 /// ```
-/// # use std::os::unix::net::UnixStream;
-/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
-/// # let (near, far) = UnixStream::pair()?;
-/// use zbq::{Consumer, Flow, Start, Wakeup};
+/// use zbq::{connect, ConnectOptions, Listener, ListenerOptions, Options, Producer, Start};
+/// # let name = format!("@zbq-doc-start-{}", std::process::id());
+/// # let at = name.clone();
+/// let mut producer = Producer::new(&Options::new())?;
+/// let mut door = Listener::new(&name, ListenerOptions::new())?;
 /// producer.try_publish(b"one")?;
 /// let (ring, second) = (producer.id(), producer.head()); // to be written down
 /// producer.try_publish(b"two")?;
 ///
-/// producer.admit_with(&near, Wakeup::Push, Flow::Lossless, Start::At(ring, second))?;
-/// let consumer = Consumer::join(&far, Wakeup::Push)?;
+/// # let reader = std::thread::spawn(move || {
+/// # let name = at;
+/// let options = ConnectOptions::new().from(Start::At(ring, second));
+/// let consumer = connect(&name, None, &options)?;
 /// assert_eq!((consumer.id(), consumer.offset()), (ring, second));
 /// assert_eq!(consumer.try_next()?.to_vec()?, b"two");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), zbq::Error>(())
+/// # });
+/// # while !reader.is_finished() {
+/// #     let _ = door.wait_and_serve(&mut producer, Some(std::time::Duration::from_millis(1)));
+/// # }
+/// # reader.join().unwrap()?;
+/// # Ok::<(), zbq::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -199,7 +210,7 @@ pub enum Start {
     /// With so many bytes of history at most.
     Last(u64),
     /// With the message at an offset of a ring (all zero: of whichever this is), or the oldest where
-    /// that is gone or of another ring. [`Consumer::id`](crate::Consumer::id) and
+    /// that is gone or of another ring: [`Consumer::id`](crate::Consumer::id) and
     /// [`Consumer::offset`](crate::Consumer::offset) tell.
     At(RingId, u64),
 }

@@ -292,7 +292,9 @@ impl Producer {
         self.admit_with(socket, wakeup, Flow::Lossless, Start::Head)
     }
 
-    /// The same, for an observer, or one that starts in the past.
+    /// The same, for an observer, or one that starts in the past: with the last message at or before
+    /// its start that the producer knows. [`Consumer::skip_to`](crate::Consumer::skip_to) goes on from
+    /// there, as [`connect`](crate::connect()) does.
     ///
     /// ```
     /// # use std::os::unix::net::UnixStream;
@@ -308,7 +310,7 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// As [`admit`](Self::admit), and [`Error::Invalid`]: no message starts at [`Start::At`].
+    /// As [`admit`](Self::admit), and [`Error::Invalid`]: an offset past the head.
     pub fn admit_with(
         &mut self,
         socket: impl AsFd,
@@ -330,28 +332,13 @@ impl Producer {
         }
     }
 
-    /// Where a consumer would start.
-    ///
-    /// ```
-    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
-    /// use zbq::Start;
-    /// producer.try_publish(b"one")?;
-    /// assert_eq!(producer.find_start(Start::Oldest)?, 0);
-    /// assert_eq!(producer.find_start(Start::Head)?, producer.head());
-    /// let in_its_midst = Start::At(producer.id(), 16);
-    /// assert!(matches!(producer.find_start(in_its_midst), Err(zbq::Error::Invalid)));
-    /// # Ok::<(), zbq::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`]: no message starts at [`Start::At`].
-    pub fn find_start(&self, from: Start) -> Result<u64> {
+    /// Whether one can start there.
+    pub(crate) fn check_start(&self, from: Start) -> Result<()> {
         let mut offset = 0;
         let start = from.to_raw();
         // SAFETY: a live handle, and places that outlive the call.
-        check(unsafe { zbq_sys::zbq_producer_find_start(self.raw(), &start, &mut offset) })?;
-        Ok(offset)
+        check(unsafe { zbq_sys::zbq_producer_find_start(self.raw(), &start, &mut offset) })
+            .map(drop)
     }
 
     // ---- what was let go ----

@@ -37,12 +37,11 @@ impl<'c> Iterator for Retained<'c> {
             logical_offset: 0,
             total_len: 0,
         };
-        // SAFETY: a live handle, and a place for the view. What a hostile producer has left there
-        // may be no message: then there are no more.
-        let code =
-            unsafe { zbq_sys::zbq_consumer_retained(self.consumer.raw(), self.next, &mut view) };
+        let handle = self.consumer.raw();
+        // SAFETY: a live handle, and a place for the view.
+        let code = unsafe { zbq_sys::zbq_consumer_retained(handle, self.next, &mut view) };
         if code != 0 {
-            return None;
+            return None; // or what a hostile producer has left there is no message
         }
         self.next += 1;
         // SAFETY: mapped for as long as the consumer lives.

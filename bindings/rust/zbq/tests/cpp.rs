@@ -12,7 +12,8 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use support::{assert_success, file, pattern, producer, LONG, PAGE};
 use zbq::{
-    connect, Channel, ConnectOptions, Consumer, Error, Listener, ListenerOptions, Options, Wakeup,
+    connect, Channel, ConnectOptions, Consumer, Error, Flow, Listener, ListenerOptions, Options,
+    Start, Wakeup,
 };
 
 // As the peer has them.
@@ -77,6 +78,79 @@ fn what_cpp_writes_rust_reads() {
         count += 1;
     }
     assert_eq!(count, MESSAGES);
+    assert_success(child);
+}
+
+// ---- history, observers, what is retained ----
+
+// As the peer has them.
+const FORMAT_KEY: u16 = 7;
+const FORMAT: &str = "numbers and bytes";
+
+/// Its number, and bytes of it.
+fn numbered(message: usize) -> Vec<u8> {
+    [&(message as u64).to_ne_bytes()[..], &payload_of(message)].concat()
+}
+
+#[test]
+fn what_rust_keeps_cpp_follows() {
+    let mut producer = producer(16 * PAGE);
+    let file = file(FORMAT);
+    producer
+        .retain_with(FORMAT_KEY, FORMAT.as_bytes(), &[file.as_fd()], LONG)
+        .unwrap();
+    let (near, far) = UnixStream::pair().unwrap();
+    for i in 0..2 * MESSAGES {
+        if i == MESSAGES {
+            producer
+                .admit_with(&near, Wakeup::Push, Flow::Follow, Start::Oldest)
+                .unwrap();
+        }
+        producer.try_publish(&numbered(i)).unwrap();
+    }
+    let child = match peer("follow", far) {
+        Some(child) => child,
+        None => return,
+    };
+    drop(producer);
+    assert_success(child);
+}
+
+#[test]
+fn what_cpp_keeps_rust_follows() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let child = match peer("write-history", near) {
+        Some(child) => child,
+        None => return,
+    };
+    let observer = Consumer::join_with(&far, Wakeup::Push, Flow::Follow).unwrap();
+    let retained: Vec<_> = observer.retained().collect();
+    assert_eq!(retained.len(), 1);
+    assert_eq!(retained[0].key(), Some(FORMAT_KEY));
+    assert_eq!(retained[0].payload().to_vec(), FORMAT.as_bytes());
+    let fds = retained[0].take_fds().unwrap();
+    let mut text = [0; FORMAT.len()];
+    let fd = fds.into_iter().next().unwrap();
+    File::from(fd).read_at(&mut text, 0).unwrap();
+    assert_eq!(text, FORMAT.as_bytes());
+
+    let mut next = observer.offset();
+    assert_ne!(next, 0); // more than went into the ring
+    let (mut lost, mut numbers) = (0, Vec::new());
+    let mut bytes = Vec::new();
+    while observer.wait(LONG).is_ok() {
+        while let Ok(copied) = observer.try_copy_to(&mut bytes) {
+            assert_eq!(copied.offset() - next, observer.lost().bytes - lost);
+            lost = observer.lost().bytes;
+            next = copied.offset() + zbq::message_size(copied.len()).unwrap();
+            let number = usize::from_ne_bytes(bytes[..8].try_into().unwrap());
+            assert_eq!(bytes, numbered(number));
+            numbers.push(number);
+        }
+    }
+    assert!(matches!(observer.ending(), Some(Error::Closed)));
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
+    assert_eq!(numbers.last(), Some(&(2 * MESSAGES - 1)));
     assert_success(child);
 }
 
@@ -241,5 +315,86 @@ fn rust_subscribes_to_the_tool() {
         let got = reader.join().unwrap();
         assert!(got.iter().eq(lines.iter().map(String::as_bytes)));
     }
+    assert_success(child);
+}
+
+// By what the two say to each other before the join.
+#[test]
+fn the_tool_follows_rust_from_the_start() {
+    let name = name("follow");
+    let mut listener = Listener::new(&name, ListenerOptions::new()).unwrap();
+    let mut producer = producer(16 * PAGE);
+    let mut expected = String::new();
+    for i in 0..100 {
+        let line = format!("line {i}\n");
+        producer.try_publish(line.as_bytes()).unwrap();
+        expected += &line;
+    }
+    let from = (producer.head() - 64).to_string();
+    for (from, skipped) in [("oldest", 0), (&from[..], 98)] {
+        let mut command = match program("ZBQ_TOOL") {
+            Some(command) => command,
+            None => return,
+        };
+        let mut child = command
+            .args(["sub", &name, "--wait", "--follow", "--from", from])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let newcomer = loop {
+            if let Some(newcomer) = listener.wait_and_serve(&mut producer, LONG).unwrap().pop() {
+                break newcomer;
+            }
+        };
+        assert!(newcomer.peer.observes);
+        newcomer.result.unwrap();
+        let lines: String = expected.split_inclusive('\n').skip(skipped).collect();
+        let mut got = vec![0; lines.len()];
+        child.stdout.take().unwrap().read_exact(&mut got).unwrap();
+        assert_eq!(got, lines.as_bytes());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn rust_follows_the_tool_from_the_start() {
+    let name = name("history");
+    let mut command = match program("ZBQ_TOOL") {
+        Some(command) => command,
+        None => return,
+    };
+    let mut child = command
+        .args(["pub", &name, "--lines", "--quiet"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"one\ntwo\n").unwrap();
+    let options = ConnectOptions::new().flow(Flow::Follow).from(Start::Oldest);
+    let observer = connect(&name, LONG, &options).unwrap();
+    let mut bytes = Vec::new();
+    let mut all = Vec::new();
+    while all.len() < 8 {
+        observer.wait(LONG).unwrap();
+        if observer.try_copy_to(&mut bytes).is_ok() {
+            all.extend_from_slice(&bytes);
+        }
+    }
+    assert_eq!(all, b"one\ntwo\n");
+
+    // Another one, that knows where the second line is.
+    let second = Start::At(observer.id(), zbq::message_size(4).unwrap());
+    let reader = connect(&name, LONG, &ConnectOptions::new().from(second)).unwrap();
+    assert_eq!(reader.next(LONG).unwrap().to_vec().unwrap(), b"two\n");
+    let none = ConnectOptions::new().from(Start::At(observer.id(), 16));
+    let refused = connect(&name, LONG, &none);
+    assert!(matches!(refused, Err(Error::Invalid)), "{refused:?}");
+    let later = ConnectOptions::new().from(Start::At(observer.id(), 1 << 20));
+    let refused = connect(&name, LONG, &later);
+    assert!(matches!(refused, Err(Error::Invalid)), "{refused:?}");
+    drop(input);
+    assert!(matches!(observer.next(LONG), Err(Error::Closed)));
     assert_success(child);
 }

@@ -8,10 +8,10 @@ use std::io::{Read, Seek};
 use std::os::unix::io::{AsFd, BorrowedFd};
 use std::time::Duration;
 use support::{
-    assert_success, both_ends, file, identity, join, join_by_stdin, open_fds, pattern,
+    assert_success, both_ends, file, identity, join, join_by_stdin, join_with, open_fds, pattern,
     spawn_consumer, LONG, PAGE,
 };
-use zbq::{Error, Producer, Wakeup};
+use zbq::{Error, Flow, Producer, Start, Wakeup};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -25,6 +25,10 @@ fn descriptors() {
     of_a_dropped_reservation_go_nowhere();
     wait_for_room_and_go_on();
     pull_mode_gets_none();
+    of_retained_messages_come_first();
+    of_observers_are_dropped_when_they_do_not_take_them();
+    of_what_was_copied_are_closed();
+    of_lapped_messages_stay_with_the_others();
     cross_processes();
     assert_eq!(open_fds(), before);
 }
@@ -166,6 +170,101 @@ fn pull_mode_gets_none() {
         message.take_fds(LONG),
         Err(Error::DescriptorsLost)
     ));
+}
+
+fn of_retained_messages_come_first() {
+    let mut producer = support::producer(16 * PAGE);
+    let files = [file("0"), file("1"), file("2"), file("3")];
+    let fd = |i: usize| files[i].as_fd();
+    let same = |fds: Vec<_>, of: &[usize]| {
+        let got: Vec<_> = fds.iter().map(identity).collect();
+        let expected: Vec<_> = of.iter().map(|i| identity(&files[*i])).collect();
+        assert_eq!(got, expected);
+    };
+    let here = join(&mut producer, Wakeup::Push);
+    producer
+        .retain_with(1, b"one", &[fd(0), fd(1)], LONG)
+        .unwrap();
+    producer.publish_with(b"not", &[fd(3)], LONG).unwrap();
+    producer.retain_with(2, b"two", &[fd(2)], LONG).unwrap();
+    for flow in [Flow::Lossless, Flow::Follow] {
+        let late = join_with(&mut producer, Wakeup::Push, flow, Start::Head);
+        producer.publish_with(b"after", &[fd(3)], LONG).unwrap();
+        for (message, of) in late.retained().zip([&[0, 1][..], &[2]]) {
+            assert_eq!(usize::from(message.fd_count()), of.len());
+            same(message.take_fds().unwrap(), of);
+            assert!(matches!(message.take_fds(), Err(Error::DescriptorsLost)));
+        }
+        same(late.try_next().unwrap().take_fds(LONG).unwrap(), &[3]);
+    }
+    // Who does not take them loses them to what it takes; who polls has none.
+    let careless = join(&mut producer, Wakeup::Push);
+    producer.publish_with(b"after", &[fd(3)], LONG).unwrap();
+    same(careless.try_next().unwrap().take_fds(LONG).unwrap(), &[3]);
+    let first = careless.retained().next().unwrap();
+    assert!(matches!(first.take_fds(), Err(Error::DescriptorsLost)));
+    let polls = join(&mut producer, Wakeup::Pull);
+    let first = polls.retained().next().unwrap();
+    assert!(matches!(first.take_fds(), Err(Error::DescriptorsLost)));
+    // Who was there has them with the message.
+    let first = here.try_next().unwrap();
+    assert_eq!(first.key(), Some(1));
+    same(first.take_fds(LONG).unwrap(), &[0, 1]);
+}
+
+fn of_observers_are_dropped_when_they_do_not_take_them() {
+    let mut producer = support::producer(16 * PAGE);
+    let reader = join_with(&mut producer, Wakeup::Push, Flow::Follow, Start::Head);
+    let file = file("x");
+    let many = vec![file.as_fd(); 100];
+    for i in 0..20 {
+        producer.publish_with(&[i], &many, NOW).unwrap(); // nobody waits
+    }
+    let info = producer.consumer_info(0).unwrap();
+    let dropped = info.dropped_records as usize;
+    assert!(dropped > 0 && dropped < 20);
+    assert_eq!(info.fds_in_flight as usize, 100 * (20 - dropped));
+    for (i, message) in reader.try_iter().map(Result::unwrap).enumerate() {
+        match message.take_fds(NOW) {
+            Ok(fds) => assert_eq!(fds.len(), 100),
+            Err(Error::Again | Error::DescriptorsLost) => assert!(i >= 20 - dropped),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    producer.publish_with(b"again", &many, NOW).unwrap();
+    let message = reader.try_next().unwrap();
+    assert_eq!(message.take_fds(NOW).unwrap().len(), 100);
+}
+
+fn of_what_was_copied_are_closed() {
+    let (mut producer, reader) = both_ends(PAGE);
+    let file = file("x");
+    let before = open_fds();
+    for _ in 0..1000 {
+        producer.publish_with(b"x", &[file.as_fd()], LONG).unwrap();
+        reader.try_copy(&mut [0]).unwrap();
+    }
+    assert_eq!(producer.consumer_info(0).unwrap().fds_in_flight, 0);
+    assert_eq!(open_fds(), before);
+}
+
+// Its header is bytes of other messages by now: of its record nothing may be drawn from them.
+fn of_lapped_messages_stay_with_the_others() {
+    let mut producer = support::producer(16 * PAGE);
+    let reader = join_with(&mut producer, Wakeup::Push, Flow::Follow, Start::Head);
+    let file = file("x");
+    producer.try_publish(b"lapped").unwrap();
+    let lapped = reader.try_next().unwrap();
+    for _ in 0..200 {
+        producer.try_publish(&[0xff; 1000]).unwrap();
+    }
+    producer
+        .publish_with(b"later", &[file.as_fd()], LONG)
+        .unwrap();
+    assert!(matches!(lapped.take_fds(NOW), Err(Error::Lapped)));
+    drop(lapped);
+    let last = reader.try_iter().map(Result::unwrap).last().unwrap();
+    assert_eq!(last.take_fds(NOW).unwrap().len(), 1);
 }
 
 fn cross_processes() {

@@ -5,9 +5,11 @@ mod support;
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 use support::raw::{header, Raw};
-use support::LONG;
-use zbq::Error;
+use support::{LONG, PAGE};
+use zbq::{Error, Flow};
 
 /// Whether no copy of the other end is open any more.
 fn assert_closed(mut end: UnixStream) {
@@ -91,4 +93,85 @@ fn a_record_that_never_comes_is_told() {
     drop(message);
     drop(consumer);
     assert_closed(end);
+}
+
+// ---- to observers ----
+
+#[test]
+fn a_floor_that_is_taken_back_ends_the_stream() {
+    for flow in [Flow::Follow, Flow::Newest] {
+        let (raw, consumer) = Raw::with_observer(flow);
+        for _ in 0..100 {
+            raw.publish(1024, header(1008, 0, 0));
+        }
+        assert_eq!(consumer.try_next().unwrap().len(), 1008);
+        raw.control().floor.store(0, Relaxed);
+        raw.publish(64, header(u32::MAX, 0, 0));
+        while let Ok(message) = consumer.try_next() {
+            assert_eq!(message.len(), 1008);
+        }
+        assert!(matches!(consumer.try_next(), Err(Error::Protocol)));
+        assert!(matches!(consumer.ending(), Some(Error::Protocol)));
+    }
+}
+
+// It stands where it lost its place, and no length leads out of the ring.
+#[test]
+fn nor_does_it_give_more_than_the_ring_has() {
+    let (raw, consumer) = Raw::with_observer(Flow::Newest);
+    let first = raw.publish(1024, header(1008, 0, 0));
+    for _ in 0..100 {
+        raw.publish(1024, header(1008, 0, 0));
+    }
+    raw.control().newest.store(0, Relaxed);
+    let _ = consumer.wait(Some(Duration::ZERO));
+    raw.control().floor.store(0, Relaxed);
+    // SAFETY: the ring of this process's producer.
+    unsafe { first.write(header(50 * PAGE as u32, 0, 0)) };
+    for _ in 0..3 {
+        for message in consumer.try_iter().flatten() {
+            assert!(message.len() < PAGE as usize);
+            assert!(message.payload().to_vec().len() < PAGE as usize);
+        }
+    }
+}
+
+#[test]
+fn heads_and_floors_that_cannot_be_end_it_too() {
+    type Change = fn(&support::raw::Control<'_>);
+    let changes: [Change; 6] = [
+        |control| control.floor.store(7, Relaxed),
+        |control| control.floor.store(1 << 40, Relaxed), // past the head
+        |control| control.head.store(8, Relaxed),
+        |control| control.head.store(16, Relaxed), // it was further on
+        |control| control.head.store(1 << 40, Relaxed),
+        |control| control.newest.store(1, Relaxed),
+    ];
+    for change in changes {
+        let (raw, consumer) = Raw::with_observer(Flow::Newest);
+        raw.publish(64, header(48, 0, 0));
+        assert_eq!(consumer.try_next().unwrap().len(), 48);
+        change(&raw.control());
+        assert!(matches!(consumer.try_next(), Err(Error::Protocol)));
+        assert!(matches!(consumer.wait(LONG), Err(Error::Protocol)));
+    }
+}
+
+#[test]
+fn flags_and_keys_are_what_the_header_said() {
+    let (raw, consumer) = Raw::with_consumer();
+    let mut said = header(0, 0, 0);
+    said.flags = 5;
+    said.reserved = 0x8003;
+    let place = raw.publish(16, said);
+    let message = consumer.try_next().unwrap();
+    // SAFETY: as above.
+    unsafe { place.write(header(0, 0, 0)) };
+    assert_eq!((message.flags(), message.key()), (5, Some(3)));
+    assert!(message.is_forgotten());
+    raw.publish(16, said);
+    drop(message);
+    let copied = consumer.try_copy(&mut []).unwrap();
+    assert_eq!((copied.flags(), copied.key()), (5, Some(3)));
+    assert!(copied.is_forgotten());
 }

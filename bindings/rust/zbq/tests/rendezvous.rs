@@ -15,7 +15,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use support::{producer, LONG, PAGE};
-use zbq::{connect, ConnectOptions, Consumer, Error, Listener, ListenerOptions, Options, Producer};
+use zbq::{
+    connect, ConnectOptions, Consumer, Error, Flow, Listener, ListenerOptions, Options, Producer,
+    Start, Wakeup,
+};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -117,6 +120,52 @@ fn a_full_ring_says_so() {
 }
 
 #[test]
+fn observers_have_slots_of_their_own() {
+    let _alone = alone();
+    let name = abstract_name("slots");
+    let options = ListenerOptions::new().max_observers(1);
+    let mut listener = Listener::new(&name, options).unwrap();
+    let mut ring = producer(PAGE);
+    let mut join = |ring: &mut Producer, flow| {
+        support::connect_to(&name, &mut listener, ring, ConnectOptions::new().flow(flow))
+    };
+    let first = join(&mut ring, Flow::Follow).unwrap();
+    let second = join(&mut ring, Flow::Newest);
+    assert!(matches!(second, Err(Error::Full)), "{second:?}");
+    join(&mut ring, Flow::Lossless).unwrap();
+    drop(first);
+    join(&mut ring, Flow::Newest).unwrap(); // the dead make room
+}
+
+#[test]
+fn a_newcomer_tells_what_it_wants() {
+    let _alone = alone();
+    let name = abstract_name("wishes");
+    let mut listener = listen(&name).unwrap();
+    let mut ring = producer(PAGE);
+    ring.try_publish(b"x").unwrap();
+    let from = Start::At(ring.id(), 32);
+    let options = ConnectOptions::new()
+        .wakeup(Wakeup::Pull)
+        .flow(Flow::Newest)
+        .from(from);
+    let joining = std::thread::spawn(move || connect(name, LONG, &options));
+    let newcomer = loop {
+        if let Some(newcomer) = listener.wait_and_serve(&mut ring, LONG).unwrap().pop() {
+            break newcomer;
+        }
+    };
+    let reader = joining.join().unwrap().unwrap();
+    assert_eq!((reader.flow(), reader.offset()), (Flow::Newest, 32));
+    assert_eq!(
+        (newcomer.peer.wakeup, newcomer.peer.observes),
+        (Wakeup::Pull, true)
+    );
+    assert_eq!(newcomer.peer.from, from);
+    assert_eq!(newcomer.result.unwrap(), 0);
+}
+
+#[test]
 fn nobody_is_there() {
     let _alone = alone();
     let name = abstract_name("nobody");
@@ -163,6 +212,8 @@ fn a_path_is_taken_and_given_back() {
     // Left behind by one who died.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let open_to_others = ListenerOptions::new().users(&[12345]);
+    drop(Listener::new(&path, open_to_others).unwrap());
+    let open_to_others = ListenerOptions::new().observing_groups(&[12345]);
     let listener = Listener::new(&path, open_to_others).unwrap();
     assert_eq!(mode_of(&path), 0o666);
 
@@ -583,10 +634,34 @@ fn users_are_let_in_by_the_list() {
 }
 
 #[test]
+fn some_may_only_observe() {
+    let _alone = alone();
+    let name = abstract_name("observing");
+    for options in [
+        ListenerOptions::new().observing_users(&[STRANGER]),
+        ListenerOptions::new().observing_groups(&[group_of_stranger()]),
+    ] {
+        let mut listener = Listener::new(&name, options).unwrap();
+        let child = match as_user(STRANGER, "is_an_observer_or_nothing", &name) {
+            Some(child) => child,
+            None => return,
+        };
+        let refused = serve_until_asked(&mut listener, STRANGER);
+        assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+        serve_until_asked(&mut listener, STRANGER).unwrap();
+        support::assert_success(child);
+    }
+}
+
+#[test]
 fn nobody_is_on_no_list() {
     let _alone = alone();
     let name = abstract_name("nobody");
-    let options = ListenerOptions::new().users(&[NOBODY]).groups(&[NOBODY]);
+    let options = ListenerOptions::new()
+        .users(&[NOBODY])
+        .groups(&[NOBODY])
+        .observing_users(&[NOBODY])
+        .observing_groups(&[NOBODY]);
     let mut listener = Listener::new(&name, options).unwrap();
     let child = match as_user(NOBODY, "is_refused_by_the_listener", &name) {
         Some(child) => child,
@@ -662,6 +737,15 @@ fn is_refused_by_the_listener() {
 #[ignore = "a process of another test"]
 fn is_admitted() {
     connect(test_name(), LONG, &ConnectOptions::new()).unwrap();
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn is_an_observer_or_nothing() {
+    let refused = connect(test_name(), LONG, &ConnectOptions::new());
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    let options = ConnectOptions::new().flow(Flow::Follow);
+    connect(test_name(), LONG, &options).unwrap();
 }
 
 // Anyone may take an abstract name.

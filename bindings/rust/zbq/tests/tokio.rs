@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 use std::time::Duration;
 use support::raw::{header, Raw};
-use support::{both_ends, join, pattern, producer, spawn_consumer, LONG, PAGE};
+use support::{both_ends, join, join_with, pattern, producer, spawn_consumer, LONG, PAGE};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
 use zbq::{
-    connect, AsyncConsumer, ConnectOptions, Consumer, Error, Listener, ListenerOptions, Producer,
-    Wakeup,
+    connect, AsyncConsumer, ConnectOptions, Consumer, Error, Flow, Listener, ListenerOptions,
+    Producer, Start, Wakeup,
 };
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -161,6 +161,73 @@ fn messages_that_are_there_are_not_waited_for() {
         drop(first);
         assert_eq!(consumer.next().await.unwrap().offset(), 16);
     });
+}
+
+#[test]
+fn observers_see_the_stream_to_its_end() {
+    for flow in [Flow::Follow, Flow::Newest] {
+        let mut producer = producer(PAGE);
+        let consumer = join_with(&mut producer, Wakeup::Push, flow, Start::Head);
+        let publisher = std::thread::spawn(move || {
+            for i in 0..20_000_u32 {
+                producer.try_publish(&i.to_ne_bytes()).unwrap();
+                if i % 1000 == 0 {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            }
+        });
+        let last = block_on(async {
+            let mut consumer = AsyncConsumer::new(consumer).unwrap();
+            let mut last = None;
+            loop {
+                let in_place = last.map_or(false, |last| last % 2 == 0);
+                let next = if in_place {
+                    consumer.next().await.and_then(|next| next.to_vec())
+                } else {
+                    consumer.next_vec().await
+                };
+                match next {
+                    Ok(bytes) => {
+                        let number = u32::from_ne_bytes(bytes.try_into().unwrap());
+                        assert!(Some(number) > last);
+                        last = Some(number);
+                    }
+                    Err(Error::Lapped) => assert!(in_place),
+                    Err(Error::Closed) => break last,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        publisher.join().unwrap();
+        if flow == Flow::Follow {
+            assert!(last.is_some()); // the very last one may have been lapped in its place
+        }
+    }
+}
+
+// All of the ring is to be written over: what it was told of is gone before it could read that.
+#[test]
+fn an_observer_that_finds_nothing_left_is_told_of_what_comes() {
+    for flow in [Flow::Follow, Flow::Newest] {
+        let mut producer = producer(PAGE);
+        let consumer = join_with(&mut producer, Wakeup::Push, flow, Start::Head);
+        block_on(async {
+            let mut consumer = AsyncConsumer::new(consumer).unwrap();
+            let moment = Duration::from_millis(2);
+            for i in 0..10 {
+                let waits = tokio::time::timeout(moment, consumer.readable()).await;
+                assert!(waits.is_err());
+                producer.try_publish(b"gone").unwrap();
+                let mut room = producer.try_reserve(PAGE as usize - 16).unwrap();
+                let waits = tokio::time::timeout(moment, consumer.readable()).await;
+                assert!(waits.is_err(), "{waits:?}");
+                room.payload()[..4].copy_from_slice(&[i; 4]);
+                room.truncate(4);
+                room.commit();
+                assert_eq!(consumer.next_vec().await.unwrap(), [i; 4]);
+            }
+        });
+    }
 }
 
 #[test]

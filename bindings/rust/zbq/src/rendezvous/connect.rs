@@ -203,8 +203,31 @@ impl Attempt<'_> {
         loop {
             match Consumer::join_with(socket, self.options.wakeup, self.options.flow) {
                 Err(Error::Again) => self.wait_for_answer(socket)?,
-                done => return done,
+                Ok(consumer) => {
+                    self.go_to_start(&consumer)?;
+                    return Ok(consumer);
+                }
+                Err(error) => return Err(error),
             }
+        }
+    }
+
+    // From the last start before it that the producer knows. What else ends the stream meanwhile,
+    // reading tells.
+    fn go_to_start(&self, consumer: &Consumer) -> Result<()> {
+        let found = match self.options.from {
+            Start::At(ring, offset) if ring == consumer.id() || ring == [0; 16] => {
+                consumer.skip_to(offset)
+            }
+            Start::Last(bytes) => match consumer.skip_to(consumer.head().saturating_sub(bytes)) {
+                Err(Error::Invalid) => Ok(()), // a little less than so many
+                other => other,
+            },
+            _ => Ok(()),
+        };
+        match found {
+            Err(Error::Invalid) => found,
+            _ => Ok(()),
         }
     }
 

@@ -459,7 +459,7 @@ impl<'l> Door<'l> {
         if !self.options.admit(self.nobody, peer, socket) {
             return Err(Error::Refused(format!("user {} is not listed", peer.uid)));
         }
-        producer.find_start(peer.from)?;
+        producer.check_start(peer.from)?;
         if self.is_full(peer, producer) {
             producer.scan(); // some may be gone
         }

@@ -116,9 +116,11 @@ impl<T: Pod> TypedConsumer<T> {
     // A copy of the next one that is whole.
     fn observe(&self) -> Result<T> {
         let (_, value) = self.untyped.extract_next(|view| {
-            let is_one = view.payload_len == size_of::<T>() as u64;
+            if view.payload_len != size_of::<T>() as u64 {
+                return Ok(None);
+            }
             // SAFETY: so many bytes, in the ring, aligned to 16.
-            Ok(is_one.then(|| unsafe { load_value(view.payload.cast(), 0) }))
+            Ok(Some(unsafe { load_value(view.payload.cast(), 0) }))
         })?;
         value.ok_or(Error::Protocol)
     }

@@ -10,7 +10,9 @@ use std::os::unix::io::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
-use zbq::{Consumer, Options, Producer, Wakeup};
+use zbq::{
+    connect, ConnectOptions, Consumer, Error, Flow, Listener, Options, Producer, Start, Wakeup,
+};
 
 pub const PAGE: u64 = 4096;
 
@@ -26,6 +28,28 @@ pub fn join(producer: &mut Producer, wakeup: Wakeup) -> Consumer {
     let (near, far) = UnixStream::pair().unwrap();
     producer.admit(&near, wakeup).unwrap();
     Consumer::join(&far, wakeup).unwrap()
+}
+
+/// One that need not be lossless, and may start in the past.
+pub fn join_with(producer: &mut Producer, wakeup: Wakeup, flow: Flow, from: Start) -> Consumer {
+    let (near, far) = UnixStream::pair().unwrap();
+    producer.admit_with(&near, wakeup, flow, from).unwrap();
+    Consumer::join_with(&far, wakeup, flow).unwrap()
+}
+
+/// One that asks by the name, while the listener serves in this thread.
+pub fn connect_to(
+    name: &str,
+    listener: &mut Listener,
+    producer: &mut Producer,
+    options: ConnectOptions,
+) -> Result<Consumer, Error> {
+    let name = name.to_owned();
+    let joining = std::thread::spawn(move || connect(name, LONG, &options));
+    while !joining.is_finished() {
+        let _ = listener.wait_and_serve(producer, Some(Duration::from_millis(1)));
+    }
+    joining.join().unwrap()
 }
 
 pub fn both_ends(capacity: u64) -> (Producer, Consumer) {

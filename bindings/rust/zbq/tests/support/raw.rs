@@ -4,8 +4,9 @@
 use super::PAGE;
 use std::os::unix::io::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::ptr;
-use zbq::{Consumer, Wakeup};
+use std::ptr::{self, addr_of};
+use std::sync::atomic::AtomicU64;
+use zbq::{Consumer, Flow, Wakeup};
 use zbq_sys::{
     zbq_commit_flags, zbq_contiguous_run, zbq_msg_header, zbq_producer, zbq_producer_params,
     zbq_wakeup_mode,
@@ -15,6 +16,14 @@ pub struct Raw(*mut zbq_producer);
 
 impl Raw {
     pub fn with_consumer() -> (Self, Consumer) {
+        Self::with(zbq_wakeup_mode::ZBQ_WAKEUP_PUSH, Flow::Lossless)
+    }
+
+    pub fn with_observer(flow: Flow) -> (Self, Consumer) {
+        Self::with(zbq_wakeup_mode::ZBQ_OBSERVE_PUSH, flow)
+    }
+
+    fn with(mode: zbq_wakeup_mode, flow: Flow) -> (Self, Consumer) {
         let params = zbq_producer_params {
             ring_capacity: PAGE,
             clog_threshold: 1,
@@ -27,14 +36,28 @@ impl Raw {
         // SAFETY: all of it outlives the calls.
         unsafe {
             assert_eq!(zbq_sys::zbq_producer_create(&mut handle, &params), 0);
-            let push = zbq_wakeup_mode::ZBQ_WAKEUP_PUSH;
             let fd = near.as_raw_fd();
             assert_eq!(
-                zbq_sys::zbq_producer_handshake(handle, fd, push, &mut slot),
+                zbq_sys::zbq_producer_handshake(handle, fd, mode, &mut slot),
                 0
             );
         }
-        (Self(handle), Consumer::join(&far, Wakeup::Push).unwrap())
+        let consumer = Consumer::join_with(&far, Wakeup::Push, flow).unwrap();
+        (Self(handle), consumer)
+    }
+
+    /// What the producer has said, to be said otherwise.
+    pub fn control(&self) -> Control<'_> {
+        // SAFETY: a live handle, whose control region this process may write. Nobody else refers to
+        // these words but by atomic accesses.
+        unsafe {
+            let region = zbq_sys::zbq_producer_ctrl(self.0);
+            Control {
+                head: &*addr_of!((*region).producer_head).cast(),
+                floor: &*addr_of!((*region).floor).cast(),
+                newest: &*addr_of!((*region).newest).cast(),
+            }
+        }
     }
 
     /// Publishes so many bytes that begin with this header; gives where that lies.
@@ -69,6 +92,12 @@ impl Raw {
         assert_eq!(code, 0);
         far
     }
+}
+
+pub struct Control<'r> {
+    pub head: &'r AtomicU64,
+    pub floor: &'r AtomicU64,
+    pub newest: &'r AtomicU64,
 }
 
 impl Drop for Raw {
