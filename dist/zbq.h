@@ -49,14 +49,15 @@
  * A producer publishes, and sleeps where there is no room:
  *
  *     struct pollfd room = {zbq_producer_event_fd(prod), POLLIN, 0};
- *     zbq_contiguous_run run;
+ *     zbq_commit_window *window = zbq_producer_window(prod);
+ *     void *place;
  *     while (number < messages) {
- *         while (zbq_producer_reserve(prod, size, &run) == ZBQ_ERROR_AGAIN) {
+ *         while (zbq_window_reserve(window, size, &place) == ZBQ_ERROR_AGAIN) { // zbq/inline.h
  *             poll(&room, 1, -1); // or do something else
  *         }
- *         *(zbq_msg_header *)run.base = (zbq_msg_header){.payload_len = sizeof number};
- *         memcpy((char *)run.base + sizeof(zbq_msg_header), &number, sizeof number);
- *         zbq_producer_commit(prod, size, ZBQ_COMMIT_NONE);
+ *         *(zbq_msg_header *)place = (zbq_msg_header){.payload_len = sizeof number};
+ *         memcpy((char *)place + sizeof(zbq_msg_header), &number, sizeof number);
+ *         zbq_window_commit(window, size);
  *         ++number;
  *     }
  *
@@ -419,6 +420,7 @@ typedef struct zbq_contiguous_run {
 typedef struct zbq_commit_window {
     uint64_t head;               /**< all below it is committed */
     uint64_t limit;              /**< of the run that may be committed; head: there is none */
+    char *next;                  /**< where the head is in the ring */
     zbq_control_region *control; /**< where the head is published */
     zbq_parking *const *parking; /**< to look at with each commit */
     uint32_t parking_count;      /**< how many there are */
@@ -1041,6 +1043,7 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
     }
     const uint64_t start = window->head;
     window->head += bytes;
+    window->next += bytes;
     /* Release: pairs with the consumer's head_acquire; carries the bytes below the head. */
     __atomic_store_n(&window->control->producer_head, window->head, __ATOMIC_RELEASE);
     /* Relaxed: a hint. An observer that sees it before the head starts at the head it sees. */
@@ -1057,6 +1060,24 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
         zbq_producer_finish_commit(window->producer);
     }
     return true;
+}
+
+/** Room for `bytes` at the window's head, where the next zbq_window_commit publishes from: as
+ * zbq_producer_reserve, without the call where the last run has as much left.
+ *
+ * @retval ZBQ_OK *place is where it begins, aligned to ZBQ_MSG_ALIGN, until the next commit, query or
+ *     reserve
+ * @retval ZBQ_ERROR_INVALID bytes is 0
+ * @retval ZBQ_ERROR_OVERFLOW as for zbq_producer_reserve
+ * @retval ZBQ_ERROR_AGAIN as for zbq_producer_reserve */
+static inline int zbq_window_reserve(zbq_commit_window *window, uint64_t bytes, void **place) {
+    int result = ZBQ_OK;
+    if (bytes > window->limit - window->head || bytes == 0) {
+        zbq_contiguous_run run;
+        result = zbq_producer_reserve(window->producer, bytes, &run);
+    }
+    *place = window->next;
+    return result;
 }
 
 /** Asks for the cache lines of `bytes` from `place` on, to write to: a message that is written
@@ -3234,7 +3255,6 @@ struct zbq_producer {
     zbq_control_region *control = nullptr;
     char *ring = nullptr;
     uint64_t capacity = 0;
-    uint64_t turn_start = 0;   // where the ring's physical start lies, as of the last run
     uint64_t slowest_tail = 0; // a lower bound of all tails, refreshed when it limits
     zbq::core::history history;
 
@@ -3787,6 +3807,7 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->control = static_cast<zbq_control_region *>(prod->control_region.memory.get());
     prod->ring = static_cast<char *>(prod->ring_region.memory.get());
     prod->window.control = prod->control;
+    prod->window.next = prod->ring;
     prod->window.parking = prod->parking;
     prod->window.producer = prod;
     prod->look_interval = ticks_in(look_interval_ns);
@@ -3818,12 +3839,12 @@ int create(zbq_producer *prod, const zbq_producer_params &params) {
 
 // ---- room ----
 
-// Where the head lies in the ring. Since the last run it has come a turn further at most.
+// Where the head lies in the ring, which is mapped twice.
 uint64_t head_position(zbq_producer *prod) {
-    if (prod->window.head - prod->turn_start >= prod->capacity) {
-        prod->turn_start += prod->capacity;
+    if (prod->window.next >= prod->ring + prod->capacity) {
+        prod->window.next -= prod->capacity;
     }
-    return prod->window.head - prod->turn_start;
+    return static_cast<uint64_t>(prod->window.next - prod->ring);
 }
 
 // Up to the physical end. Where the cached tail is what limits it, the tails are read.
@@ -3865,8 +3886,8 @@ zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
     if (prod->history.give_up_for(prod->window.head, prod->window.limit)) {
         floor_publish(prod->control, prod->history.floor());
     }
-    void *base = bytes != 0 ? prod->ring + head_position(prod) : nullptr;
-    return {base, bytes, prod->window.head};
+    head_position(prod);
+    return {bytes != 0 ? prod->window.next : nullptr, bytes, prod->window.head};
 }
 
 uint64_t queried_again(zbq_producer *prod, uint64_t room) {

@@ -29,14 +29,15 @@ static void publish(zbq_producer *prod) {
     uint64_t number = 0;
     /* zbq.h: begin */
     struct pollfd room = {zbq_producer_event_fd(prod), POLLIN, 0};
-    zbq_contiguous_run run;
+    zbq_commit_window *window = zbq_producer_window(prod);
+    void *place;
     while (number < messages) {
-        while (zbq_producer_reserve(prod, size, &run) == ZBQ_ERROR_AGAIN) {
+        while (zbq_window_reserve(window, size, &place) == ZBQ_ERROR_AGAIN) { /* zbq/inline.h */
             poll(&room, 1, -1); /* or do something else */
         }
-        *(zbq_msg_header *)run.base = (zbq_msg_header){.payload_len = sizeof number};
-        memcpy((char *)run.base + sizeof(zbq_msg_header), &number, sizeof number);
-        zbq_producer_commit(prod, size, ZBQ_COMMIT_NONE);
+        *(zbq_msg_header *)place = (zbq_msg_header){.payload_len = sizeof number};
+        memcpy((char *)place + sizeof(zbq_msg_header), &number, sizeof number);
+        zbq_window_commit(window, size);
         ++number;
     }
     /* zbq.h: end */

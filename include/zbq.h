@@ -12,14 +12,15 @@
  * A producer publishes, and sleeps where there is no room:
  *
  *     struct pollfd room = {zbq_producer_event_fd(prod), POLLIN, 0};
- *     zbq_contiguous_run run;
+ *     zbq_commit_window *window = zbq_producer_window(prod);
+ *     void *place;
  *     while (number < messages) {
- *         while (zbq_producer_reserve(prod, size, &run) == ZBQ_ERROR_AGAIN) {
+ *         while (zbq_window_reserve(window, size, &place) == ZBQ_ERROR_AGAIN) { // zbq/inline.h
  *             poll(&room, 1, -1); // or do something else
  *         }
- *         *(zbq_msg_header *)run.base = (zbq_msg_header){.payload_len = sizeof number};
- *         memcpy((char *)run.base + sizeof(zbq_msg_header), &number, sizeof number);
- *         zbq_producer_commit(prod, size, ZBQ_COMMIT_NONE);
+ *         *(zbq_msg_header *)place = (zbq_msg_header){.payload_len = sizeof number};
+ *         memcpy((char *)place + sizeof(zbq_msg_header), &number, sizeof number);
+ *         zbq_window_commit(window, size);
  *         ++number;
  *     }
  *
@@ -382,6 +383,7 @@ typedef struct zbq_contiguous_run {
 typedef struct zbq_commit_window {
     uint64_t head;               /**< all below it is committed */
     uint64_t limit;              /**< of the run that may be committed; head: there is none */
+    char *next;                  /**< where the head is in the ring */
     zbq_control_region *control; /**< where the head is published */
     zbq_parking *const *parking; /**< to look at with each commit */
     uint32_t parking_count;      /**< how many there are */

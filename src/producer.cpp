@@ -66,6 +66,7 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->control = static_cast<zbq_control_region *>(prod->control_region.memory.get());
     prod->ring = static_cast<char *>(prod->ring_region.memory.get());
     prod->window.control = prod->control;
+    prod->window.next = prod->ring;
     prod->window.parking = prod->parking;
     prod->window.producer = prod;
     prod->look_interval = ticks_in(look_interval_ns);
@@ -97,12 +98,12 @@ int create(zbq_producer *prod, const zbq_producer_params &params) {
 
 // ---- room ----
 
-// Where the head lies in the ring. Since the last run it has come a turn further at most.
+// Where the head lies in the ring, which is mapped twice.
 uint64_t head_position(zbq_producer *prod) {
-    if (prod->window.head - prod->turn_start >= prod->capacity) {
-        prod->turn_start += prod->capacity;
+    if (prod->window.next >= prod->ring + prod->capacity) {
+        prod->window.next -= prod->capacity;
     }
-    return prod->window.head - prod->turn_start;
+    return static_cast<uint64_t>(prod->window.next - prod->ring);
 }
 
 // Up to the physical end. Where the cached tail is what limits it, the tails are read.
@@ -144,8 +145,8 @@ zbq_contiguous_run grant(zbq_producer *prod, uint64_t bytes) {
     if (prod->history.give_up_for(prod->window.head, prod->window.limit)) {
         floor_publish(prod->control, prod->history.floor());
     }
-    void *base = bytes != 0 ? prod->ring + head_position(prod) : nullptr;
-    return {base, bytes, prod->window.head};
+    head_position(prod);
+    return {bytes != 0 ? prod->window.next : nullptr, bytes, prod->window.head};
 }
 
 uint64_t queried_again(zbq_producer *prod, uint64_t room) {

@@ -95,7 +95,6 @@ struct zbq_producer {
     zbq_control_region *control = nullptr;
     char *ring = nullptr;
     uint64_t capacity = 0;
-    uint64_t turn_start = 0;   // where the ring's physical start lies, as of the last run
     uint64_t slowest_tail = 0; // a lower bound of all tails, refreshed when it limits
     zbq::core::history history;
 

@@ -31,6 +31,7 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
     }
     const uint64_t start = window->head;
     window->head += bytes;
+    window->next += bytes;
     /* Release: pairs with the consumer's head_acquire; carries the bytes below the head. */
     __atomic_store_n(&window->control->producer_head, window->head, __ATOMIC_RELEASE);
     /* Relaxed: a hint. An observer that sees it before the head starts at the head it sees. */
@@ -47,6 +48,24 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
         zbq_producer_finish_commit(window->producer);
     }
     return true;
+}
+
+/** Room for `bytes` at the window's head, where the next zbq_window_commit publishes from: as
+ * zbq_producer_reserve, without the call where the last run has as much left.
+ *
+ * @retval ZBQ_OK *place is where it begins, aligned to ZBQ_MSG_ALIGN, until the next commit, query
+ * or reserve
+ * @retval ZBQ_ERROR_INVALID bytes is 0
+ * @retval ZBQ_ERROR_OVERFLOW as for zbq_producer_reserve
+ * @retval ZBQ_ERROR_AGAIN as for zbq_producer_reserve */
+static inline int zbq_window_reserve(zbq_commit_window *window, uint64_t bytes, void **place) {
+    int result = ZBQ_OK;
+    if (bytes > window->limit - window->head || bytes == 0) {
+        zbq_contiguous_run run;
+        result = zbq_producer_reserve(window->producer, bytes, &run);
+    }
+    *place = window->next;
+    return result;
 }
 
 /** Asks for the cache lines of `bytes` from `place` on, to write to: a message that is written

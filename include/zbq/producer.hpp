@@ -65,27 +65,16 @@ struct producer_state {
     producer_state &operator=(producer_state &&) = delete;
     ~producer_state() { zbq_producer_destroy(handle); }
 
-    // Room for so many bytes at `next`. The library's run is asked for when it is used up, not
-    // for each message.
-    status find_room(std::uint64_t bytes) noexcept {
-        if (bytes != 0 && bytes <= static_cast<std::uint64_t>(end - next)) {
-            return status::ok;
-        }
-        zbq_contiguous_run run = {};
-        const int result = zbq_producer_reserve(handle, bytes, &run);
-        next = static_cast<std::byte *>(run.base);
-        end = next + run.max_bytes;
-        return static_cast<status>(result);
+    // Room for so many bytes at next().
+    status find_room(std::uint64_t bytes) const noexcept {
+        void *place = nullptr;
+        return static_cast<status>(zbq_window_reserve(window, bytes, &place));
     }
+    std::byte *next() const noexcept { return reinterpret_cast<std::byte *>(window->next); }
 
-    // Of one message or more, that lie at `next`.
-    status commit(std::uint64_t bytes) noexcept {
-        if (!zbq_window_commit(window, bytes)) {
-            end = next;
-            return status::invalid;
-        }
-        next += bytes;
-        return status::ok;
+    // Of one message or more, that lie at next().
+    status commit(std::uint64_t bytes) const noexcept {
+        return zbq_window_commit(window, bytes) ? status::ok : status::invalid;
     }
 
     // Writes the header of a message, and asks for the cache lines of one that comes later: the
@@ -93,7 +82,8 @@ struct producer_state {
     void begin_message(std::byte *at, std::size_t payload_size,
                        std::uint64_t bytes) const noexcept {
         constexpr std::uint64_t ahead = 1024;
-        if (static_cast<std::uint64_t>(end - at) > ahead + bytes) { // known to be free
+        const auto begun = static_cast<std::uint64_t>(at - next());
+        if (window->limit - window->head > begun + ahead + bytes) { // known to be free
             zbq_prefetch_for_writing(at + ahead, bytes);
         }
         write_header(at, payload_size);
@@ -101,8 +91,6 @@ struct producer_state {
 
     zbq_producer *handle = nullptr; // null once the producer is destroyed
     zbq_commit_window *window = nullptr;
-    std::byte *next = nullptr;
-    std::byte *end = nullptr;
     std::uint64_t reservations = 0; // the newest is the one that can be committed
     unsigned references = 0;
 };
@@ -116,7 +104,7 @@ public:
         : number_(++state->reservations), why_(state->find_room(bytes)) {
         if (why_ == status::ok) {
             state_ = state;
-            base_ = state->next;
+            base_ = state->next();
         }
     }
     run(run &&other) noexcept
@@ -370,7 +358,7 @@ public:
             return found;
         }
         ++state_->reservations; // what an open one has written is written over
-        std::byte *at = state_->next;
+        std::byte *at = state_->next();
         state_->begin_message(at, payload_size, bytes);
         std::forward<Fill>(fill)(std::span(at + detail::header_size, payload_size));
         return state_->commit(bytes);
@@ -581,9 +569,7 @@ private:
     template <typename Try>
     status change(deadline end, const Try &attempt) noexcept {
         ++state_->reservations;
-        const status result = until(end, attempt);
-        state_->end = state_->next; // the library's run is another one now
-        return result;
+        return until(end, attempt);
     }
 
     static void copy(std::span<const std::byte> from, std::span<std::byte> to) noexcept {

@@ -70,6 +70,7 @@ int main(void) {
     TYPE(zbq_commit_window);
     FIELD(zbq_commit_window, head);
     FIELD(zbq_commit_window, limit);
+    FIELD(zbq_commit_window, next);
     FIELD(zbq_commit_window, control);
     FIELD(zbq_commit_window, parking);
     FIELD(zbq_commit_window, parking_count);
@@ -145,6 +146,7 @@ int main(void) {
     CONSTANT(ZBQ_START_OLDEST);
     CONSTANT(ZBQ_START_LAST);
     CONSTANT(ZBQ_START_OFFSET);
+    CONSTANT(ZBQ_START_WITHIN);
     CONSTANT(ZBQ_SEEK_OLDEST);
     CONSTANT(ZBQ_SEEK_NEWEST);
     CONSTANT(ZBQ_SEEK_HEAD);

@@ -802,7 +802,7 @@ TEST_F(History, StartsWhereItWants) {
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, UINT64_MAX, {}}), 100), 0U);
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, 0, {}}), 100), 10U);
     EXPECT_EQ(read_all(from(at_offset(10 * 128)), 100), 10U);
-    EXPECT_EQ(refused({4, 0, 0, {}}), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(refused({5, 0, 0, {}}), ZBQ_ERROR_INVALID);
 }
 
 TEST_F(History, TellsWhereOneWouldStart) {
@@ -860,6 +860,17 @@ TEST_F(History, SoManyBytesAndAStepMore) {
         const std::uint64_t start = zbq_consumer_tail(who.consumer.get());
         EXPECT_LE(head() - start, bytes + capacity / 32 + 128);
         EXPECT_GE(head() - start, std::min(bytes, capacity - capacity / 16));
+        read_all(who, 100);
+    }
+}
+
+TEST_F(History, AtMostSoManyBytes) {
+    publish(5000);
+    for (std::uint64_t bytes = 0; bytes <= capacity; bytes += 1000) {
+        const test::joined who = from({ZBQ_START_WITHIN, 0, bytes, {}});
+        const std::uint64_t start = zbq_consumer_tail(who.consumer.get());
+        EXPECT_LE(head() - start, bytes);
+        EXPECT_GE(head() - start + 2 * capacity / 32, std::min(bytes, capacity - capacity / 16));
         read_all(who, 100);
     }
 }

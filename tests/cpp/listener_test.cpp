@@ -523,6 +523,10 @@ TEST_F(Listener, TheApplicationMayLimitHistory) {
     }
     EXPECT_EQ(offset_from({}), head);
     EXPECT_EQ(offset_from(zbq::start::at(ring_.id(), head - 10 * 1024U)), head - 10 * 1024U);
+    EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U)), head - 10 * 1024U);
+    EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U + 1023U)), head - 10 * 1024U);
+    EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U)), head - 10 * 1024U);
+    EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U - 1)), head - 9 * 1024U);
 }
 
 TEST_F(Listener, TheApplicationMayLimitPatience) {

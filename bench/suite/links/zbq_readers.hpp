@@ -58,17 +58,20 @@ public:
         zbq_ring::become_receiver(index);
         window_ = zbq_consumer_window(consumer_->get());
     }
+    void become_sender() {
+        zbq_ring::become_sender();
+        commits_ = zbq_producer_window(producer_->get());
+    }
     void send(std::size_t size, std::uint64_t number) {
-        zbq_producer *prod = producer_->get();
         const std::uint64_t bytes = zbq::producer::size_of(size);
-        zbq_contiguous_run run = {};
-        while (zbq_producer_reserve(prod, bytes, &run) == ZBQ_ERROR_AGAIN) {
+        void *place = nullptr;
+        while (zbq_window_reserve(commits_, bytes, &place) == ZBQ_ERROR_AGAIN) {
             wait_for_room();
         }
         const zbq_msg_header header = {static_cast<std::uint32_t>(size), 0, 0, 0, 0};
-        std::memcpy(run.base, &header, sizeof header);
-        fill(static_cast<std::byte *>(run.base) + sizeof header, size, number);
-        zbq_producer_commit(prod, bytes, ZBQ_COMMIT_NONE);
+        std::memcpy(place, &header, sizeof header);
+        fill(static_cast<std::byte *>(place) + sizeof header, size, number);
+        zbq_window_commit(commits_, bytes);
     }
     void flush() {}
 
@@ -87,6 +90,7 @@ public:
 
 private:
     zbq_read_window *window_ = nullptr;
+    zbq_commit_window *commits_ = nullptr;
 };
 
 // Of messages of 64 bytes.

@@ -103,7 +103,7 @@ impl AsyncConsumer {
         let view = loop {
             self.readable().await?;
             match self.consumer.take() {
-                Err(Error::Again) => (), // an observer was lapped in between
+                Err(Error::Again | Error::Lapped) => (), // an observer, in between
                 taken => break taken?,
             }
         };
@@ -121,7 +121,7 @@ impl AsyncConsumer {
         loop {
             self.readable().await?;
             match self.consumer.try_copy_to(&mut bytes) {
-                Err(Error::Again) => (), // as above
+                Err(Error::Again | Error::Lapped) => (), // as above
                 copied => return copied.map(|_| bytes),
             }
         }

@@ -145,8 +145,9 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Again`]: none now. For good: [`Error::Closed`], [`Error::ProducerDied`] (both only
-    /// when all was read), [`Error::Evicted`], [`Error::Protocol`] (the stream is malformed).
+    /// [`Error::Again`]: none now. [`Error::Lapped`]: this observer was lapped again and again, and
+    /// there may be more. For good: [`Error::Closed`], [`Error::ProducerDied`] (both only when all was
+    /// read), [`Error::Evicted`], [`Error::Protocol`] (the stream is malformed).
     #[inline]
     pub fn try_next(&self) -> Result<Message<'_>> {
         self.take().map(|view| self.message(&view))
@@ -216,8 +217,7 @@ impl Consumer {
     /// # Errors
     ///
     /// As [`try_next`](Self::try_next), and [`Error::TooSmall`]: it does not fit, and stays where it
-    /// is. [`Error::Again`] also: it was overwritten again and again. After an error `into` may hold
-    /// anything.
+    /// is. After an error `into` may hold anything.
     pub fn try_copy(&self, into: &mut [u8]) -> Result<Copied> {
         let (copied, ()) = self.extract_next(|view| {
             let len = view.payload_len as usize; // it lies in memory that is mapped
@@ -252,8 +252,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// As [`try_next`](Self::try_next), and [`Error::Again`]: it was overwritten again and again.
-    /// Then the vector is empty.
+    /// As [`try_next`](Self::try_next). Then the vector is empty.
     pub fn try_copy_to(&self, into: &mut Vec<u8>) -> Result<Copied> {
         let copied = self.extract_next(|view| {
             into.clear();
@@ -289,7 +288,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// As [`try_next`](Self::try_next), and [`Error::Again`]: it was overwritten again and again.
+    /// As [`try_next`](Self::try_next).
     pub fn try_read<R>(&self, mut read: impl FnMut(Payload<'_>) -> R) -> Result<R> {
         let (_, result) = self.extract_next(|view| {
             // SAFETY: so many bytes are mapped while the consumer lives.
@@ -602,7 +601,7 @@ impl Consumer {
                 return Err(self.torn());
             }
         }
-        Err(Error::Again)
+        Err(Error::Lapped)
     }
 
     /// Waits and takes: again, where an observer was lapped in between.
@@ -620,7 +619,7 @@ impl Consumer {
         loop {
             self.wait_until(end)?;
             match take() {
-                Err(Error::Again) if end.left(SLICE).is_some() => (),
+                Err(Error::Again | Error::Lapped) if end.left(SLICE).is_some() => (),
                 taken => return taken,
             }
         }
@@ -854,7 +853,7 @@ impl Consumer {
                 return Ok(view);
             }
         }
-        Err(Error::Again)
+        Err(Error::Lapped)
     }
 
     // The next message, which is not taken.

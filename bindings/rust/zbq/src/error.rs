@@ -20,8 +20,8 @@ pub enum Error {
     ProducerDied,
     /// This consumer lost its slot. What it was reading may have been overwritten meanwhile.
     Evicted(Eviction),
-    /// This observer was lapped: what it was reading may have been overwritten meanwhile. It goes on
-    /// with the next look.
+    /// This observer was lapped: what it was reading may have been overwritten meanwhile, or it was
+    /// too slow for a look, again and again. It goes on with the next one.
     Lapped,
     /// There is less room than the message has bytes, which are so many. It stays where it is.
     TooSmall(usize),

@@ -57,7 +57,8 @@ impl<'c> Piece<'c> {
             Ok(view) => Some(self.visit(view)),
             Err(why) => {
                 self.ended.set(true);
-                if !matches!(why, Error::Again) || self.visited.get() == 0 {
+                let is_for_now = matches!(why, Error::Again | Error::Lapped);
+                if !is_for_now || self.visited.get() == 0 {
                     self.error.set(Some(why));
                 }
                 None

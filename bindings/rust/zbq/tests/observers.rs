@@ -275,7 +275,7 @@ fn what_may_be_torn_is_read_again() {
 
     // For ever, it gives up.
     let read = reader.try_read(|_| publish_laps(&mut producer));
-    assert!(is_again(read));
+    assert!(is_lapped(read));
 }
 
 // ---- newest ----

@@ -49,9 +49,9 @@ impl<T: Pod> TypedConsumer<T> {
     ///
     /// # Errors
     ///
-    /// As [`Consumer::try_next`]. [`Error::Evicted`] also if the copy may have been torn (an observer
-    /// goes on, and with [`Error::Again`] it was overwritten again and again); [`Error::Protocol`]
-    /// also at a message of another size, unless this consumer was evicted.
+    /// As [`Consumer::try_next`]. [`Error::Evicted`] also if the copy may have been torn;
+    /// [`Error::Protocol`] also at a message of another size, unless this consumer was evicted. An
+    /// observer goes on after one that was overwritten meanwhile.
     #[inline]
     pub fn try_next(&self) -> Result<T> {
         if self.untyped.observes() {
