@@ -553,13 +553,9 @@ ZBQ_API int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode 
  * place in the stream. A few, for what changes seldom: formats, snapshots, pools of buffers. The
  * payload is copied. Descriptors are those of the record with header->seq_id, which was broadcast
  * before (zbq_producer_broadcast_fds) with the same descriptors; they stay the caller's, copies
- * are kept. Of the header payload_len, fd_count, flags and seq_id count. Gives up an open run.
+ * are kept. Of the header payload_len, fd_count, flags and seq_id count; payload and fds may be
+ * NULL where there are none. A key is 1 to 32,767. Gives up an open run.
  *
- * @param prod whose
- * @param key 1 to 32,767
- * @param header of the message
- * @param payload header->payload_len bytes; may be NULL where that is 0
- * @param fds header->fd_count descriptors; may be NULL where that is 0
  * @retval ZBQ_OK it is retained, and published
  * @retval ZBQ_ERROR_INVALID prod, header, payload or fds is NULL, key is none, or no such record
  *     was broadcast after those of all that is retained
@@ -819,12 +815,9 @@ ZBQ_API void zbq_consumer_ring(zbq_consumer *cons);
 /** A message that was retained when this consumer joined: all that are, in the order in which they
  * were retained. What changed since comes in the stream. The view stays valid until the consumer is
  * destroyed. Its descriptors are collected as any others, before those of messages in the stream:
- * with zbq_consumer_recv_fds and the header's seq_id.
+ * with zbq_consumer_recv_fds and the header's seq_id. The index is 0, 1, 2, and so on.
  *
- * @param cons whose
- * @param index 0, 1, 2, …
- * @param out the message; logical_offset is its place in the stream
- * @retval ZBQ_OK *out is the message
+ * @retval ZBQ_OK *out is the message; logical_offset is its place in the stream
  * @retval ZBQ_ERROR_INVALID cons or out is NULL
  * @retval ZBQ_ERROR_NOENT there are no more
  * @retval ZBQ_ERROR_PROTOCOL malformed */
@@ -845,8 +838,9 @@ ZBQ_API int zbq_consumer_seek(zbq_consumer *cons, zbq_seek_to to);
  * @retval ZBQ_ERROR_INVALID cons is NULL or no observer, or to is none */
 ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
 
-/** Goes on to the message at a logical offset, or past it: all before is taken and released, without
- * a look at more than its headers. For one who has joined with ZBQ_START_OFFSET or ZBQ_START_LAST.
+/** Goes on to the message at a logical offset, or past it: all before is taken and released,
+ * without a look at more than its headers. For one who has joined with ZBQ_START_OFFSET or
+ * ZBQ_START_LAST.
  *
  * @retval ZBQ_OK the next message starts there
  * @retval ZBQ_ERROR_INVALID cons is NULL; or none starts there: the next one is the first after it
@@ -981,18 +975,6 @@ ZBQ_API const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons);
  * consumer that writes there cheats nobody but gets itself evicted. NULL for NULL. */
 ZBQ_API zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons);
 
-/* ---- messages ----------------------------------------------------------- */
-
-/** The key of a message that is, or was, retained: 0 for all others. */
-static inline uint16_t zbq_msg_key(const zbq_msg_header *header) {
-    return (uint16_t)(header->reserved & 0x7fffU);
-}
-
-/** Whether it says that its key is retained no more. */
-static inline bool zbq_msg_is_forgotten(const zbq_msg_header *header) {
-    return (header->reserved & 0x8000U) != 0;
-}
-
 /* ---- about -------------------------------------------------------------- */
 
 /** What an error code means, in English, in static memory; never NULL. */
@@ -1065,8 +1047,8 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
 /** Room for `bytes` at the window's head, where the next zbq_window_commit publishes from: as
  * zbq_producer_reserve, without the call where the last run has as much left.
  *
- * @retval ZBQ_OK *place is where it begins, aligned to ZBQ_MSG_ALIGN, until the next commit, query or
- *     reserve
+ * @retval ZBQ_OK *place is where it begins, aligned to ZBQ_MSG_ALIGN, until the next commit, query
+ * or reserve
  * @retval ZBQ_ERROR_INVALID bytes is 0
  * @retval ZBQ_ERROR_OVERFLOW as for zbq_producer_reserve
  * @retval ZBQ_ERROR_AGAIN as for zbq_producer_reserve */
@@ -1098,6 +1080,20 @@ static inline void zbq_prefetch_for_writing(const void *place, uint64_t bytes) {
         __builtin_prefetch(at, 1);
 #endif
     }
+}
+
+/** The key of a message that is, or was, retained (zbq_producer_retain).
+ *
+ * @return 0 for all others */
+static inline uint16_t zbq_msg_key(const zbq_msg_header *header) {
+    return (uint16_t)(header->reserved & 0x7fffU);
+}
+
+/** What zbq_producer_forget publishes.
+ *
+ * @return whether it says that its key is retained no more */
+static inline bool zbq_msg_is_forgotten(const zbq_msg_header *header) {
+    return (header->reserved & 0x8000U) != 0;
 }
 
 /** Takes over a head that can be: for the library and zbq_window_look.
@@ -1560,6 +1556,13 @@ inline uint64_t quiet_after_park(const zbq_consumer_metadata *page) {
 // nothing.
 inline void awaited_tail_publish(zbq_control_region *control, uint64_t tail) {
     __atomic_store_n(&control->awaited_tail, tail, __ATOMIC_RELAXED);
+}
+
+// ---- the count of retained messages ----
+
+// Relaxed: constant, unless the producer is hostile.
+inline uint32_t count_seen(const uint32_t *count) {
+    return __atomic_load_n(count, __ATOMIC_RELAXED);
 }
 
 // ---- closed: the head is final ----
@@ -3586,7 +3589,7 @@ uint32_t count_in(const mapping &memory) {
         return 0;
     }
     const auto *head = static_cast<const retained_head *>(memory.get());
-    const uint32_t count = __atomic_load_n(&head->count, __ATOMIC_RELAXED);
+    const uint32_t count = count_seen(&head->count);
     return count < most_retained ? count : most_retained;
 }
 
@@ -3674,9 +3677,9 @@ bool key_is_valid(uint16_t key) {
 // Its record went out, if it has one, and after those of the others: newcomers get them by their
 // ids.
 bool record_is_known(const zbq_producer *prod, const zbq_msg_header &header, const int *fds) {
-    return header.fd_count == 0 || (fds != nullptr && header.fd_count <= ZBQ_MAX_FD_PER_MSG &&
-                                    header.seq_id > newest_record_of(prod->retained) &&
-                                    header.seq_id <= prod->newest_seq);
+    return header.fd_count == 0 ||
+           (fds != nullptr && header.fd_count <= ZBQ_MAX_FD_PER_MSG &&
+            header.seq_id > newest_record_of(prod->retained) && header.seq_id <= prod->newest_seq);
 }
 
 } // namespace

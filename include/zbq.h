@@ -516,13 +516,9 @@ ZBQ_API int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode 
  * place in the stream. A few, for what changes seldom: formats, snapshots, pools of buffers. The
  * payload is copied. Descriptors are those of the record with header->seq_id, which was broadcast
  * before (zbq_producer_broadcast_fds) with the same descriptors; they stay the caller's, copies
- * are kept. Of the header payload_len, fd_count, flags and seq_id count. Gives up an open run.
+ * are kept. Of the header payload_len, fd_count, flags and seq_id count; payload and fds may be
+ * NULL where there are none. A key is 1 to 32,767. Gives up an open run.
  *
- * @param prod whose
- * @param key 1 to 32,767
- * @param header of the message
- * @param payload header->payload_len bytes; may be NULL where that is 0
- * @param fds header->fd_count descriptors; may be NULL where that is 0
  * @retval ZBQ_OK it is retained, and published
  * @retval ZBQ_ERROR_INVALID prod, header, payload or fds is NULL, key is none, or no such record
  *     was broadcast after those of all that is retained
@@ -782,12 +778,9 @@ ZBQ_API void zbq_consumer_ring(zbq_consumer *cons);
 /** A message that was retained when this consumer joined: all that are, in the order in which they
  * were retained. What changed since comes in the stream. The view stays valid until the consumer is
  * destroyed. Its descriptors are collected as any others, before those of messages in the stream:
- * with zbq_consumer_recv_fds and the header's seq_id.
+ * with zbq_consumer_recv_fds and the header's seq_id. The index is 0, 1, 2, and so on.
  *
- * @param cons whose
- * @param index 0, 1, 2, …
- * @param out the message; logical_offset is its place in the stream
- * @retval ZBQ_OK *out is the message
+ * @retval ZBQ_OK *out is the message; logical_offset is its place in the stream
  * @retval ZBQ_ERROR_INVALID cons or out is NULL
  * @retval ZBQ_ERROR_NOENT there are no more
  * @retval ZBQ_ERROR_PROTOCOL malformed */
@@ -808,8 +801,9 @@ ZBQ_API int zbq_consumer_seek(zbq_consumer *cons, zbq_seek_to to);
  * @retval ZBQ_ERROR_INVALID cons is NULL or no observer, or to is none */
 ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
 
-/** Goes on to the message at a logical offset, or past it: all before is taken and released, without
- * a look at more than its headers. For one who has joined with ZBQ_START_OFFSET or ZBQ_START_LAST.
+/** Goes on to the message at a logical offset, or past it: all before is taken and released,
+ * without a look at more than its headers. For one who has joined with ZBQ_START_OFFSET or
+ * ZBQ_START_LAST.
  *
  * @retval ZBQ_OK the next message starts there
  * @retval ZBQ_ERROR_INVALID cons is NULL; or none starts there: the next one is the first after it
@@ -943,18 +937,6 @@ ZBQ_API const zbq_control_region *zbq_consumer_ctrl(const zbq_consumer *cons);
 /** The consumer's own page: valid until zbq_consumer_destroy. For reading; a
  * consumer that writes there cheats nobody but gets itself evicted. NULL for NULL. */
 ZBQ_API zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons);
-
-/* ---- messages ----------------------------------------------------------- */
-
-/** The key of a message that is, or was, retained: 0 for all others. */
-static inline uint16_t zbq_msg_key(const zbq_msg_header *header) {
-    return (uint16_t)(header->reserved & 0x7fffU);
-}
-
-/** Whether it says that its key is retained no more. */
-static inline bool zbq_msg_is_forgotten(const zbq_msg_header *header) {
-    return (header->reserved & 0x8000U) != 0;
-}
 
 /* ---- about -------------------------------------------------------------- */
 

@@ -159,6 +159,13 @@ inline void awaited_tail_publish(zbq_control_region *control, uint64_t tail) {
     __atomic_store_n(&control->awaited_tail, tail, __ATOMIC_RELAXED);
 }
 
+// ---- the count of retained messages ----
+
+// Relaxed: constant, unless the producer is hostile.
+inline uint32_t count_seen(const uint32_t *count) {
+    return __atomic_load_n(count, __ATOMIC_RELAXED);
+}
+
 // ---- closed: the head is final ----
 
 // Release: pairs with closed_acquire. Carries the last head.

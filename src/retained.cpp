@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "retained.hpp"
 
+#include "atomics.hpp"
 #include "producer.hpp"
 
 #include <cerrno>
@@ -185,7 +186,7 @@ uint32_t count_in(const mapping &memory) {
         return 0;
     }
     const auto *head = static_cast<const retained_head *>(memory.get());
-    const uint32_t count = __atomic_load_n(&head->count, __ATOMIC_RELAXED);
+    const uint32_t count = count_seen(&head->count);
     return count < most_retained ? count : most_retained;
 }
 
@@ -273,9 +274,9 @@ bool key_is_valid(uint16_t key) {
 // Its record went out, if it has one, and after those of the others: newcomers get them by their
 // ids.
 bool record_is_known(const zbq_producer *prod, const zbq_msg_header &header, const int *fds) {
-    return header.fd_count == 0 || (fds != nullptr && header.fd_count <= ZBQ_MAX_FD_PER_MSG &&
-                                    header.seq_id > newest_record_of(prod->retained) &&
-                                    header.seq_id <= prod->newest_seq);
+    return header.fd_count == 0 ||
+           (fds != nullptr && header.fd_count <= ZBQ_MAX_FD_PER_MSG &&
+            header.seq_id > newest_record_of(prod->retained) && header.seq_id <= prod->newest_seq);
 }
 
 } // namespace

@@ -88,6 +88,20 @@ static inline void zbq_prefetch_for_writing(const void *place, uint64_t bytes) {
     }
 }
 
+/** The key of a message that is, or was, retained (zbq_producer_retain).
+ *
+ * @return 0 for all others */
+static inline uint16_t zbq_msg_key(const zbq_msg_header *header) {
+    return (uint16_t)(header->reserved & 0x7fffU);
+}
+
+/** What zbq_producer_forget publishes.
+ *
+ * @return whether it says that its key is retained no more */
+static inline bool zbq_msg_is_forgotten(const zbq_msg_header *header) {
+    return (header->reserved & 0x8000U) != 0;
+}
+
 /** Takes over a head that can be: for the library and zbq_window_look.
  *
  * @return false, with nothing changed: none that is not hostile publishes such a one */

@@ -154,7 +154,11 @@ private:
         if (!welcomed_ && !hear_answer()) {
             return std::nullopt;
         }
-        return take_slot();
+        std::optional<consumer> joined = take_slot();
+        if (joined) {
+            go_to_start(&*joined);
+        }
+        return joined;
     }
 
     void start_over(std::uint64_t later) noexcept {
@@ -250,15 +254,12 @@ private:
         if (!detail::is_greeting(message, size)) {
             throw error(status::protocol, where_.text + ": not a zbq producer's answer");
         }
-        switch (detail::answer_in(message)) {
-        case detail::answer::welcome:
-            return;
-        case detail::answer::full:
-            throw error(status::full, where_.text);
-        case detail::answer::no_such_start:
+        const detail::answer said = detail::answer_in(message);
+        if (said == detail::answer::no_such_start) {
             throw no_such_start();
-        default:
-            throw error(status::refused, where_.text);
+        }
+        if (said != detail::answer::welcome) {
+            throw error(said == detail::answer::full ? status::full : status::refused, where_.text);
         }
     }
 
@@ -267,7 +268,6 @@ private:
             std::optional<consumer> joined(std::in_place, socket_.get(), options_.mode,
                                            options_.flow);
             start_over(0);
-            go_to_start(&*joined);
             return joined;
         } catch (const error &failure) {
             if (failure.code() == status::again) {

@@ -307,16 +307,10 @@ inline status listener::decide(const peer &who, int socket, const producer &ring
 namespace detail {
 
 constexpr answer answer_for(status decided) noexcept {
-    switch (decided) {
-    case status::ok:
-        return answer::welcome;
-    case status::full:
-        return answer::full;
-    case status::invalid:
-        return answer::no_such_start;
-    default:
-        return answer::refused;
-    }
+    return decided == status::ok        ? answer::welcome
+           : decided == status::full    ? answer::full
+           : decided == status::invalid ? answer::no_such_start
+                                        : answer::refused;
 }
 
 } // namespace detail

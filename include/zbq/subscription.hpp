@@ -32,16 +32,10 @@ struct gap {
 
 /// The words for a gap's cause, in English, in static memory.
 [[nodiscard]] inline const char *to_string(gap_cause cause) noexcept {
-    switch (cause) {
-    case gap_cause::lapped:
-        return "lapped";
-    case gap_cause::evicted:
-        return "evicted";
-    case gap_cause::restarted:
-        return "producer restarted";
-    default:
-        return "history gone";
-    }
+    return cause == gap_cause::lapped      ? "lapped"
+           : cause == gap_cause::evicted   ? "evicted"
+           : cause == gap_cause::restarted ? "producer restarted"
+                                           : "history gone";
 }
 
 /// A stream by its name, whoever publishes it: joins, reads, and joins again when it was evicted or

@@ -57,7 +57,7 @@ TEST_F(Commit, EachRunOnce) {
 
 TEST_F(Commit, WhatIsLeftOfARunCanBeKept) {
     zbq_contiguous_run run = {};
-    ASSERT_EQ(zbq_producer_reserve(prod_.get(), 64, &run), ZBQ_OK);
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), page, &run), ZBQ_OK);
     EXPECT_EQ(run.max_bytes, page);
     EXPECT_TRUE(commit(48, ZBQ_COMMIT_KEEP));
     EXPECT_EQ(head(), 48U);

@@ -182,9 +182,9 @@ TEST_F(Hostile, CapacityInTheControlRegion) {
 
 TEST_F(Hostile, NumberOfDescriptors) {
     const std::vector<int> good = pretender_.fds;
-    for (const std::size_t count : {0U, 1U, 5U, 7U, 253U}) {
+    for (const std::size_t count : {0U, 1U, 5U, 8U, 253U}) {
         pretender_.fds = good;
-        pretender_.fds.resize(count, good[0]);
+        pretender_.fds.resize(count, good[1]); // what is retained might be such a one
         expect_refused();
     }
 }

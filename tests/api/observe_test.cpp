@@ -226,6 +226,9 @@ TEST_F(Observe, TheNewestIsTheLastOfTheNewestCommit) {
 TEST_F(Observe, ASeekCountsWhatWasOverwritten) {
     for (const zbq_seek_to to : {ZBQ_SEEK_OLDEST, ZBQ_SEEK_NEWEST, ZBQ_SEEK_HEAD}) {
         const test::joined own = observer();
+        zbq_msg_view view = {};
+        publish(1);
+        ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK); // not released
         const std::uint64_t start = head();
         publish(2000);
         ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), to), ZBQ_OK);
@@ -242,6 +245,19 @@ TEST_F(Observe, LooksAtTheHeadWithoutTakingItOver) {
     EXPECT_EQ(zbq_consumer_acquire_head(own.consumer.get()), head());
     zbq_msg_view view = {};
     EXPECT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_TRUE(zbq_consumer_valid(own.consumer.get())); // all before was released
+}
+
+TEST_F(Observe, TheNewestOfVeryManyIsThatOfItsCommit) {
+    prod_ = test::make_producer({.capacity = 1024 * page});
+    const test::joined own = observer();
+    for (int i = 0; i < 10'000; ++i) {
+        ASSERT_TRUE(test::publish(prod_.get(), ""));
+    }
+    ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_NEWEST), ZBQ_OK);
+    zbq_msg_view view = {};
+    ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK);
+    EXPECT_EQ(view.logical_offset, head() - 16);
 }
 
 // ---- lapped while it reads ----
@@ -357,8 +373,7 @@ TEST_F(Lapped, EvictedWhileItCopies) {
             test::cheat_tail(zbq_consumer_meta(lossless.consumer.get()), 8);
             EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
         });
-        EXPECT_EQ(zbq_consumer_copy(lossless.consumer.get(), buffer, page, &copy),
-                  ZBQ_ERROR_NOENT);
+        EXPECT_EQ(zbq_consumer_copy(lossless.consumer.get(), buffer, page, &copy), ZBQ_ERROR_NOENT);
     }
     munmap(buffer, page);
 }
@@ -465,13 +480,13 @@ TEST_F(ObserveHostile, WhatCannotBeIsMalformed) {
     const struct {
         std::uint64_t head, floor;
     } impossible[] = {
-        {128, 256},                    // the floor is past the head
-        {far + capacity + 16, far},    // more than a ring
-        {far + 8, far},                // off the grid
-        {far + 16, far + 8},           // the same
-        {0, 0},                        // the head falls
-        {UINT64_MAX, 0},               // anything
-        {far, 16},                     // more than a ring
+        {128, 256},                 // the floor is past the head
+        {far + capacity + 16, far}, // more than a ring
+        {far + 8, far},             // off the grid
+        {far + 16, far + 8},        // the same
+        {0, 0},                     // the head falls
+        {UINT64_MAX, 0},            // anything
+        {far, 16},                  // more than a ring
     };
     for (const auto &said : impossible) {
         prod_ = test::make_producer({.capacity = capacity});
@@ -508,7 +523,7 @@ TEST_F(ObserveHostile, NoWordLeadsOutOfTheRing) {
             publish(3);
             zbq_msg_view view = {};
             ASSERT_EQ(zbq_consumer_next(own.consumer.get(), &view), ZBQ_OK); // not released
-            std::memset(prod_->ring, 0xff, capacity); // lengths of 4 GiB
+            std::memset(prod_->ring, 0xff, capacity);                        // lengths of 4 GiB
             say(far + capacity, far, newest);
             look(own);
             say(far + capacity, 0, newest);
@@ -559,6 +574,8 @@ TEST_F(Observe, DescriptorsThatItDoesNotCollectAreDropped) {
     EXPECT_EQ(test::collect(own.consumer.get(), 1).result, ZBQ_OK);
     EXPECT_EQ(test::collect(own.consumer.get(), records).result, ZBQ_ERROR_AGAIN);
     EXPECT_EQ(test::collect(pulling.consumer.get(), 1).result, ZBQ_ERROR_NOENT);
+    EXPECT_EQ(test::info(prod_.get(), pulling.slot).fds_in_flight, 0U);
+    EXPECT_EQ(test::info(prod_.get(), pulling.slot).dropped_records, 0U);
     // It is given new ones once there is room.
     ASSERT_EQ(test::broadcast(prod_.get(), records + 1), ZBQ_OK);
     EXPECT_EQ(test::collect(own.consumer.get(), records + 1).result, ZBQ_OK);
@@ -692,10 +709,10 @@ TEST_F(HostileProducer, WhatCanBeIsBelieved) {
 
 TEST_F(HostileProducer, AHeadAndAFloorThatCannotBe) {
     const std::pair<std::uint64_t, std::uint64_t> wrong[] = {
-        {24, 0},            // off the grid
-        {32, 8},            //
-        {32, 48},           // past the head
-        {page + 16, 0},     // further apart than the ring is long
+        {24, 0},        // off the grid
+        {32, 8},        //
+        {32, 48},       // past the head
+        {page + 16, 0}, // further apart than the ring is long
         {9 * page, 7 * page},
         {UINT64_MAX - 15, 0},
     };
@@ -738,7 +755,7 @@ TEST_F(HostileProducer, ANewestThatLeadsNowhere) {
 
 TEST_F(HostileProducer, ANewestOffTheGrid) {
     zbq_msg_view view = {};
-    pretender_.control()->newest = 8;
+    pretender_.control()->newest = 40;
     set(32, 0);
     EXPECT_EQ(zbq_consumer_seek(cons_.get(), ZBQ_SEEK_NEWEST), ZBQ_ERROR_PROTOCOL);
     EXPECT_EQ(zbq_consumer_next(cons_.get(), &view), ZBQ_ERROR_PROTOCOL);
@@ -801,6 +818,7 @@ TEST_F(History, StartsWhereItWants) {
     EXPECT_EQ(read_all(from({ZBQ_START_OLDEST, 0, 0, {}}, ZBQ_OBSERVE_PULL), 100), 0U);
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, UINT64_MAX, {}}), 100), 0U);
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, 0, {}}), 100), 10U);
+    EXPECT_EQ(read_all(from({ZBQ_START_WITHIN, 0, UINT64_MAX, {}}), 100), 0U);
     EXPECT_EQ(read_all(from(at_offset(10 * 128)), 100), 10U);
     EXPECT_EQ(refused({5, 0, 0, {}}), ZBQ_ERROR_INVALID);
 }
@@ -901,6 +919,7 @@ TEST_F(History, TheOldestIsTheFloor) {
     publish(40);
     EXPECT_EQ(zbq_consumer_tail(from({ZBQ_START_OLDEST, 0, 0, {}}).consumer.get()), 128U);
     EXPECT_EQ(zbq_consumer_tail(from({ZBQ_START_LAST, 0, UINT64_MAX, {}}).consumer.get()), 128U);
+    EXPECT_EQ(zbq_consumer_tail(from({ZBQ_START_WITHIN, 0, UINT64_MAX, {}}).consumer.get()), 128U);
 }
 
 TEST_F(History, WhatALosslessReaderIsPromisedIsKept) {
@@ -939,6 +958,14 @@ TEST_F(History, AGrantIsAThirtySecond) {
     EXPECT_EQ(run.max_bytes, capacity / 32);
     ASSERT_EQ(zbq_producer_reserve(prod_.get(), capacity / 2, &run), ZBQ_OK);
     EXPECT_EQ(run.max_bytes, capacity / 2);
+}
+
+TEST_F(History, AGrantIsNoMoreThanIsFree) {
+    const test::joined hung = test::join(prod_.get());
+    publish(1, capacity - 64 - 16);
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), 16, &run), ZBQ_OK);
+    EXPECT_EQ(run.max_bytes, 64U);
 }
 
 // Of which no start of a message is known but the first.

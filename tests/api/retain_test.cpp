@@ -269,8 +269,7 @@ using zbq::core::sharing;
 class HostileSnapshot : public testing::Test {
 protected:
     HostileSnapshot() {
-        EXPECT_EQ(
-            region_create("zbq-retained", page, false, sharing::read_only, &snapshot_), 0);
+        EXPECT_EQ(region_create("zbq-retained", page, false, sharing::read_only, &snapshot_), 0);
         pretender_.fds.push_back(snapshot_.fd.get());
     }
     void set_count(std::uint32_t count) const {
@@ -337,8 +336,8 @@ TEST_F(HostileSnapshot, NoMoreThanThereCanBe) {
 
 TEST_F(HostileSnapshot, AnObjectThatIsNone) {
     region large;
-    ASSERT_EQ(
-        region_create("zbq-retained", (1U << 20U) + page, false, sharing::read_only, &large), 0);
+    ASSERT_EQ(region_create("zbq-retained", (1U << 20U) + page, false, sharing::read_only, &large),
+              0);
     region writable;
     ASSERT_EQ(region_create("zbq-retained", page, false, sharing::writable, &writable), 0);
     const test::unique_fd empty(memfd_create("empty", MFD_CLOEXEC | MFD_ALLOW_SEALING));

@@ -120,7 +120,9 @@ TEST(Scan, ClockDoesNotRunForOneWithNothingToRead) {
     const auto prod = test::make_producer(scans_by_hand);
     const test::joined hung = test::join(prod.get());
     const test::joined idle = test::join(prod.get());
-    test::fill(prod.get());
+    for (std::uint64_t i = 0; i < page / 16; ++i) { // full, without an attempt in vain
+        ASSERT_TRUE(test::publish(prod.get(), ""));
+    }
     test::skip_all(idle.consumer.get());
     look(prod.get(), 5);
     ASSERT_EQ(test::info(prod.get(), hung.slot).eviction, uint32_t{ZBQ_EVICTION_STALLED});
@@ -134,8 +136,7 @@ TEST(Scan, ClockDoesNotRunWhileThereIsRoom) {
     const auto prod = test::make_producer(scans_by_hand);
     const test::joined slow = test::join(prod.get());
     ASSERT_TRUE(test::publish(prod.get(), "x"));
-    ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
-    usleep(3000);
+    look(prod.get(), 5);
     test::fill(prod.get());
     ASSERT_EQ(zbq_producer_scan(prod.get()), ZBQ_OK);
     EXPECT_EQ(test::info(prod.get(), slow.slot).eviction, uint32_t{ZBQ_EVICTION_NONE});

@@ -105,6 +105,13 @@ int mute(const char *path, std::string_view words) {
     }
 }
 
+// With zeros to that size.
+std::string hello(std::string_view begin, std::size_t size) {
+    std::string words(begin);
+    words.resize(size);
+    return words;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -119,22 +126,22 @@ int main(int argc, char **argv) {
         return silent(path, 40);
     }
     if (what == "half") {
-        return talk(path, "zbq\1"sv);
+        return talk(path, "zbq\2"sv);
     }
     if (what == "garbage") {
         return talk(path, "GET / HTTP/1.0\r\n\r\n"sv);
     }
     if (what == "version") {
-        return talk(path, "zbq\2\0\0\0\0"sv);
+        return talk(path, hello("zbq\1"sv, 32));
     }
     if (what == "mode") {
-        return talk(path, "zbq\1\2\0\0\0"sv);
+        return talk(path, hello("zbq\2\4"sv, 32));
     }
     if (what == "long") {
-        return talk(path, "zbq\1\0\0\0\0\0"sv);
+        return talk(path, hello("zbq\2"sv, 33));
     }
     if (what == "hello") { // and is gone before the descriptors come
-        return talk(path, "zbq\1\0\0\0\0"sv);
+        return talk(path, hello("zbq\2"sv, 32));
     }
     if (what == "hangup") {
         close(connect_to(path));

@@ -204,9 +204,9 @@ TEST_F(Frames, AMessageThatNamesNoBufferGivesNoFrame) {
     EXPECT_TRUE(is_all(reader.try_next(), 1));
     using zbq::detail::frame_note;
     const frame_note right = {0, 1, frame_size};
-    for (const frame_note &wrong : {frame_note{3, 1, frame_size}, frame_note{0, 0, frame_size},
-                                    frame_note{0, 2, frame_size}, frame_note{0, 1, frame_size + 1},
-                                    frame_note{0, 1, UINT64_MAX}}) {
+    for (const frame_note &wrong :
+         {frame_note{3, 1, frame_size}, frame_note{0, 0, frame_size}, frame_note{0, 2, frame_size},
+          frame_note{0, 1, frame_size + 1}, frame_note{0, 1, UINT64_MAX}}) {
         ASSERT_EQ(ring_.try_publish(std::as_bytes(std::span(&wrong, 1))), status::ok);
         EXPECT_EQ(reader.try_next().why(), status::protocol);
     }

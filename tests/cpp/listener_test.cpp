@@ -517,15 +517,14 @@ TEST_F(Listener, TheApplicationMayLimitHistory) {
     for (const zbq::start &from :
          {zbq::start::oldest(), zbq::start::at(ring_.id(), 1024), zbq::start::last(UINT64_MAX)}) {
         const std::uint64_t offset = offset_from(from);
-        EXPECT_GE(offset, head - allowed - step); // where the producer knows a start
-        EXPECT_LE(offset, head - allowed);
+        EXPECT_GE(offset, head - allowed);
+        EXPECT_LE(offset, head - allowed + 2 * step);
         EXPECT_EQ(decided_.back().who.from.get().at, from.get().at);
     }
     EXPECT_EQ(offset_from({}), head);
     EXPECT_EQ(offset_from(zbq::start::at(ring_.id(), head - 10 * 1024U)), head - 10 * 1024U);
     EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U)), head - 10 * 1024U);
     EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U + 1023U)), head - 10 * 1024U);
-    EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U)), head - 10 * 1024U);
     EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U - 1)), head - 9 * 1024U);
 }
 
@@ -651,8 +650,7 @@ TEST_F(Answering, AFullQueueIsWaitedFor) {
     const zbq::detail::place where = zbq::detail::place_at(path_);
     bool full = false;
     while (!full) {
-        waiting.emplace_back(
-            ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        waiting.emplace_back(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         full = connect(waiting.back().get(), where.get(), where.size) != 0;
     }
     ASSERT_EQ(errno, EAGAIN);

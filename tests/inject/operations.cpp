@@ -230,6 +230,8 @@ void retain_one(scene &at) {
         ASSERT_EQ(at.send_pending(), "OK");
         ASSERT_EQ(at.retain(), "OK");
     }
+    at.queue_record(1); // newer than that
+    ASSERT_EQ(at.send_pending(), "OK");
 }
 
 std::string retain(scene &at) {

@@ -42,7 +42,25 @@ class Lapped(Exception):
 
 def connect(name, mode=PUSH, timeout=30.0, start=zbq.Start()):
     with zbq.say_hello(name, mode, start, timeout) as connection:
-        return join(connection, mode)
+        reader = join(connection, mode)
+    _go_on_to(reader, start)
+    return reader
+
+
+def _go_on_to(reader, start):
+    """Section 13: from the start that the producer knows to the one that was asked for."""
+    head, own = reader.control.u64(zbq.PRODUCER_HEAD), (reader.ring_id, bytes(zbq.RING_ID_SIZE))
+    if start.at == zbq.LAST:
+        wanted = head - start.offset
+    elif start.at == zbq.OFFSET and start.ring_id in own:
+        wanted = start.offset
+    else:
+        return
+    while reader.at < wanted and reader.next():
+        pass
+    reader.release()
+    if start.at == zbq.OFFSET and reader.at != wanted and wanted > reader.first:
+        raise zbq.NoSuchStart("no message starts there")
 
 
 def join(rendezvous, mode=PUSH):
@@ -151,7 +169,7 @@ class Reader:
         self.mode = offer["wakeup_mode"]
         self.parked = zbq.parked_at(offer["slot_index"])
         self.baseline = offer["join_baseline"]
-        self.at = self.tail = self.head = offer["initial_head"]
+        self.first = self.at = self.tail = self.head = offer["initial_head"]
         self.ring_id = self.control.bytes(zbq.RING_ID, zbq.RING_ID_SIZE)
         self.retained = retained
         self.record_floor = offer["seq_floor"]

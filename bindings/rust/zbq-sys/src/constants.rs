@@ -74,10 +74,12 @@ pub enum zbq_start_at {
     ZBQ_START_HEAD = 0,
     /// With the oldest message that is still whole.
     ZBQ_START_OLDEST = 1,
-    /// With so many bytes of history at most.
+    /// With so many bytes of history at least, if there are so many.
     ZBQ_START_LAST = 2,
     /// With the message at a logical offset.
     ZBQ_START_OFFSET = 3,
+    /// With so many bytes of history at most.
+    ZBQ_START_WITHIN = 4,
 }
 
 /// Where an observer goes on when it moves without reading.
@@ -86,7 +88,8 @@ pub enum zbq_start_at {
 pub enum zbq_seek_to {
     /// The oldest message that is still whole.
     ZBQ_SEEK_OLDEST = 0,
-    /// The newest message, or past it where it was read already.
+    /// The newest message, or past it where it was read already; of a commit of more than 4,096
+    /// messages one of them.
     ZBQ_SEEK_NEWEST = 1,
     /// The next message committed.
     ZBQ_SEEK_HEAD = 2,

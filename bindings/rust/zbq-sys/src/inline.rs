@@ -71,6 +71,11 @@ pub unsafe fn zbq_window_look(window: *mut zbq_read_window) -> bool {
     can_be
 }
 
+// Where it is called is not what is to be fast.
+#[cold]
+#[inline]
+fn out_of_line() {}
+
 /// Asked after reading, whether all that was read of what lies at a logical offset or past it was
 /// whole: of a consumer, whether it still has its slot; of an observer, whether the floor is not
 /// above.
@@ -84,6 +89,7 @@ pub unsafe fn zbq_window_valid_from(window: *const zbq_read_window, offset: u64)
     // SAFETY: as the caller says; page and control region are mapped.
     unsafe {
         if (*window).observes != 0 {
+            out_of_line();
             let floor = addr_of!((*(*window).control).floor).cast::<AtomicU64>();
             return (*floor).load(Relaxed) <= offset;
         }
@@ -132,47 +138,55 @@ pub unsafe fn zbq_window_next(window: *mut zbq_read_window, out: &mut zbq_msg_vi
 pub unsafe fn zbq_window_take(window: *mut zbq_read_window) -> Option<zbq_msg_view> {
     // SAFETY: as the caller says.
     unsafe {
-        let view = zbq_window_peek(window)?;
+        let (view, _) = zbq_window_peek(window)?;
         zbq_window_pass(window, &view);
         Some(view)
     }
 }
 
-/// What [`zbq_window_take`] would give, with nothing taken.
+/// What [`zbq_window_take`] would give, with nothing taken; and the two words of the header, which
+/// were whole.
 ///
 /// # Safety
 ///
 /// See the module.
 #[inline]
-pub unsafe fn zbq_window_peek(window: *mut zbq_read_window) -> Option<zbq_msg_view> {
+pub unsafe fn zbq_window_peek(window: *mut zbq_read_window) -> Option<(zbq_msg_view, [u64; 2])> {
     // SAFETY: as the caller says. Between cursor and head there is a header at the least, mapped and
     // aligned; a message that ends at the head or before lies in what is mapped: an observer's head
     // too is a ring above its cursor at most, whatever the floor says.
     unsafe {
-        if (*window).head - (*window).cursor > AHEAD {
+        let cursor = (*window).cursor;
+        if (*window).head - cursor > AHEAD {
             prefetch((*window).next.wrapping_add(AHEAD as usize));
         }
-        if (*window).unusual == 0 && ((*window).cursor != (*window).head || zbq_window_look(window))
-        {
+        if (*window).unusual == 0 && (cursor != (*window).head || zbq_window_look(window)) {
             let header = (*window).next.cast::<zbq_msg_header>();
             // One load, whose copy is checked and used, for the producer may be hostile.
-            let payload_len = addr_of!((*header).payload_len).cast::<AtomicU32>();
-            let payload_len = u64::from((*payload_len).load(Relaxed));
+            let words = header.cast::<AtomicU64>();
+            let said = [(*words).load(Relaxed), (*words.add(1)).load(Relaxed)];
+            let payload_len = payload_len_in(said[0]);
             let total_len = HEADER + payload_len;
-            if total_len <= (*window).head - (*window).cursor
-                && zbq_window_valid_from(window, (*window).cursor)
-            {
-                return Some(zbq_msg_view {
+            if total_len <= (*window).head - cursor && zbq_window_valid_from(window, cursor) {
+                let view = zbq_msg_view {
                     header,
                     payload: header.add(1).cast(),
                     payload_len,
-                    logical_offset: (*window).cursor,
+                    logical_offset: cursor,
                     total_len,
-                });
+                };
+                return Some((view, said));
             }
         }
     }
     None
+}
+
+// The first field of the first word.
+#[inline]
+fn payload_len_in(word: u64) -> u64 {
+    let bytes = word.to_ne_bytes();
+    u64::from(u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
 
 /// Takes the message that [`zbq_window_peek`] gave last.
@@ -185,8 +199,8 @@ pub unsafe fn zbq_window_pass(window: *mut zbq_read_window, view: &zbq_msg_view)
     // SAFETY: as the caller says: the message ends at the head or before.
     unsafe {
         let step = round_up(view.total_len);
-        (*window).next = (*window).next.add(step as usize);
-        (*window).cursor += step;
+        (*window).next = view.header.cast::<libc::c_char>().add(step as usize);
+        (*window).cursor = view.logical_offset + step;
     }
 }
 

@@ -137,14 +137,15 @@ layouts! {
         max_bytes: u64 = 8,
         offset: u64 = 16,
     }
-    zbq_commit_window size 48 align 8 {
+    zbq_commit_window size 56 align 8 {
         head: u64 = 0,
         limit: u64 = 8,
-        control: *mut zbq_control_region = 16,
-        parking: *const *mut zbq_parking = 24,
-        parking_count: u32 = 32,
-        unusual: u32 = 36,
-        producer: *mut zbq_producer = 40,
+        next: *mut c_char = 16,
+        control: *mut zbq_control_region = 24,
+        parking: *const *mut zbq_parking = 32,
+        parking_count: u32 = 40,
+        unusual: u32 = 44,
+        producer: *mut zbq_producer = 48,
     }
     zbq_read_window size 80 align 8 {
         cursor: u64 = 0,

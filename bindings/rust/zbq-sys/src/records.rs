@@ -57,7 +57,8 @@ pub struct zbq_start {
     pub at: u32,
     /// Zero.
     pub reserved: u32,
-    /// `ZBQ_START_OFFSET`: where a message starts, or the head; `ZBQ_START_LAST`: a number of bytes.
+    /// `ZBQ_START_OFFSET`: where a message starts, or the head; `ZBQ_START_LAST` and
+    /// `ZBQ_START_WITHIN`: a number of bytes.
     pub offset: u64,
     /// `ZBQ_START_OFFSET`: of the ring that the offset is of; all zero: of whichever this is.
     pub ring_id: [u8; 16],
@@ -67,7 +68,7 @@ pub struct zbq_start {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct zbq_loss {
-    /// That were overwritten before it read them.
+    /// That were overwritten before it read them, and what it skipped then.
     pub bytes: u64,
     /// How often it was lapped.
     pub times: u64,
@@ -103,6 +104,8 @@ pub struct zbq_commit_window {
     pub head: u64,
     /// Of the run that may be committed; `head`: there is none.
     pub limit: u64,
+    /// Where the head is in the ring.
+    pub next: *mut c_char,
     /// Where the head is published.
     pub control: *mut zbq_control_region,
     /// To look at with each commit.

@@ -100,14 +100,14 @@ impl AsyncConsumer {
     ///
     /// As [`readable`](Self::readable).
     pub async fn next(&mut self) -> Result<Message<'_>> {
-        let view = loop {
+        let taken = loop {
             self.readable().await?;
             match self.consumer.take() {
                 Err(Error::Again | Error::Lapped) => (), // an observer, in between
                 taken => break taken?,
             }
         };
-        Ok(self.consumer.message(&view))
+        Ok(self.consumer.message(&taken))
     }
 
     /// A copy of the next message, whose room is given back. Its descriptors, if it has any, are

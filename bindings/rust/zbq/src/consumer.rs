@@ -3,8 +3,9 @@
 
 use crate::copied::Copied;
 use crate::error::{check, from_code, Error, Eviction, Result};
+use crate::header::Header;
 use crate::iter::{Iter, TryIter};
-use crate::load::{copy_out, load_byte, load_header};
+use crate::load::{copy_out, load_byte};
 use crate::message::Message;
 use crate::options::{mode_of, Flow, PayloadType, RingId, Wakeup};
 use crate::payload::Payload;
@@ -20,8 +21,8 @@ use std::ptr::{self, addr_of, NonNull};
 use std::thread;
 use std::time::Duration;
 use zbq_sys::{
-    zbq_consumer, zbq_ending, zbq_error, zbq_loss, zbq_msg_header, zbq_msg_view, zbq_read_window,
-    zbq_seek_to, zbq_type, ZBQ_MAX_FD_PER_MSG,
+    zbq_consumer, zbq_ending, zbq_error, zbq_loss, zbq_msg_view, zbq_read_window, zbq_seek_to,
+    zbq_type, ZBQ_MAX_FD_PER_MSG,
 };
 
 /// One who reads. It starts with the next message that is committed after it was admitted, unless it
@@ -77,7 +78,7 @@ const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
 const MOST_LAPS: usize = 8;
 
 /// How long one sleeps at most whom nobody wakes.
-const PULL_SLEEP: Duration = Duration::from_millis(1);
+pub(crate) const PULL_SLEEP: Duration = Duration::from_millis(1);
 
 impl Consumer {
     /// Joins through a Unix socket that is connected to one which the producer admits;
@@ -150,7 +151,11 @@ impl Consumer {
     /// read), [`Error::Evicted`], [`Error::Protocol`] (the stream is malformed).
     #[inline]
     pub fn try_next(&self) -> Result<Message<'_>> {
-        self.take().map(|view| self.message(&view))
+        self.skip();
+        match self.try_take() {
+            Some(taken) => Ok(self.message(&taken)),
+            None => self.take_by_call().map(|taken| self.message(&taken)),
+        }
     }
 
     /// The next message, waiting for it; without a time-out for ever.
@@ -290,6 +295,9 @@ impl Consumer {
     ///
     /// As [`try_next`](Self::try_next).
     pub fn try_read<R>(&self, mut read: impl FnMut(Payload<'_>) -> R) -> Result<R> {
+        if !self.observes() {
+            return self.try_next()?.read(read); // it holds its room, whatever `read` takes
+        }
         let (_, result) = self.extract_next(|view| {
             // SAFETY: so many bytes are mapped while the consumer lives.
             Ok(read(unsafe {
@@ -329,11 +337,11 @@ impl Consumer {
             return Ok(());
         }
         while self.cursor() < offset {
-            let view = match self.try_take() {
-                Some(view) => view,
+            let taken = match self.try_take() {
+                Some(taken) => taken,
                 None => self.take_by_call()?,
             };
-            drop(self.message(&view));
+            drop(self.message(&taken));
         }
         if self.cursor() == offset || self.lost().times != laps {
             Ok(())
@@ -456,6 +464,20 @@ impl Consumer {
     }
 
     /// Where the next message starts that it has not taken; for a new one, where its history does.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// use zbq::{Consumer, Flow, Start, Wakeup};
+    /// producer.try_publish(b"one")?;
+    /// producer.admit_with(&near, Wakeup::Push, Flow::Lossless, Start::Oldest)?;
+    /// let consumer = Consumer::join(&far, Wakeup::Push)?;
+    /// assert_eq!((consumer.id(), consumer.offset()), (producer.id(), 0));
+    /// drop(consumer.try_next()?);
+    /// assert_eq!(consumer.offset(), producer.head());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn offset(&self) -> u64 {
         self.cursor()
     }
@@ -570,17 +592,6 @@ impl Consumer {
         }
     }
 
-    /// What a header says. Nothing, where it may not have been whole.
-    #[inline]
-    pub(crate) fn header_of(&self, view: &zbq_msg_view) -> zbq_msg_header {
-        // SAFETY: a message's header, as a look has found it.
-        let header = unsafe { load_header(view.header) };
-        if self.observes() && !self.is_valid_from(view.logical_offset) {
-            return NOTHING;
-        }
-        header
-    }
-
     /// The next message's header, and what is made of it, which was whole. With an error of
     /// `extract` nothing is taken.
     pub(crate) fn extract_next<R>(
@@ -589,13 +600,15 @@ impl Consumer {
     ) -> Result<(Copied, R)> {
         self.skip();
         for _ in 0..MOST_LAPS {
-            let view = self.peek()?;
-            let header = self.header_of(&view);
-            let extracted = extract(&view);
-            if self.is_valid_from(view.logical_offset) {
+            let found = self.peek()?;
+            let offset = found.view.logical_offset;
+            let extracted = extract(&found.view);
+            if self.is_valid_from(offset) {
                 let extracted = extracted?;
-                self.pass(&view, &header);
-                return Ok((Copied::new(&view, &header), extracted));
+                if self.cursor() == offset {
+                    self.pass(&found);
+                } // else `extract` has taken it, or more
+                return Ok((Copied::new(&found), extracted));
             }
             if !self.observes() {
                 return Err(self.torn());
@@ -795,17 +808,18 @@ impl Consumer {
 
     // Of what was just taken.
     #[inline]
-    pub(crate) fn message(&self, view: &zbq_msg_view) -> Message<'_> {
+    pub(crate) fn message(&self, taken: &Found) -> Message<'_> {
         self.hold();
         // SAFETY: it was just taken, and holds its room.
-        unsafe { Message::new(self, view) }
+        unsafe { Message::new(self, taken) }
     }
 
+    #[cfg(feature = "tokio")]
     #[inline]
-    pub(crate) fn take(&self) -> Result<zbq_msg_view> {
+    pub(crate) fn take(&self) -> Result<Found> {
         self.skip();
         match self.try_take() {
-            Some(view) => Ok(view),
+            Some(taken) => Ok(taken),
             None => self.take_by_call(),
         }
     }
@@ -813,22 +827,30 @@ impl Consumer {
     /// The next message, which the caller [holds](Self::hold) at once; `None`: what
     /// [`take_by_call`](Self::take_by_call) says.
     #[inline]
-    pub(crate) fn try_take(&self) -> Option<zbq_msg_view> {
+    pub(crate) fn try_take(&self) -> Option<Found> {
         if !self.knows_more() {
             self.discard_what_was_put_off();
         }
+        let found = self.peek_at_known()?;
+        self.step_over(&found.view);
+        Some(found)
+    }
+
+    #[inline]
+    fn peek_at_known(&self) -> Option<Found> {
         // SAFETY: a live handle's window.
-        unsafe { zbq_sys::zbq_window_take(self.window.as_ptr()) }
+        let (view, words) = unsafe { zbq_sys::zbq_window_peek(self.window.as_ptr()) }?;
+        let header = Header::of(words);
+        Some(Found { view, header })
     }
 
     /// The next message, or why there is none. The caller holds it, too.
     #[cold]
-    pub(crate) fn take_by_call(&self) -> Result<zbq_msg_view> {
+    pub(crate) fn take_by_call(&self) -> Result<Found> {
         if self.observes() {
-            return self.find(|window| {
-                // SAFETY: a live handle's window.
-                unsafe { zbq_sys::zbq_window_take(window) }
-            });
+            let found = self.find()?;
+            self.step_over(&found.view);
+            return Ok(found);
         }
         let mut view = zbq_msg_view {
             header: ptr::null(),
@@ -839,46 +861,59 @@ impl Consumer {
         };
         // SAFETY: a live handle, and a place for the view.
         let code = unsafe { zbq_sys::zbq_consumer_next(self.raw(), &mut view) };
-        self.result_of(code).map(|()| view)
+        self.result_of(code)?;
+        // SAFETY: a message's header.
+        let header = unsafe { Header::load(view.header) };
+        Ok(Found { view, header })
     }
 
-    // By looks, as often as an observer is lapped in between.
-    fn find(
-        &self,
-        found: impl Fn(*mut zbq_read_window) -> Option<zbq_msg_view>,
-    ) -> Result<zbq_msg_view> {
+    // By looks, as often as an observer is lapped in between. It is not taken.
+    fn find(&self) -> Result<Found> {
         for _ in 0..MOST_LAPS {
             self.look_by_call()?;
-            if let Some(view) = found(self.window.as_ptr()) {
-                return Ok(view);
+            if let Some(found) = self.peek_at_known() {
+                return Ok(found);
             }
         }
         Err(Error::Lapped)
     }
 
-    // The next message, which is not taken.
-    fn peek(&self) -> Result<zbq_msg_view> {
-        let peeked = |window| {
-            // SAFETY: a live handle's window.
-            unsafe { zbq_sys::zbq_window_peek(window) }
-        };
+    fn peek(&self) -> Result<Found> {
         if self.knows_more() {
-            if let Some(view) = peeked(self.window.as_ptr()) {
-                return Ok(view);
+            if let Some(found) = self.peek_at_known() {
+                return Ok(found);
             }
         }
-        self.find(peeked)
+        self.find()
+    }
+
+    /// The next message, which is not taken: by [`take_peeked`](Self::take_peeked).
+    pub(crate) fn peek_at_next(&self) -> Result<Found> {
+        self.skip();
+        self.peek()
+    }
+
+    pub(crate) fn take_peeked(&self, found: &Found) -> Message<'_> {
+        self.step_over(&found.view);
+        self.message(found)
+    }
+
+    // The message that was peeked at.
+    #[inline]
+    fn step_over(&self, view: &zbq_msg_view) {
+        // SAFETY: a live handle's window, and nothing was taken since.
+        unsafe { zbq_sys::zbq_window_pass(self.window.as_ptr(), view) };
     }
 
     // Takes the message that was peeked at, and lets go of it.
-    fn pass(&self, view: &zbq_msg_view, header: &zbq_msg_header) {
-        let begin = view.logical_offset;
-        // SAFETY: a live handle's window, and nothing was taken since.
-        unsafe { zbq_sys::zbq_window_pass(self.window.as_ptr(), view) };
+    fn pass(&self, found: &Found) {
+        let begin = found.view.logical_offset;
+        self.step_over(&found.view);
         self.hold();
         // As for a message: not while an earlier one is held.
-        if header.fd_count != 0 && header.seq_id != 0 && self.is_oldest(begin) {
-            self.discard_fds(header.seq_id);
+        let record = found.header.record();
+        if record != 0 && self.is_oldest(begin) {
+            self.discard_fds(record);
         }
         self.let_go(begin, self.cursor());
     }
@@ -973,10 +1008,8 @@ pub struct Loss {
     pub times: u64,
 }
 
-const NOTHING: zbq_msg_header = zbq_msg_header {
-    payload_len: 0,
-    fd_count: 0,
-    flags: 0,
-    reserved: 0,
-    seq_id: 0,
-};
+/// A message that is there, and what its header says. Of an observer's both were whole.
+pub(crate) struct Found {
+    pub(crate) view: zbq_msg_view,
+    pub(crate) header: Header,
+}

@@ -22,6 +22,22 @@ pub enum Error {
     Evicted(Eviction),
     /// This observer was lapped: what it was reading may have been overwritten meanwhile, or it was
     /// too slow for a look, again and again. It goes on with the next one.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new().capacity(4096))?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # use zbq::{Flow, Start, Wakeup};
+    /// # producer.admit_with(&near, Wakeup::Pull, Flow::Follow, Start::Head)?;
+    /// # let observer = zbq::Consumer::join_with(&far, Wakeup::Pull, Flow::Follow)?;
+    /// producer.try_publish(b"old")?;
+    /// let message = observer.try_next()?;
+    /// for _ in 0..1000 {
+    ///     producer.try_publish(b"newer")?;
+    /// }
+    /// assert!(matches!(message.to_vec(), Err(zbq::Error::Lapped)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Lapped,
     /// There is less room than the message has bytes, which are so many. It stays where it is.
     TooSmall(usize),

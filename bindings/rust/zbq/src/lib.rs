@@ -45,7 +45,8 @@
 //! a time, and then evicts it. An observer holds up nobody: it [follows](Flow::Follow) the stream and is
 //! told what it has missed ([`Consumer::lost`]), or sees the [newest](Flow::Newest) message at each look.
 //! Any of them may [start](Start) in what is still whole of the past. What every newcomer has to know the
-//! producer [retains](Producer::retain).
+//! producer [retains](Producer::retain). A [`Subscription`] joins again by itself, goes on where it left
+//! off, and tells each gap.
 //!
 //! # What the compiler sees to
 //!
@@ -142,6 +143,7 @@ mod batch;
 mod consumer;
 mod copied;
 mod error;
+mod header;
 mod iter;
 mod load;
 mod message;
@@ -172,7 +174,10 @@ pub use options::{Flow, Options, Patience, PayloadType, RingId, Start, Wakeup};
 pub use payload::Payload;
 pub use pod::Pod;
 pub use producer::Producer;
-pub use rendezvous::{connect, ConnectOptions, Listener, ListenerOptions, Newcomer, Peer};
+pub use rendezvous::{
+    connect, ConnectOptions, Gap, GapCause, Joining, Listener, ListenerOptions, Newcomer, Next,
+    Peer, Subscription,
+};
 pub use reservation::Reservation;
 pub use retained::{Retained, RetainedMessage};
 pub use statistics::{ConsumerInfo, Statistics};
@@ -202,6 +207,8 @@ const _: () = {
     is_send::<Producer>();
     is_send::<Consumer>();
     is_send::<Listener>();
+    is_send::<Joining>();
+    is_send::<Subscription>();
     is_send::<TypedProducer<u64>>();
     is_send::<TypedConsumer<u64>>();
     is_send::<Error>();
@@ -225,6 +232,7 @@ macro_rules! must_not_be {
 must_not_be!(
     Sync: Producer,
     Consumer,
+    Subscription,
     TypedProducer<u64>,
     TypedConsumer<u64>,
     ReceivedBatch<'static, u64>,

@@ -11,7 +11,6 @@
 use crate::pod::Pod;
 use std::mem::{align_of, size_of, MaybeUninit};
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed};
-use zbq_sys::zbq_msg_header;
 
 const WORD: usize = size_of::<u64>();
 
@@ -28,7 +27,7 @@ pub(crate) unsafe fn load_byte(at: *const u8) -> u8 {
 ///
 /// As above, for 8 bytes, and `at` is aligned to 8.
 #[inline]
-unsafe fn load_word(at: *const u8) -> u64 {
+pub(crate) unsafe fn load_word(at: *const u8) -> u64 {
     // SAFETY: as the caller says; see above.
     unsafe { (*at.cast::<AtomicU64>()).load(Relaxed) }
 }
@@ -58,29 +57,17 @@ pub(crate) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
-/// A copy of a message's header, which is checked and used instead of it.
-///
-/// # Safety
-///
-/// A header is mapped there, and aligned.
-#[inline]
-pub(crate) unsafe fn load_header(at: *const zbq_msg_header) -> zbq_msg_header {
-    let words = at.cast::<u8>();
-    // SAFETY: as the caller says; any bytes are a header.
-    unsafe { std::mem::transmute([load_word(words), load_word(words.add(WORD))]) }
-}
-
 // ---- of values ----
 
 /// The value that lies `offset` bytes past `base`. How it is split into words, and what is before
 /// and after them, follows from type and offset, which the compiler mostly knows: a number is one
-/// load.
+/// load, so long as this is part of its caller.
 ///
 /// # Safety
 ///
 /// `base` is aligned to 8, and `offset` to [`unit_of`] the type. All bytes of the value are
 /// initialized and mapped.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn load_value<T: Pod>(base: *const u8, offset: usize) -> T {
     let mut value = MaybeUninit::<T>::uninit();
     let to = value.as_mut_ptr().cast::<u8>();
@@ -123,7 +110,7 @@ pub(crate) const fn unit_of<T>() -> usize {
 ///
 /// A unit of this type is initialized, mapped and aligned at `from`; it can be written at `to`, and
 /// nobody else uses that.
-#[inline]
+#[inline(always)]
 unsafe fn copy_unit<T>(from: *const u8, to: *mut u8) {
     // SAFETY: as the caller says; see above.
     unsafe {

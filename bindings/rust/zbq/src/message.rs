@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //! One message.
 
-use crate::consumer::Consumer;
-use crate::copied::key_in;
+use crate::consumer::{Consumer, Found};
 use crate::error::{Error, Result};
+use crate::header::Header;
 use crate::load::load_value;
 use crate::message_size;
 use crate::payload::Payload;
@@ -14,7 +14,6 @@ use std::io;
 use std::mem::size_of;
 use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
-use zbq_sys::{zbq_msg_header, zbq_msg_view};
 
 /// A message, where it lies in the ring. Dropping it gives its room back.
 ///
@@ -109,22 +108,22 @@ pub struct Message<'c> {
     at: *const u8, // the payload
     len: usize,
     offset: u64,
-    header: zbq_msg_header, // a copy
+    header: Header,
     collected: Cell<bool>,
 }
 
 impl<'c> Message<'c> {
     /// # Safety
     ///
-    /// The view is the consumer's, and the tail does not pass it before this goes.
+    /// It is the consumer's, and the tail does not pass it before this goes.
     #[inline]
-    pub(crate) unsafe fn new(consumer: &'c Consumer, view: &zbq_msg_view) -> Self {
+    pub(crate) unsafe fn new(consumer: &'c Consumer, found: &Found) -> Self {
         Self {
             consumer,
-            at: view.payload.cast(),
-            len: view.payload_len as usize, // it lies in memory that is mapped
-            offset: view.logical_offset,
-            header: consumer.header_of(view),
+            at: found.view.payload.cast(),
+            len: found.view.payload_len as usize, // it lies in memory that is mapped
+            offset: found.view.logical_offset,
+            header: found.header,
             collected: Cell::new(false),
         }
     }
@@ -146,12 +145,12 @@ impl<'c> Message<'c> {
 
     /// How many descriptors it was sent with.
     pub fn fd_count(&self) -> u8 {
-        self.header.fd_count
+        self.header.fd_count()
     }
 
     /// The application's own flags, which C and C++ programs may set.
     pub fn flags(&self) -> u8 {
-        self.header.flags
+        self.header.flags()
     }
 
     /// The key of a message that is, or was, retained.
@@ -171,12 +170,12 @@ impl<'c> Message<'c> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn key(&self) -> Option<u16> {
-        key_in(&self.header)
+        self.header.key()
     }
 
     /// Whether it says that its key is retained no more; it is empty then.
     pub fn is_forgotten(&self) -> bool {
-        zbq_sys::zbq_msg_is_forgotten(&self.header)
+        self.header.is_forgotten()
     }
 
     // ---- its bytes ----
@@ -327,20 +326,20 @@ impl<'c> Message<'c> {
     /// none; all of it was closed. [`Error::Lapped`]: an observer that was too late to see how many
     /// there are. [`Error::Evicted`], [`Error::NoMemory`], [`Error::Io`].
     pub fn take_fds(&self, timeout: Option<Duration>) -> Result<Vec<OwnedFd>> {
-        if self.header.fd_count == 0 {
+        if self.fd_count() == 0 {
             return if self.consumer.observes() && !self.is_intact() {
                 Err(self.consumer.torn())
             } else {
                 Ok(Vec::new())
             };
         }
-        if self.header.seq_id == 0 {
+        if self.header.record() == 0 {
             return Err(self.consumer.malformed(self.offset)); // some, but no record
         }
-        let taken = self.consumer.take_fds(self.header.seq_id, timeout);
+        let taken = self.consumer.take_fds(self.header.record(), timeout);
         self.collected.set(!matches!(taken, Err(Error::Again)));
         match taken {
-            Ok(fds) if fds.len() != usize::from(self.header.fd_count) => {
+            Ok(fds) if fds.len() != usize::from(self.fd_count()) => {
                 Err(self.consumer.malformed(self.offset))
             }
             other => other,
@@ -355,10 +354,10 @@ impl Drop for Message<'_> {
             return;
         }
         // Collecting a later record would close those of an earlier message that is still held.
+        let record = self.header.record();
         let may_discard = self.consumer.is_oldest(self.offset);
-        let has_some = self.header.fd_count != 0 && self.header.seq_id != 0;
-        if has_some && !self.collected.get() && may_discard {
-            self.consumer.discard_fds(self.header.seq_id);
+        if record != 0 && !self.collected.get() && may_discard {
+            self.consumer.discard_fds(record);
         }
         let size = message_size(self.len).unwrap_or_default(); // it lies in the ring
         self.consumer.let_go(self.offset, self.offset + size);
@@ -370,7 +369,7 @@ impl fmt::Debug for Message<'_> {
         f.debug_struct("Message")
             .field("offset", &self.offset)
             .field("len", &self.len)
-            .field("fd_count", &self.header.fd_count)
+            .field("fd_count", &self.fd_count())
             .finish_non_exhaustive()
     }
 }

@@ -207,8 +207,11 @@ pub enum Start {
     Head,
     /// With the oldest message that is whole.
     Oldest,
-    /// With so many bytes of history at most.
+    /// With so many bytes of history, if there are so many.
     Last(u64),
+    /// With so many bytes of history at most: for who [admits](crate::Producer::admit_with), and may
+    /// not want to show more. To a listener it is no start.
+    Within(u64),
     /// With the message at an offset of a ring (all zero: of whichever this is), or the oldest where
     /// that is gone or of another ring: [`Consumer::id`](crate::Consumer::id) and
     /// [`Consumer::offset`](crate::Consumer::offset) tell.
@@ -221,6 +224,7 @@ impl Start {
             Self::Head => (zbq_start_at::ZBQ_START_HEAD, 0, [0; 16]),
             Self::Oldest => (zbq_start_at::ZBQ_START_OLDEST, 0, [0; 16]),
             Self::Last(bytes) => (zbq_start_at::ZBQ_START_LAST, bytes, [0; 16]),
+            Self::Within(bytes) => (zbq_start_at::ZBQ_START_WITHIN, bytes, [0; 16]),
             Self::At(ring, offset) => (zbq_start_at::ZBQ_START_OFFSET, offset, ring),
         };
         zbq_start {
@@ -231,7 +235,7 @@ impl Start {
         }
     }
 
-    /// `None`: there is no such start.
+    /// `None`: there is no such start to ask for.
     pub(crate) fn from_raw(at: u8, offset: u64, ring: RingId) -> Option<Self> {
         [
             Self::Head,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //! Messages that are taken one after the other, and let go as one piece of the stream.
 
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, Found};
 use crate::error::Error;
 use std::cell::Cell;
 use std::fmt;
-use zbq_sys::zbq_msg_view;
+use std::ptr::NonNull;
 
 /// What one look finds, but no more than a sixteenth of the ring (and one message at least).
 pub(crate) struct Piece<'c> {
@@ -20,9 +20,18 @@ pub(crate) struct Piece<'c> {
     error: Cell<Option<Error>>,
 }
 
+/// Of a message that was taken: its payload, and where it starts.
+#[derive(Clone, Copy)]
+pub(crate) struct Visited {
+    pub(crate) at: NonNull<u8>,
+    pub(crate) len: u64,
+    pub(crate) offset: u64,
+}
+
 impl<'c> Piece<'c> {
     #[inline]
     pub(crate) fn new(consumer: &'c Consumer, most: usize) -> Self {
+        consumer.skip();
         Self {
             consumer,
             most,
@@ -38,23 +47,20 @@ impl<'c> Piece<'c> {
 
     /// The next one's payload, whose room is held until the piece goes.
     #[inline]
-    pub(crate) fn next(&self) -> Option<zbq_msg_view> {
+    pub(crate) fn next(&self) -> Option<Visited> {
         if self.is_done() {
             return None;
         }
-        if self.visited.get() == 0 {
-            self.consumer.skip();
-        }
         match self.consumer.try_take() {
-            Some(view) => Some(self.visit(view)),
+            Some(found) => Some(self.visit(&found)),
             None => self.next_by_call(),
         }
     }
 
     #[cold]
-    fn next_by_call(&self) -> Option<zbq_msg_view> {
+    fn next_by_call(&self) -> Option<Visited> {
         match self.consumer.take_by_call() {
-            Ok(view) => Some(self.visit(view)),
+            Ok(found) => Some(self.visit(&found)),
             Err(why) => {
                 self.ended.set(true);
                 let is_for_now = matches!(why, Error::Again | Error::Lapped);
@@ -109,10 +115,10 @@ impl<'c> Piece<'c> {
     }
 
     #[inline]
-    fn visit(&self, view: zbq_msg_view) -> zbq_msg_view {
+    fn visit(&self, found: &Found) -> Visited {
         if self.visited.get() == 0 {
             self.consumer.hold();
-            let begin = view.logical_offset;
+            let begin = found.view.logical_offset;
             // What one look found: each look at the head takes its cache line from the producer.
             let most = begin + self.consumer.capacity() / 16;
             self.begin.set(begin);
@@ -120,11 +126,16 @@ impl<'c> Piece<'c> {
         }
         self.end.set(self.consumer.cursor());
         self.visited.set(self.visited.get() + 1);
-        let header = self.consumer.header_of(&view);
-        if header.fd_count != 0 {
-            self.seq_id.set(header.seq_id);
+        let record = found.header.record();
+        if record != 0 {
+            self.seq_id.set(record);
         }
-        view
+        Visited {
+            // SAFETY: in the ring.
+            at: unsafe { NonNull::new_unchecked(found.view.payload as *mut u8) },
+            len: found.view.payload_len,
+            offset: found.view.logical_offset,
+        }
     }
 }
 

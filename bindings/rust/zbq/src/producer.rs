@@ -374,6 +374,21 @@ impl Producer {
     /// The same, waiting for it; without a time-out for ever. Consumers that are in the way for the
     /// stall time-out are evicted meanwhile.
     ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.try_publish(b"look at buffer 3")?;
+    /// let end = producer.head();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || consumer.next(None).map(drop));
+    ///     producer.wait_released(end, None) // buffer 3 is free then
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`released`](Self::released), and [`Error::Io`]: it cannot wait.

@@ -2,18 +2,30 @@
 //! What every newcomer has.
 
 use crate::consumer::Consumer;
-use crate::copied::key_in;
 use crate::error::{Error, Result};
-use crate::load::load_header;
+use crate::header::Header;
 use crate::payload::Payload;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::os::unix::io::OwnedFd;
 use std::ptr;
 use std::time::Duration;
-use zbq_sys::{zbq_msg_header, zbq_msg_view};
+use zbq_sys::zbq_msg_view;
 
 /// The messages that were retained when a consumer joined: see [`Consumer::retained`].
+///
+/// ```
+/// # use std::os::unix::net::UnixStream;
+/// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// # let (near, far) = UnixStream::pair()?;
+/// producer.retain(1, b"640x480", None)?;
+/// producer.retain(2, b"", None)?;
+/// # producer.admit(&near, zbq::Wakeup::Push)?;
+/// let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+/// let keys: Vec<u16> = consumer.retained().filter_map(|message| message.key()).collect();
+/// assert_eq!(keys, [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "an iterator does nothing until it is asked"]
 pub struct Retained<'c> {
@@ -77,7 +89,7 @@ pub struct RetainedMessage<'c> {
     consumer: &'c Consumer,
     payload: Payload<'c>,
     offset: u64,
-    header: zbq_msg_header,
+    header: Header,
 }
 
 impl<'c> RetainedMessage<'c> {
@@ -91,7 +103,7 @@ impl<'c> RetainedMessage<'c> {
                 consumer,
                 payload: Payload::new(view.payload.cast(), view.payload_len as usize),
                 offset: view.logical_offset,
-                header: load_header(view.header),
+                header: Header::load(view.header),
             }
         }
     }
@@ -103,12 +115,12 @@ impl<'c> RetainedMessage<'c> {
 
     /// The key under which it was retained; `None` from a hostile producer alone.
     pub fn key(&self) -> Option<u16> {
-        key_in(&self.header)
+        self.header.key()
     }
 
     /// The application's own flags, which C and C++ programs may set.
     pub fn flags(&self) -> u8 {
-        self.header.flags
+        self.header.flags()
     }
 
     /// Where in the stream it was.
@@ -118,7 +130,7 @@ impl<'c> RetainedMessage<'c> {
 
     /// How many descriptors it was sent with.
     pub fn fd_count(&self) -> u8 {
-        self.header.fd_count
+        self.header.fd_count()
     }
 
     /// Takes the descriptors, which are there from the start. Take those of an earlier one first, and
@@ -128,15 +140,15 @@ impl<'c> RetainedMessage<'c> {
     ///
     /// As [`Message::take_fds`](crate::Message::take_fds).
     pub fn take_fds(&self) -> Result<Vec<OwnedFd>> {
-        if self.header.fd_count == 0 {
+        if self.fd_count() == 0 {
             return Ok(Vec::new());
         }
-        if self.header.seq_id == 0 {
+        if self.header.record() == 0 {
             return Err(Error::Protocol); // some, but no record
         }
         let now = Some(Duration::ZERO);
-        match self.consumer.take_fds(self.header.seq_id, now) {
-            Ok(fds) if fds.len() != usize::from(self.header.fd_count) => Err(Error::Protocol),
+        match self.consumer.take_fds(self.header.record(), now) {
+            Ok(fds) if fds.len() != usize::from(self.fd_count()) => Err(Error::Protocol),
             other => other,
         }
     }

@@ -278,6 +278,37 @@ fn what_may_be_torn_is_read_again() {
     assert!(is_lapped(read));
 }
 
+// Whoever reads may take that message, and others, meanwhile.
+#[test]
+fn what_reads_may_take_more() {
+    for flow in [Flow::Lossless, Flow::Follow, Flow::Newest] {
+        let mut producer = producer();
+        let reader = observer(&mut producer, flow);
+        for i in 0..3 {
+            producer.try_publish(&[i; 100]).unwrap();
+        }
+        let read = reader.try_read(|payload| {
+            let mut taken = 0;
+            while let Ok(message) = reader.try_next() {
+                assert_eq!(message.len(), 100);
+                taken += 1;
+            }
+            (payload.get(0).unwrap(), taken)
+        });
+        let expected = match flow {
+            Flow::Lossless => (0, 2),
+            Flow::Follow => (0, 3),
+            Flow::Newest => (2, 1),
+        };
+        assert_eq!(read.unwrap(), expected);
+        assert_eq!(reader.offset(), producer.head());
+        assert_eq!(reader.lag(), 0);
+        assert!(is_again(reader.try_next()));
+        producer.try_publish(b"more").unwrap();
+        assert_eq!(reader.try_read(|payload| payload.len()).unwrap(), 4);
+    }
+}
+
 // ---- newest ----
 
 #[test]
@@ -364,13 +395,13 @@ fn batches_go_on_where_they_are_lapped() {
     let mut all = batch.iter();
     let first = all.next().unwrap();
     assert_eq!((first.get(), first.offset()), (1, 0));
-    assert!(first.is_intact() && batch.is_intact());
+    assert!(batch.is_intact_at(first) && batch.is_intact());
     for number in 10..5000 {
         producer.try_send(&number).unwrap();
     }
-    assert!(!first.is_intact());
+    assert!(!batch.is_intact_at(first));
     let later = all.next().unwrap();
-    assert!(later.get() > 10 && later.is_intact());
+    assert!(later.get() > 10 && batch.is_intact_at(later));
     assert!(!batch.is_intact());
     assert!(is_lapped(batch.finish()));
 
@@ -594,14 +625,21 @@ fn what_is_gone_is_told_by_the_offset() {
     assert_eq!(first.to_vec().unwrap(), pattern(number, 1000));
     drop(first);
     assert_eq!(reader.try_iter().count(), 200 - number - 1);
-    // No more than was asked for, and no less than one message.
+    // As many bytes as were asked for, to within a message; or no more, to within some.
     for bytes in (0..60_000).step_by(10_000) {
         let options = ConnectOptions::new().from(Start::Last(bytes));
         let reader = door.connect(&mut producer, options).unwrap();
         let history = producer.head() - reader.offset();
         assert!(history <= bytes && history + 1024 > bytes);
         assert_eq!(reader.try_iter().count() as u64, history / 1024);
+        let from = Start::Within(bytes);
+        let reader = join_with(&mut producer, Wakeup::Pull, Flow::Follow, from);
+        let history = producer.head() - reader.offset();
+        assert!(history <= bytes && history + CAPACITY / 16 > bytes);
     }
+    let options = ConnectOptions::new().from(Start::Within(1024)); // is not one's own to ask for
+    let refused = door.connect(&mut producer, options);
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
 }
 
 // The producer waits for one who reads the past as for any.

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: MIT
 //! Joining a producer by its name.
 
-use super::greeting::{self, Received, Wish};
-use super::identity::Nobody;
-use super::place::{Directory, Place};
-use super::socket;
+use super::joining::Joining;
 use crate::consumer::Consumer;
 use crate::error::{Error, Result};
 use crate::options::{Flow, Start, Wakeup};
 use crate::poll;
 use crate::time::Deadline;
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind};
-use std::os::unix::io::{AsFd, OwnedFd};
+use std::os::unix::io::AsFd;
 use std::time::Duration;
 
 /// How to connect.
@@ -32,11 +28,11 @@ use std::time::Duration;
 #[must_use = "each of its methods gives a changed one"]
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
-    wakeup: Wakeup,
-    flow: Flow,
-    from: Start,
+    pub(super) wakeup: Wakeup,
+    pub(super) flow: Flow,
+    pub(super) from: Start,
     wait_for_producer: bool,
-    producers: Vec<u32>,
+    pub(super) producers: Vec<u32>,
 }
 
 impl ConnectOptions {
@@ -113,145 +109,22 @@ pub fn connect(
     timeout: Option<Duration>,
     options: &ConnectOptions,
 ) -> Result<Consumer> {
-    let attempt = Attempt {
-        end: Deadline::after(timeout),
-        options,
-    };
+    let end = Deadline::after(timeout);
+    let mut joining = Joining::new(name, options)?;
     loop {
-        // Each time anew: its directory may be there now.
-        let place = Place::of(name.as_ref(), Directory::Look)?;
-        if let Some(socket) = attempt.open(&place)? {
-            if attempt.greet(&place, &socket)? {
-                return attempt.take_slot(&socket);
-            }
+        if let Some(consumer) = joining.step()? {
+            return Ok(consumer);
         }
-        match attempt.end.left(STEP) {
-            Some(left) if options.wait_for_producer => std::thread::sleep(left),
-            _ => return Err(Error::NoProducer),
+        let has_met = joining.has_met_producer();
+        if !has_met && !options.wait_for_producer {
+            return Err(Error::NoProducer);
         }
-    }
-}
-
-/// From one attempt to the next.
-const STEP: Duration = Duration::from_millis(50);
-
-struct Attempt<'a> {
-    end: Deadline,
-    options: &'a ConnectOptions,
-}
-
-impl Attempt<'_> {
-    // None when the producer is not there.
-    fn open(&self, place: &Place) -> Result<Option<OwnedFd>> {
-        let socket = socket::new()?;
-        while let Err(error) = socket::connect(&socket, place) {
-            if error.kind() != ErrorKind::WouldBlock {
-                return may_come_back(place, error).map(|()| None);
-            }
-            match self.end.left(STEP) {
-                Some(left) => std::thread::sleep(left), // its queue is full
-                None => return Err(Error::Again),
-            }
-        }
-        self.check_producer(place, &socket)?;
-        Ok(Some(socket))
-    }
-
-    fn check_producer(&self, place: &Place, socket: &OwnedFd) -> Result<()> {
-        let listed = &self.options.producers;
-        if listed.is_empty() && !place.is_abstract() {
-            return Ok(());
-        }
-        let uid = socket::peer_of(socket).uid;
-        let nobody = Nobody::ask();
-        let own = listed.is_empty() && (nobody.is_own_user(uid) || uid == 0);
-        if own || nobody.lists_user(listed, uid) {
-            Ok(())
-        } else {
-            Err(Error::Refused(format!(
-                "{} belongs to user {uid}",
-                place.name()
-            )))
-        }
-    }
-
-    // Whether it was welcomed; false when the producer went away meanwhile.
-    fn greet(&self, place: &Place, socket: &OwnedFd) -> Result<bool> {
-        let wish = Wish {
-            wakeup: self.options.wakeup,
-            observes: self.options.flow.observes(),
-            from: self.options.from,
+        match end.left(LONGEST_WAIT) {
+            Some(left) => poll::readable(joining.as_fd(), left)?,
+            None if has_met => return Err(Error::Again),
+            None => return Err(Error::NoProducer),
         };
-        if let Err(error) = greeting::send_hello(socket, wish) {
-            return may_come_back(place, error).map(|()| false);
-        }
-        loop {
-            match greeting::receive_answer(socket) {
-                Ok(Received::Said(greeting::WELCOME)) => return Ok(true),
-                Ok(Received::Said(greeting::FULL)) => return Err(Error::Full),
-                Ok(Received::Said(greeting::NO_SUCH_START)) => return Err(Error::Invalid),
-                Ok(Received::Said(_)) => return Err(Error::Refused(place.name())),
-                Ok(Received::Nonsense) => return Err(Error::Protocol),
-                Ok(Received::End) => return Ok(false),
-                Err(error) if is_not_yet(&error) => self.wait_for_answer(socket)?,
-                Err(error) => return may_come_back(place, error).map(|()| false),
-            }
-        }
-    }
-
-    fn take_slot(&self, socket: &OwnedFd) -> Result<Consumer> {
-        loop {
-            match Consumer::join_with(socket, self.options.wakeup, self.options.flow) {
-                Err(Error::Again) => self.wait_for_answer(socket)?,
-                Ok(consumer) => {
-                    self.go_to_start(&consumer)?;
-                    return Ok(consumer);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    // From the last start before it that the producer knows. What else ends the stream meanwhile,
-    // reading tells.
-    fn go_to_start(&self, consumer: &Consumer) -> Result<()> {
-        let found = match self.options.from {
-            Start::At(ring, offset) if ring == consumer.id() || ring == [0; 16] => {
-                consumer.skip_to(offset)
-            }
-            Start::Last(bytes) => match consumer.skip_to(consumer.head().saturating_sub(bytes)) {
-                Err(Error::Invalid) => Ok(()), // a little less than so many
-                other => other,
-            },
-            _ => Ok(()),
-        };
-        match found {
-            Err(Error::Invalid) => found,
-            _ => Ok(()),
-        }
-    }
-
-    fn wait_for_answer(&self, socket: &OwnedFd) -> Result<()> {
-        let left = self.end.left(STEP).ok_or(Error::Again)?;
-        poll::readable(socket.as_fd(), left)?;
-        Ok(())
     }
 }
 
-fn is_not_yet(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
-// After a failed call: an error when there cannot be a producer.
-fn may_come_back(place: &Place, error: io::Error) -> Result<()> {
-    match error.raw_os_error() {
-        Some(
-            libc::ENOENT | libc::ENOTDIR | libc::ECONNREFUSED | libc::ECONNRESET | libc::EPIPE,
-        ) => Ok(()),
-        Some(libc::EPROTOTYPE) => {
-            let why = format!("{} is a socket of another kind", place.name());
-            Err(Error::Refused(why))
-        }
-        _ => Err(error.into()),
-    }
-}
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);

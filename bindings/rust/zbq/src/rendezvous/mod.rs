@@ -5,11 +5,15 @@
 mod connect;
 mod greeting;
 mod identity;
+mod joining;
 mod listener;
 mod name;
 mod place;
 mod socket;
+mod subscription;
 mod watch;
 
 pub use connect::{connect, ConnectOptions};
+pub use joining::Joining;
 pub use listener::{Listener, ListenerOptions, Newcomer, Peer};
+pub use subscription::{Gap, GapCause, Next, Subscription};

@@ -1,54 +1,65 @@
 // SPDX-License-Identifier: MIT
-//! One descriptor for everything that a listener waits for: an epoll of a timer, and of another one
-//! with the sockets, that can be left out.
+//! Descriptors for everything that somebody waits for, and what a listener waits with: an epoll of a
+//! timer, and of another one with the sockets, that can be left out.
 
 use super::socket::check;
 use std::io;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-#[derive(Debug)]
-pub(super) struct Watch {
-    all: OwnedFd,
-    sockets: OwnedFd,
-    timer: OwnedFd,
-}
+const READABLE: u32 = libc::EPOLLIN as u32;
 
-impl Watch {
+/// Becomes readable when one of those that it watches is.
+#[derive(Debug)]
+pub(super) struct Epoll(OwnedFd);
+
+impl Epoll {
     pub(super) fn new() -> io::Result<Self> {
-        // SAFETY: new descriptors are owned by nobody yet.
-        let watch = unsafe {
-            let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
-            Self {
-                all: OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?),
-                sockets: OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?),
-                timer: OwnedFd::from_raw_fd(check(libc::timerfd_create(
-                    libc::CLOCK_MONOTONIC,
-                    flags,
-                ))?),
-            }
-        };
-        control(&watch.all, &watch.timer, libc::EPOLL_CTL_ADD, READABLE)?;
-        control(&watch.all, &watch.sockets, libc::EPOLL_CTL_ADD, READABLE)?;
-        Ok(watch)
+        // SAFETY: a new descriptor is owned by nobody yet.
+        unsafe {
+            let fd = check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?;
+            Ok(Self(OwnedFd::from_raw_fd(fd)))
+        }
     }
 
-    pub(super) fn add(&self, socket: &OwnedFd) -> io::Result<()> {
-        control(&self.sockets, socket, libc::EPOLL_CTL_ADD, READABLE)
+    pub(super) fn add(&self, fd: impl AsFd) -> io::Result<()> {
+        self.control(fd, libc::EPOLL_CTL_ADD, READABLE)
     }
 
     /// Before it is closed: a forked child may have a copy, and the entry would outlive it here.
-    pub(super) fn remove(&self, socket: &OwnedFd) {
-        let _ = control(&self.sockets, socket, libc::EPOLL_CTL_DEL, 0);
+    pub(super) fn remove(&self, fd: impl AsFd) {
+        let _ = self.control(fd, libc::EPOLL_CTL_DEL, 0);
     }
 
-    /// Of the sockets.
-    pub(super) fn leave_out(&self, out: bool) -> io::Result<()> {
-        let events = if out { 0 } else { READABLE };
-        control(&self.all, &self.sockets, libc::EPOLL_CTL_MOD, events)
+    fn control(&self, fd: impl AsFd, operation: libc::c_int, events: u32) -> io::Result<()> {
+        let mut event = libc::epoll_event { events, u64: 0 };
+        let (epoll, fd) = (self.0.as_raw_fd(), fd.as_fd().as_raw_fd());
+        // SAFETY: an event that outlives the call.
+        check(unsafe { libc::epoll_ctl(epoll, operation, fd, &mut event) }).map(drop)
+    }
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Becomes readable at a time.
+#[derive(Debug)]
+pub(super) struct Timer(OwnedFd);
+
+impl Timer {
+    pub(super) fn new() -> io::Result<Self> {
+        let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
+        // SAFETY: a new descriptor is owned by nobody yet.
+        unsafe {
+            let fd = check(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags))?;
+            Ok(Self(OwnedFd::from_raw_fd(fd)))
+        }
     }
 
-    /// Becomes readable then, too; `None`: only with what it watches.
+    /// `None`: not at all, and not any more.
     pub(super) fn ring_at(&self, when: Option<Instant>) {
         // SAFETY: a time may be all zero, which is never.
         let mut setting: libc::itimerspec = unsafe { std::mem::zeroed() };
@@ -60,19 +71,57 @@ impl Watch {
         }
         // SAFETY: a time that outlives the call. It fails for wrong times alone.
         unsafe {
-            let fd = self.timer.as_raw_fd();
+            let fd = self.0.as_raw_fd();
             libc::timerfd_settime(fd, 0, &setting, std::ptr::null_mut());
         }
     }
 }
 
-const READABLE: u32 = libc::EPOLLIN as u32;
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
-fn control(epoll: &OwnedFd, fd: &OwnedFd, operation: libc::c_int, events: u32) -> io::Result<()> {
-    let mut event = libc::epoll_event { events, u64: 0 };
-    // SAFETY: an event that outlives the call.
-    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), operation, fd.as_raw_fd(), &mut event) })
-        .map(drop)
+#[derive(Debug)]
+pub(super) struct Watch {
+    all: Epoll,
+    sockets: Epoll,
+    timer: Timer,
+}
+
+impl Watch {
+    pub(super) fn new() -> io::Result<Self> {
+        let watch = Self {
+            all: Epoll::new()?,
+            sockets: Epoll::new()?,
+            timer: Timer::new()?,
+        };
+        watch.all.add(&watch.timer)?;
+        watch.all.add(&watch.sockets)?;
+        Ok(watch)
+    }
+
+    pub(super) fn add(&self, socket: &OwnedFd) -> io::Result<()> {
+        self.sockets.add(socket)
+    }
+
+    /// Before it is closed.
+    pub(super) fn remove(&self, socket: &OwnedFd) {
+        self.sockets.remove(socket);
+    }
+
+    /// Of the sockets.
+    pub(super) fn leave_out(&self, out: bool) -> io::Result<()> {
+        let events = if out { 0 } else { READABLE };
+        let sockets = self.sockets.as_fd();
+        self.all.control(sockets, libc::EPOLL_CTL_MOD, events)
+    }
+
+    /// Becomes readable then, too; `None`: only with what it watches.
+    pub(super) fn ring_at(&self, when: Option<Instant>) {
+        self.timer.ring_at(when);
+    }
 }
 
 impl AsFd for Watch {

@@ -58,11 +58,13 @@ impl<T: Pod> TypedConsumer<T> {
             return self.observe();
         }
         let batch = self.take_batch(1);
-        let value = batch.iter().next().map(|place| place.get());
-        match value {
-            Some(value) if batch.is_intact() => Ok(value),
-            _ => Err(batch.error().unwrap_or(Error::Again)),
+        if let Some(place) = batch.iter().next() {
+            let value = place.get();
+            if batch.is_intact_at(place) {
+                return Ok(value);
+            }
         }
+        Err(batch.error().unwrap_or(Error::Again))
     }
 
     /// The same, waiting for it; without a time-out for ever.
@@ -114,6 +116,7 @@ impl<T: Pod> TypedConsumer<T> {
     }
 
     // A copy of the next one that is whole.
+    #[cold]
     fn observe(&self) -> Result<T> {
         let (_, value) = self.untyped.extract_next(|view| {
             if view.payload_len != size_of::<T>() as u64 {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //! A value where it lies.
 
-use crate::consumer::Consumer;
 use crate::load::{load_value, unit_of};
 use crate::payload::Payload;
 use crate::pod::Pod;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{size_of, MaybeUninit};
+use std::ptr::NonNull;
 
 /// A value where it lies in shared memory: to read from, and never a reference.
 ///
@@ -46,9 +46,8 @@ use std::mem::{size_of, MaybeUninit};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Place<'b, T> {
-    at: *const u8, // a message's payload of a T's size, mapped for 'b
-    consumer: &'b Consumer,
-    offset: u64,
+    at: NonNull<u8>, // a message's payload of a T's size, mapped for 'b
+    offset: u64,     // where in the stream the message starts
     value: PhantomData<&'b T>,
 }
 
@@ -57,20 +56,19 @@ impl<'b, T: Pod> Place<'b, T> {
     ///
     /// It is a message's payload, of a `T`'s size, that stays mapped for `'b`.
     #[inline]
-    pub(super) unsafe fn new(consumer: &'b Consumer, at: *const u8, offset: u64) -> Self {
+    pub(super) unsafe fn new(at: NonNull<u8>, offset: u64) -> Self {
         Self {
             at,
-            consumer,
             offset,
             value: PhantomData,
         }
     }
 
     /// A copy.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self) -> T {
         // SAFETY: such a payload, which is aligned to 16.
-        unsafe { load_value(self.at, 0) }
+        unsafe { load_value(self.at.as_ptr(), 0) }
     }
 
     /// A copy of a part alone: of the one that `part` finds in the value that it is given, which is
@@ -98,7 +96,7 @@ impl<'b, T: Pod> Place<'b, T> {
     /// # Panics
     ///
     /// What it finds is no part of that value.
-    #[inline]
+    #[inline(always)]
     pub fn field<U: Pod>(&self, part: impl FnOnce(&T) -> &U) -> U {
         // SAFETY: any bytes are a value.
         let zeros = unsafe { MaybeUninit::<T>::zeroed().assume_init() };
@@ -110,34 +108,7 @@ impl<'b, T: Pod> Place<'b, T> {
             "no part of the value"
         );
         // SAFETY: it lies in the payload, at an offset that is aligned.
-        unsafe { load_value(self.at, offset) }
-    }
-
-    /// Asked after reading: whether what was read of this one was whole.
-    ///
-    /// ```
-    /// # use std::os::unix::net::UnixStream;
-    /// # let channel = zbq::Channel::<u64>::new("number/1");
-    /// # let mut producer = channel.producer(&zbq::Options::new())?;
-    /// # let (near, far) = UnixStream::pair()?;
-    /// # use zbq::{Flow, Start, Wakeup};
-    /// # producer.get_mut().admit_with(&near, Wakeup::Pull, Flow::Follow, Start::Head)?;
-    /// # let observer = zbq::Consumer::join_with(&far, Wakeup::Pull, Flow::Follow)?;
-    /// # let consumer = channel.consumer(observer)?;
-    /// # producer.try_send_all(&[1, 2, 3])?;
-    /// let mut sum = 0;
-    /// for number in &consumer.take_batch(100) {
-    ///     let value = number.get();
-    ///     if number.is_intact() {
-    ///         sum += value;
-    ///     }
-    /// }
-    /// # assert_eq!(sum, 6);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn is_intact(&self) -> bool {
-        self.consumer.is_valid_from(self.offset)
+        unsafe { load_value(self.at.as_ptr(), offset) }
     }
 
     /// Where in the stream its message starts, in bytes since the ring was made.
@@ -148,7 +119,7 @@ impl<'b, T: Pod> Place<'b, T> {
     /// The bytes, in place.
     pub fn payload(&self) -> Payload<'b> {
         // SAFETY: so many are mapped for 'b.
-        unsafe { Payload::new(self.at, size_of::<T>()) }
+        unsafe { Payload::new(self.at.as_ptr(), size_of::<T>()) }
     }
 }
 

@@ -61,10 +61,38 @@ impl<'c, T: Pod> ReceivedBatch<'c, T> {
 
     /// Asked after reading, as [`Message::is_intact`](crate::Message::is_intact): for all that was
     /// visited. Of an observer's batch, which goes on where it was lapped in its midst, rather ask
-    /// for each: [`Place::is_intact`].
+    /// for each: [`is_intact_at`](Self::is_intact_at).
     #[inline]
     pub fn is_intact(&self) -> bool {
         self.piece.is_intact()
+    }
+
+    /// The same for one that was visited.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let channel = zbq::Channel::<u64>::new("number/1");
+    /// # let mut producer = channel.producer(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # use zbq::{Flow, Start, Wakeup};
+    /// # producer.get_mut().admit_with(&near, Wakeup::Pull, Flow::Follow, Start::Head)?;
+    /// # let observer = zbq::Consumer::join_with(&far, Wakeup::Pull, Flow::Follow)?;
+    /// # let observer = channel.consumer(observer)?;
+    /// # producer.try_send_all(&[1, 2, 3])?;
+    /// let batch = observer.take_batch(100);
+    /// let mut sum = 0;
+    /// for number in &batch {
+    ///     let value = number.get();
+    ///     if batch.is_intact_at(number) {
+    ///         sum += value;
+    ///     }
+    /// }
+    /// # assert_eq!(sum, 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn is_intact_at(&self, one: Place<'_, T>) -> bool {
+        self.piece.consumer().is_valid_from(one.offset())
     }
 
     /// Asks whether all that was read was whole, and lets go of it. Gives how many were visited.
@@ -92,17 +120,14 @@ impl<'c, T: Pod> ReceivedBatch<'c, T> {
 
     #[inline]
     fn next(&self) -> Option<Place<'_, T>> {
-        let view = self.piece.next()?;
-        if view.payload_len != size_of::<T>() as u64 {
+        let visited = self.piece.next()?;
+        if visited.len != size_of::<T>() as u64 {
             self.piece.refuse_last(Error::Protocol); // unless it was evicted, as `error` asks
             return None;
         }
         // SAFETY: of this size. The ring is mapped while the consumer lives, which the batch
         // borrows.
-        Some(unsafe {
-            let at = view.payload.cast();
-            Place::new(self.piece.consumer(), at, view.logical_offset)
-        })
+        Some(unsafe { Place::new(visited.at, visited.offset) })
     }
 }
 
