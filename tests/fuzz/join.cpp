@@ -266,7 +266,7 @@ void run(FuzzedDataProvider &input, world &all) {
     fuzz::make_as_new(&all.large);
     constexpr int types[] = {SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM};
     const int type = fuzz::one_of(input, types);
-    constexpr int modes[] = {ZBQ_WAKEUP_PUSH,  ZBQ_WAKEUP_PULL,  4, -1,
+    constexpr int modes[] = {ZBQ_WAKEUP_PUSH,  ZBQ_WAKEUP_PULL, 4, -1,
                              ZBQ_OBSERVE_PUSH, ZBQ_OBSERVE_PULL};
     const int mode = fuzz::one_of(input, modes);
     const message what = make_message(input, all);

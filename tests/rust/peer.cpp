@@ -179,8 +179,8 @@ void check_retained(zbq::consumer &reader) {
     }
 }
 
-// Observes from the oldest message on, to the last of twice as many. Each is whole, and starts where
-// the one before has ended, or as far on as was told.
+// Observes from the oldest message on, to the last of twice as many. Each is whole, and starts
+// where the one before has ended, or as far on as was told.
 void follow() {
     zbq::consumer reader(STDIN_FILENO, zbq::wakeup::push, zbq::flow::follow);
     check_retained(reader);
@@ -222,8 +222,8 @@ void write_history() {
             }
         }
     };
-    if (ring.retain(format_key, std::as_bytes(std::span(format, strlen(format))), fds,
-                    zbq::now) != zbq::status::ok) {
+    if (ring.retain(format_key, std::as_bytes(std::span(format, strlen(format))), fds, zbq::now) !=
+        zbq::status::ok) {
         throw std::runtime_error("the format was not retained");
     }
     publish(0);

@@ -17,7 +17,9 @@ void produce() {
     zbq::producer ring({.capacity = 1U << 16U});
     zbq::listener door("name", {.users = {1000}});
     zbq::listener patient("name", {.max_strangers = 3});
-    zbq::listener asking("name", {.accept = [](const zbq::peer &who, zbq::terms & /*given*/) { return who.pid != 0; }});
+    zbq::listener asking("name", {.accept = [](const zbq::peer &who, zbq::terms & /*given*/) {
+                             return who.pid != 0;
+                         }});
     door.serve(ring, [](const zbq::newcomer &who) { std::puts(to_string(who.result)); });
     zbq::reservation room = ring.reserve(5, zbq::never);
     if (room && room.commit() != zbq::status::ok) {

@@ -90,7 +90,7 @@ impl<'c> Piece<'c> {
     }
 
     /// Asked after reading, for all that was visited.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_intact(&self) -> bool {
         if self.visited.get() == 0 {
             self.consumer.has_slot()

@@ -58,13 +58,11 @@ impl<T: Pod> TypedConsumer<T> {
             return self.observe();
         }
         let batch = self.take_batch(1);
-        if let Some(place) = batch.iter().next() {
-            let value = place.get();
-            if batch.is_intact_at(place) {
-                return Ok(value);
-            }
+        let value = batch.iter().next().map(|place| place.get());
+        match value {
+            Some(value) if batch.is_intact() => Ok(value),
+            _ => Err(batch.error().unwrap_or(Error::Again)),
         }
-        Err(batch.error().unwrap_or(Error::Again))
     }
 
     /// The same, waiting for it; without a time-out for ever.
