@@ -258,7 +258,7 @@ int change_and_tell(zbq_producer *prod, retained_change change) {
     if (changed < 0) {
         return changed == -E2BIG ? ZBQ_ERROR_OVERFLOW : error_from(changed);
     }
-    char *to = static_cast<char *>(run.base);
+    char *to = prod->window.next;
     memcpy(to, &change.header, sizeof change.header);
     if (change.header.payload_len != 0) {
         memcpy(to + sizeof change.header, change.payload, change.header.payload_len);

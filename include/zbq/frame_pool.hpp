@@ -47,6 +47,7 @@ struct frame_note {
 
 // The first word of a buffer: what an observer compares before and after it has read. The offset of
 // the frame's message and 1; 0 while it is filled.
+// NOLINTBEGIN(readability-non-const-parameter): the builtin writes there
 inline void begin_frame(std::uint64_t *stamp) noexcept {
     __atomic_store_n(stamp, std::uint64_t{0}, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE); // pairs with is_frame: bytes written later show it
@@ -55,6 +56,7 @@ inline void end_frame(std::uint64_t *stamp, std::uint64_t offset) noexcept {
     // Release: pairs with is_frame's first load; carries the bytes.
     __atomic_store_n(stamp, offset + 1, __ATOMIC_RELEASE);
 }
+// NOLINTEND(readability-non-const-parameter)
 inline bool is_frame(const std::uint64_t *stamp, std::uint64_t offset) noexcept {
     __atomic_thread_fence(__ATOMIC_ACQUIRE); // pairs with begin_frame
     return __atomic_load_n(stamp, __ATOMIC_ACQUIRE) == offset + 1;
@@ -65,7 +67,8 @@ class frame_memory {
 public:
     frame_memory() noexcept = default;
     frame_memory(int fd, std::size_t size, int protection)
-        : base_(::mmap(nullptr, size, protection, MAP_SHARED, fd, 0)), size_(size) {
+        : birth_(std::in_place), base_(::mmap(nullptr, size, protection, MAP_SHARED, fd, 0)),
+          size_(size) {
         if (base_ == MAP_FAILED) { // NOLINT(*-int-to-ptr): the system's own
             base_ = nullptr;
             throw_errno("mapping a frame");
@@ -84,7 +87,7 @@ public:
     frame_memory(const frame_memory &) = delete;
     frame_memory &operator=(const frame_memory &) = delete;
     ~frame_memory() {
-        if (base_ != nullptr && birth_.is_here()) {
+        if (base_ != nullptr && birth_->is_here()) {
             ::munmap(base_, size_);
         }
     }
@@ -101,7 +104,7 @@ public:
     }
 
 private:
-    birthmark birth_;
+    std::optional<birthmark> birth_; // where there is a mapping
     void *base_ = nullptr;
     std::size_t size_ = 0;
 };

@@ -283,8 +283,9 @@ private:
         const zbq_start &wanted = options_.from.get();
         const std::uint64_t head = zbq_consumer_acquire_head(joined->get());
         const bool last = wanted.at == ZBQ_START_LAST && wanted.offset < head;
-        if (last || (wanted.at == ZBQ_START_OFFSET && joined->offset() < wanted.offset &&
-                     (options_.from.ring() == joined->id() || options_.from.ring() == ring_id()))) {
+        if (last ||
+            (wanted.at == ZBQ_START_OFFSET && joined->offset() < wanted.offset &&
+             (options_.from.ring() == joined->id() || options_.from.ring() == whichever_ring))) {
             const std::uint64_t target = last ? head - wanted.offset : wanted.offset;
             const int found = zbq_consumer_skip(joined->get(), target);
             if (found == ZBQ_ERROR_INVALID && !last) {

@@ -14,6 +14,9 @@ namespace ZBQ_NAMESPACE {
 /// Tells a ring from all others, for ever: with a message's offset it names that message.
 using ring_id = std::array<std::uint8_t, 16>;
 
+/// In the place of a ring's id: of whichever it is.
+inline constexpr ring_id whichever_ring = {};
+
 /// Where a consumer starts to read: with what comes next, or in what is still whole of the ring:
 /// see zbq_producer_admit. zbq::connect starts exactly there; a consumer that was admitted in
 /// another way with the last start before it that the producer knows.

@@ -24,6 +24,7 @@ namespace {
 using test::page;
 
 constexpr std::uint64_t capacity = 16 * page;
+constexpr std::uint64_t each_size = 128; // in the ring, of most messages here
 
 // Its number, and bytes that are all of its number.
 std::string numbered(std::uint64_t number, std::uint64_t size) {
@@ -819,13 +820,13 @@ TEST_F(History, StartsWhereItWants) {
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, UINT64_MAX, {}}), 100), 0U);
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, 0, {}}), 100), 10U);
     EXPECT_EQ(read_all(from({ZBQ_START_WITHIN, 0, UINT64_MAX, {}}), 100), 0U);
-    EXPECT_EQ(read_all(from(at_offset(10 * 128)), 100), 10U);
+    EXPECT_EQ(read_all(from(at_offset(10 * each_size)), 100), 10U);
     EXPECT_EQ(refused({5, 0, 0, {}}), ZBQ_ERROR_INVALID);
 }
 
 TEST_F(History, TellsWhereOneWouldStart) {
     publish(100);
-    const zbq_start wanted = at_offset(50 * 128);
+    const zbq_start wanted = at_offset(50 * each_size);
     const zbq_start none = at_offset(head() + 128);
     std::uint64_t offset = 77;
     EXPECT_EQ(zbq_producer_find_start(nullptr, &wanted, &offset), ZBQ_ERROR_INVALID);
@@ -860,15 +861,16 @@ TEST_F(History, GoesOnToAnOffset) {
 
 TEST_F(History, NoMessageStartsWithinOne) {
     publish(20);
-    const test::joined who = from(at_offset(4 * 128 + 16));
+    const test::joined who = from(at_offset(4 * each_size + 16));
     EXPECT_EQ(zbq_consumer_skip(nullptr, 0), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 4 * 128 + 16), ZBQ_ERROR_INVALID);
-    EXPECT_EQ(zbq_consumer_tail(who.consumer.get()), 5 * 128U);
-    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 4 * 128), ZBQ_ERROR_INVALID); // it is past it
-    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 20 * 128), ZBQ_OK);
-    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 21 * 128), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 4 * each_size + 16), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_consumer_tail(who.consumer.get()), 5 * each_size);
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 4 * each_size),
+              ZBQ_ERROR_INVALID); // it is past it
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 20 * each_size), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 21 * each_size), ZBQ_ERROR_AGAIN);
     publish(1);
-    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 21 * 128), ZBQ_OK);
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 21 * each_size), ZBQ_OK);
 }
 
 TEST_F(History, SoManyBytesAndAStepMore) {
@@ -906,7 +908,7 @@ TEST_F(History, AnOffsetInTheFutureIsRefused) {
     EXPECT_EQ(refused({ZBQ_START_OFFSET, 0, head() + 128, {}}), ZBQ_ERROR_INVALID);
     // Gone: the oldest.
     publish(5000);
-    const test::joined late = from(at_offset(4 * 128));
+    const test::joined late = from(at_offset(4 * each_size));
     EXPECT_EQ(zbq_consumer_tail(late.consumer.get()), prod_->history.floor());
 }
 
@@ -981,7 +983,7 @@ TEST_F(History, AfterAReservationOfTheWholeRing) {
         std::memcpy(static_cast<char *>(run.base) + 128 * i, &header, sizeof header);
         std::memcpy(static_cast<char *>(run.base) + 128 * i + 16, payload.data(), payload.size());
     }
-    ASSERT_TRUE(zbq_producer_commit(prod_.get(), 3 * 128, ZBQ_COMMIT_NONE));
+    ASSERT_TRUE(zbq_producer_commit(prod_.get(), 3 * each_size, ZBQ_COMMIT_NONE));
     EXPECT_EQ(read_all(from({ZBQ_START_OLDEST, 0, 0, {}}), 100), 3U);
     EXPECT_EQ(read_all(from({ZBQ_START_LAST, 0, UINT64_MAX, {}}), 100), 3U);
     EXPECT_EQ(zbq_consumer_tail(from(at_offset(start + 128)).consumer.get()), start);

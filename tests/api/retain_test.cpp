@@ -25,6 +25,7 @@ protected:
     int retain(std::uint16_t key, const std::string &payload,
                const std::vector<std::uint64_t> &numbers = {}) {
         std::vector<test::unique_fd> own;
+        own.reserve(numbers.size());
         for (const std::uint64_t number : numbers) {
             own.push_back(test::numbered(number));
         }
@@ -180,6 +181,8 @@ TEST_F(Retain, NotInAForkedChild) {
 
 TEST_F(Retain, WithoutDescriptorsThereIsNoRecord) {
     ASSERT_EQ(test::broadcast(prod_.get(), zbq_producer_next_seq_id(prod_.get())), ZBQ_OK);
+    const zbq_msg_header with_one = {3, 1, 7, 0, 1};
+    EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, &with_one, "one", nullptr), ZBQ_ERROR_INVALID);
     const zbq_msg_header header = {3, 0, 7, 0, 1};
     ASSERT_EQ(zbq_producer_retain(prod_.get(), 1, &header, "one", nullptr), ZBQ_OK);
     const test::joined who = test::join(prod_.get());
@@ -187,6 +190,15 @@ TEST_F(Retain, WithoutDescriptorsThereIsNoRecord) {
     ASSERT_EQ(zbq_consumer_retained(who.consumer.get(), 0, &view), ZBQ_OK);
     EXPECT_EQ(view.header->seq_id, 0U);
     EXPECT_EQ(test::collect(who.consumer.get(), 1).result, ZBQ_ERROR_NOENT); // it never comes
+}
+
+TEST_F(Retain, OtherRecordsFromBeforeTheJoinNeverCome) {
+    ASSERT_EQ(retain(1, "one", {10}), ZBQ_OK);
+    const std::uint64_t gone = zbq_producer_next_seq_id(prod_.get());
+    ASSERT_EQ(test::broadcast(prod_.get(), gone), ZBQ_OK);
+    const test::joined who = test::join(prod_.get());
+    EXPECT_EQ(test::collect(who.consumer.get(), 1).result, ZBQ_OK);
+    EXPECT_EQ(test::collect(who.consumer.get(), gone).result, ZBQ_ERROR_NOENT);
 }
 
 // Where so many are in flight already that what is retained would be too much.

@@ -132,24 +132,59 @@ TEST_F(Frames, OnlyWhatAnEvictedReaderMayLookAtIsReplaced) {
     EXPECT_TRUE(is_all(held, 3));
 }
 
-TEST(FramesOfOneReader, WhoIsEvictedIsNotForgottenWhereAnotherHasItsSlot) {
-    zbq::producer ring({.max_consumers = 1});
-    zbq::frame_pool pool(ring, {.frames = 2, .frame_size = 100}, zbq::now);
-    const auto paint = [&](std::uint8_t color) {
-        zbq::frame next = pool.acquire(zbq::now);
+// A pool of two, and readers that come and go.
+class FewFrames : public testing::Test {
+protected:
+    void paint(std::uint8_t color) {
+        zbq::frame next = pool_.acquire(zbq::now);
         ASSERT_TRUE(next);
         std::fill(next.bytes().begin(), next.bytes().end(), std::byte{color});
         ASSERT_EQ(next.publish(100, zbq::now), status::ok);
-    };
-    zbq::frames slow(test::join(ring));
+    }
+    void expect_untouched(const zbq::received_frame &held, std::uint8_t color) {
+        paint(color + 1);
+        paint(color + 2);
+        EXPECT_EQ(held.bytes()[0], std::byte{color});
+        EXPECT_TRUE(held.intact());
+    }
+
+    zbq::producer ring_;
+    zbq::frame_pool pool_{ring_, {.frames = 2, .frame_size = 100}, zbq::now};
+};
+
+TEST_F(FewFrames, WhoIsEvictedIsNotForgottenWhereAnotherHasItsSlot) {
+    zbq::frames slow(test::join(ring_));
     paint(1);
     const zbq::received_frame held = slow.try_next();
-    evict(ring, slow);
-    const zbq::consumer other = test::join(ring, zbq::wakeup::pull, zbq::flow::follow);
-    paint(2);
-    paint(3);
-    EXPECT_EQ(held.bytes()[0], std::byte{1});
-    EXPECT_TRUE(held.intact());
+    evict(ring_, slow);
+    const zbq::consumer other = test::join(ring_, zbq::wakeup::pull, zbq::flow::follow);
+    expect_untouched(held, 1);
+}
+
+TEST_F(FewFrames, NorWhereOneBeforeItHasLeft) {
+    zbq::frames slow(test::join(ring_));
+    static_cast<void>(test::join(ring_)); // which has left
+    ASSERT_EQ(ring_.scan(), status::ok);
+    paint(1);
+    const zbq::received_frame held = slow.try_next();
+    evict(ring_, slow);
+    const zbq::consumer other = test::join(ring_, zbq::wakeup::pull, zbq::flow::follow);
+    expect_untouched(held, 1);
+}
+
+// Whatever an observer knows of: what it is shown is what was painted.
+TEST_F(FewFrames, AnOldBufferIsNotTakenForTheNewOne) {
+    zbq::frames observing(test::join(ring_, zbq::wakeup::push, zbq::flow::newest));
+    zbq::frames slow(test::join(ring_));
+    paint(1);
+    const zbq::received_frame held = slow.try_next();
+    evict(ring_, slow);
+    for (std::uint8_t color = 2; color < 10; ++color) {
+        paint(color);
+        const zbq::received_frame seen = observing.try_next();
+        EXPECT_TRUE(!seen || seen.bytes()[0] == std::byte{color});
+    }
+    EXPECT_EQ(pool_.replaced(), 1U);
 }
 
 TEST_F(Frames, OneThatHasLeftLooksNoMore) {

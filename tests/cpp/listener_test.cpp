@@ -499,6 +499,7 @@ TEST_F(Listener, TheApplicationMayRefuse) {
 }
 
 TEST_F(Listener, TheApplicationMayLimitHistory) {
+    constexpr std::uint64_t kib = 1024; // what each message takes
     constexpr std::uint64_t allowed = 200'000;
     constexpr std::uint64_t step = (1U << 20U) / 32;
     zbq::listener_options options;
@@ -522,10 +523,10 @@ TEST_F(Listener, TheApplicationMayLimitHistory) {
         EXPECT_EQ(decided_.back().who.from.get().at, from.get().at);
     }
     EXPECT_EQ(offset_from({}), head);
-    EXPECT_EQ(offset_from(zbq::start::at(ring_.id(), head - 10 * 1024U)), head - 10 * 1024U);
-    EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U)), head - 10 * 1024U);
-    EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U + 1023U)), head - 10 * 1024U);
-    EXPECT_EQ(offset_from(zbq::start::last(10 * 1024U - 1)), head - 9 * 1024U);
+    EXPECT_EQ(offset_from(zbq::start::at(ring_.id(), head - 10 * kib)), head - 10 * kib);
+    EXPECT_EQ(offset_from(zbq::start::last(10 * kib)), head - 10 * kib);
+    EXPECT_EQ(offset_from(zbq::start::last(10 * kib + 1023U)), head - 10 * kib);
+    EXPECT_EQ(offset_from(zbq::start::last(10 * kib - 1)), head - 9 * kib);
 }
 
 TEST_F(Listener, TheApplicationMayLimitPatience) {

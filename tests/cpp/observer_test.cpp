@@ -141,6 +141,12 @@ TEST_F(Observer, CopiesWhatFits) {
         ASSERT_TRUE(got);
         EXPECT_EQ(text_of(room), "hello");
         EXPECT_EQ(reader.try_copy(room).why, status::again);
+        std::vector<std::byte> grown(100);
+        publish("hi");
+        ASSERT_TRUE(reader.try_copy(grown));
+        EXPECT_EQ(text_of(grown), "hi");
+        EXPECT_FALSE(reader.try_copy(grown));
+        EXPECT_TRUE(grown.empty());
         zbq::consumer gone = std::move(reader);
         EXPECT_EQ(reader.try_copy(room).why, status::invalid); // NOLINT(bugprone-use-after-move)
     }

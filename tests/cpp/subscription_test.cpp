@@ -112,6 +112,17 @@ TEST_F(Subscription, MissesNothingWhereHistoryHasIt) {
     EXPECT_EQ(stream.joins(), 2U);
 }
 
+TEST_F(Subscription, GoesOnWhereItStarted) {
+    publisher_->publish("before it came");
+    subscription stream(name_);
+    join(stream);
+    test::cheat_tail(zbq_consumer_meta(stream.reader()->get()), 8);
+    ASSERT_EQ(publisher_->ring.scan(), status::ok);
+    publisher_->publish("one");
+    EXPECT_EQ(take(stream), "one");
+    EXPECT_EQ(stream.joins(), 2U);
+}
+
 TEST_F(Subscription, ReadsTheNextProducersRingFromItsStart) {
     subscription stream(name_);
     join(stream);
@@ -136,7 +147,7 @@ TEST_F(Subscription, AnObserverIsToldOfLaps) {
     }
     EXPECT_EQ(take(stream), "gap: lapped");
     EXPECT_EQ(last_gap_.bytes,
-              publisher_->ring.head() - 300 * 1024U + stream.reader()->lost().bytes);
+              publisher_->ring.head() - std::uint64_t{300} * 1024 + stream.reader()->lost().bytes);
     EXPECT_EQ(take(stream).size(), 1000U);
 }
 

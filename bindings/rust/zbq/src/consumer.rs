@@ -66,6 +66,7 @@ pub struct Consumer {
     tail: Tail,
     no_record: Cell<bool>, // there was none to collect, and no look for messages since
     discard_later: Cell<u64>, // up to this record, 0: none
+    lost_since: Cell<Loss>, // what was overwritten after it was taken, and passed over here
 }
 
 // SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own.
@@ -75,7 +76,7 @@ const AGAIN: libc::c_int = zbq_error::ZBQ_ERROR_AGAIN as libc::c_int;
 const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
 
 /// Looks of an observer in a row that find that it was lapped meanwhile: as the library's own.
-const MOST_LAPS: usize = 8;
+pub(crate) const MOST_LAPS: usize = 8;
 
 /// How long one sleeps at most whom nobody wakes.
 pub(crate) const PULL_SLEEP: Duration = Duration::from_millis(1);
@@ -137,6 +138,7 @@ impl Consumer {
             tail: Tail::new(tail),
             no_record: Cell::new(false),
             discard_later: Cell::new(0),
+            lost_since: Cell::default(),
         })
     }
 
@@ -520,9 +522,10 @@ impl Consumer {
         let mut lost = zbq_loss { bytes: 0, times: 0 };
         // SAFETY: a live handle, and a place for the answer. It fails for null alone.
         unsafe { zbq_sys::zbq_consumer_lost(self.raw(), &mut lost) };
+        let since = self.lost_since.get();
         Loss {
-            bytes: lost.bytes,
-            times: lost.times,
+            bytes: lost.bytes + since.bytes,
+            times: lost.times + since.times,
         }
     }
 
@@ -615,6 +618,15 @@ impl Consumer {
             }
         }
         Err(Error::Lapped)
+    }
+
+    /// What was taken, and nobody was given.
+    pub(crate) fn count_as_lost(&self, bytes: u64) {
+        let before = self.lost_since.get();
+        self.lost_since.set(Loss {
+            bytes: before.bytes + bytes,
+            times: before.times + 1,
+        });
     }
 
     /// Waits and takes: again, where an observer was lapped in between.

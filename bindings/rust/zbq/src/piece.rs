@@ -90,13 +90,19 @@ impl<'c> Piece<'c> {
     }
 
     /// Asked after reading, for all that was visited.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_intact(&self) -> bool {
         if self.visited.get() == 0 {
             self.consumer.has_slot()
         } else {
             self.consumer.is_valid_from(self.begin.get())
         }
+    }
+
+    /// All that was taken.
+    pub(crate) fn count_as_lost(&self) {
+        let bytes = self.end.get() - self.begin.get();
+        self.consumer.count_as_lost(bytes);
     }
 
     /// Why it ended, unless it gave what was there, or as many as it may.

@@ -434,9 +434,9 @@ fn values_are_whole_or_passed_over() {
             producer.get_mut().try_publish(b"short").unwrap();
             producer.try_send(&u64::MAX).unwrap();
         });
-        let mut last = 0;
-        let mut refused = 0;
+        let (mut last, mut refused, mut count) = (0, 0, 0);
         for number in reader.iter() {
+            count += 1;
             match number {
                 Ok(u64::MAX) => last = u64::MAX,
                 Ok(number) => {
@@ -449,6 +449,8 @@ fn values_are_whole_or_passed_over() {
             }
         }
         assert_eq!((last, refused), (u64::MAX, 1));
+        let lost = reader.get_ref().lost();
+        assert_eq!(count * 32 + lost.bytes, 100_001 * 32);
     });
 }
 

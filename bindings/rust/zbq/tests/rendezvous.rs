@@ -646,9 +646,16 @@ fn some_may_only_observe() {
             Some(child) => child,
             None => return,
         };
-        let refused = serve_until_asked(&mut listener, STRANGER);
-        assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
-        serve_until_asked(&mut listener, STRANGER).unwrap();
+        let mut ring = producer(PAGE);
+        let mut newcomers = Vec::new();
+        while newcomers.len() < 2 {
+            newcomers.extend(listener.wait_and_serve(&mut ring, LONG).unwrap());
+        }
+        for newcomer in newcomers {
+            assert_eq!(newcomer.peer.uid, STRANGER);
+            let is_refused = matches!(newcomer.result, Err(Error::Refused(_)));
+            assert_eq!(is_refused, !newcomer.peer.observes, "{newcomer:?}");
+        }
         support::assert_success(child);
     }
 }

@@ -2,13 +2,11 @@
 //! One who reads values.
 
 use super::received::ReceivedBatch;
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, MOST_LAPS};
 use crate::error::{Error, Result};
-use crate::load::load_value;
 use crate::pod::Pod;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::size_of;
 use std::time::Duration;
 
 /// A consumer of a [`Channel`](crate::Channel).
@@ -54,15 +52,15 @@ impl<T: Pod> TypedConsumer<T> {
     /// observer goes on after one that was overwritten meanwhile.
     #[inline]
     pub fn try_next(&self) -> Result<T> {
-        if self.untyped.observes() {
-            return self.observe();
+        for _ in 0..MOST_LAPS {
+            let batch = self.take_batch(1);
+            let value = batch.iter().next().map(|place| place.get());
+            match value {
+                Some(value) if batch.is_intact() => return Ok(value),
+                _ => batch.go_on_if_lapped()?,
+            }
         }
-        let batch = self.take_batch(1);
-        let value = batch.iter().next().map(|place| place.get());
-        match value {
-            Some(value) if batch.is_intact() => Ok(value),
-            _ => Err(batch.error().unwrap_or(Error::Again)),
-        }
+        Err(Error::Lapped)
     }
 
     /// The same, waiting for it; without a time-out for ever.
@@ -111,19 +109,6 @@ impl<T: Pod> TypedConsumer<T> {
     #[inline]
     pub fn take_batch(&self, most: usize) -> ReceivedBatch<'_, T> {
         ReceivedBatch::new(&self.untyped, most)
-    }
-
-    // A copy of the next one that is whole.
-    #[cold]
-    fn observe(&self) -> Result<T> {
-        let (_, value) = self.untyped.extract_next(|view| {
-            if view.payload_len != size_of::<T>() as u64 {
-                return Ok(None);
-            }
-            // SAFETY: so many bytes, in the ring, aligned to 16.
-            Ok(Some(unsafe { load_value(view.payload.cast(), 0) }))
-        })?;
-        value.ok_or(Error::Protocol)
     }
 
     // Whether the stream is not malformed as a whole.

@@ -110,6 +110,19 @@ impl<'c, T: Pod> ReceivedBatch<'c, T> {
         }
     }
 
+    /// Of one of which no value was got: why; or it was that of an observer, and was overwritten
+    /// meanwhile.
+    #[cold]
+    pub(super) fn go_on_if_lapped(&self) -> Result<()> {
+        match self.error() {
+            Some(Error::Lapped) if !self.is_intact() => {
+                self.piece.count_as_lost();
+                Ok(())
+            }
+            error => Err(error.unwrap_or(Error::Again)),
+        }
+    }
+
     pub(super) fn error(&self) -> Option<Error> {
         if self.is_intact() {
             self.piece.take_error()
