@@ -100,6 +100,7 @@ TEST_F(Observe, ReadsAllWhileItKeepsUp) {
 
 TEST_F(Observe, IsNeverWaitedForNorEvicted) {
     std::vector<test::joined> stopped;
+    stopped.reserve(4);
     for (int i = 0; i < 4; ++i) {
         stopped.push_back(observer(i % 2 == 0 ? ZBQ_OBSERVE_PULL : ZBQ_OBSERVE_PUSH));
     }
@@ -208,7 +209,7 @@ TEST_F(Observe, TheNewestIsTheLastOfTheNewestCommit) {
     ASSERT_EQ(zbq_producer_reserve(prod_.get(), 96, &run), ZBQ_OK);
     for (int i = 0; i < 3; ++i) {
         const zbq_msg_header header = {16, 0, static_cast<std::uint8_t>(i), 0, 0};
-        std::memcpy(static_cast<char *>(run.base) + i * 32, &header, sizeof header);
+        std::memcpy(static_cast<char *>(run.base) + std::ptrdiff_t{32} * i, &header, sizeof header);
     }
     ASSERT_TRUE(zbq_producer_commit(prod_.get(), 96, ZBQ_COMMIT_NONE));
     ASSERT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_NEWEST), ZBQ_OK);
@@ -563,7 +564,7 @@ TEST_F(Observe, DescriptorsThatItDoesNotCollectAreDropped) {
     const test::joined lossless = test::join(prod_.get());
     const test::joined own = observer(ZBQ_OBSERVE_PUSH);
     const test::joined pulling = observer(ZBQ_OBSERVE_PULL);
-    constexpr std::uint64_t records = 2 * ZBQ_MAX_FD_IN_FLIGHT;
+    constexpr std::uint64_t records = std::uint64_t{2} * ZBQ_MAX_FD_IN_FLIGHT;
     for (std::uint64_t id = 1; id <= records; ++id) {
         ASSERT_EQ(test::broadcast(prod_.get(), id), ZBQ_OK) << id;
         ASSERT_EQ(test::collect(lossless.consumer.get(), id).result, ZBQ_OK);
@@ -606,7 +607,7 @@ bool may_have(rlim_t descriptors) {
 }
 
 TEST_F(Observe, HasSoManyDescriptorsInFlightAtMost) {
-    if (!may_have(8 * 1024)) {
+    if (!may_have(8192)) {
         GTEST_SKIP() << "the limit is too low";
     }
     const test::joined own = observer(ZBQ_OBSERVE_PUSH);

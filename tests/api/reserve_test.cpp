@@ -2,8 +2,10 @@
 #include "support/process.hpp"
 #include "support/rig.hpp"
 
+#include <cstring>
 #include <gtest/gtest.h>
 #include <string>
+#include <zbq/inline.h>
 
 namespace {
 
@@ -52,6 +54,29 @@ TEST_F(Reserve, StraddlesThePhysicalEnd) {
         ASSERT_EQ(test::read_one(joined_.consumer.get(), &read), ZBQ_OK);
         ASSERT_EQ(read, written);
     }
+}
+
+// Messages one after the other, several times round, each where the call would have it.
+TEST_F(Reserve, WithoutACall) {
+    zbq_commit_window *window = zbq_producer_window(prod_.get());
+    void *place = nullptr;
+    EXPECT_EQ(zbq_window_reserve(window, 0, &place), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_window_reserve(window, 2 * page + 16, &place), ZBQ_ERROR_OVERFLOW);
+    std::string payload;
+    for (std::uint64_t number = 0; number < 1000; ++number) {
+        const std::uint64_t size = 16 + number % 7 * 64;
+        ASSERT_EQ(zbq_window_reserve(window, size, &place), ZBQ_OK);
+        ASSERT_GE(window->limit - window->head, size);
+        const std::string text(size - 16, static_cast<char>('a' + number % 26));
+        *static_cast<zbq_msg_header *>(place) = {static_cast<std::uint32_t>(size) - 16, 0, 0, 0, 0};
+        std::memcpy(static_cast<char *>(place) + 16, text.data(), text.size());
+        ASSERT_TRUE(zbq_window_commit(window, size));
+        ASSERT_EQ(test::read_one(joined_.consumer.get(), &payload), ZBQ_OK);
+        ASSERT_EQ(payload, text);
+    }
+    ASSERT_EQ(zbq_window_reserve(window, 2 * page, &place), ZBQ_OK);
+    ASSERT_TRUE(zbq_window_commit(window, 2 * page)); // as one message, which it is not
+    EXPECT_EQ(zbq_window_reserve(window, 16, &place), ZBQ_ERROR_AGAIN);
 }
 
 TEST_F(Reserve, SeesRoomThatWasReleasedSince) {
