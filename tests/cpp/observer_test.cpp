@@ -98,7 +98,7 @@ TEST_F(Observer, ABatchGoesOnWhereItIsLapped) {
     publish_laps();
     EXPECT_FALSE(batch.intact());
     EXPECT_FALSE(batch.intact(*each));
-    while (++each != batch.end()) {
+    while (++each != std::default_sentinel) {
         EXPECT_TRUE(batch.intact(*each));
     }
     EXPECT_FALSE(batch.intact());

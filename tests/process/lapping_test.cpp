@@ -82,7 +82,7 @@ int observe(int socket, flow how, seen *out) {
             static_cast<void>(reader.producer_is_alive());
             continue;
         }
-        CHILD_CHECK(got.payload().size() >= 16 && got.payload().size() <= 8 * 17);
+        CHILD_CHECK(got.payload().size() >= 16 && got.payload().size() <= 136);
         const bool whole = is_whole(got.payload()) && is_whole(got.payload());
         CHILD_CHECK(whole || !got.intact());
         ++(whole ? out->whole : out->torn);
