@@ -67,8 +67,7 @@ class frame_memory {
 public:
     frame_memory() noexcept = default;
     frame_memory(int fd, std::size_t size, int protection)
-        : birth_(std::in_place), base_(::mmap(nullptr, size, protection, MAP_SHARED, fd, 0)),
-          size_(size) {
+        : birth_(), base_(::mmap(nullptr, size, protection, MAP_SHARED, fd, 0)), size_(size) {
         if (base_ == MAP_FAILED) { // NOLINT(*-int-to-ptr): the system's own
             base_ = nullptr;
             throw_errno("mapping a frame");
@@ -87,7 +86,7 @@ public:
     frame_memory(const frame_memory &) = delete;
     frame_memory &operator=(const frame_memory &) = delete;
     ~frame_memory() {
-        if (base_ != nullptr && birth_->is_here()) {
+        if (base_ != nullptr && birth_.is_here()) {
             ::munmap(base_, size_);
         }
     }
@@ -104,7 +103,7 @@ public:
     }
 
 private:
-    std::optional<birthmark> birth_; // where there is a mapping
+    birthmark birth_{nullptr};
     void *base_ = nullptr;
     std::size_t size_ = 0;
 };

@@ -5,6 +5,7 @@
 
 #include "error.hpp"
 
+#include <cstddef>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <utility>
@@ -18,6 +19,7 @@ namespace ZBQ_NAMESPACE::detail {
 class birthmark {
 public:
     birthmark() : page_(make()) { *page_ = 1; }
+    explicit birthmark(std::nullptr_t /*nobody*/) noexcept : page_(nullptr) {}
     birthmark(birthmark &&other) noexcept : page_(std::exchange(other.page_, nullptr)) {}
     birthmark &operator=(birthmark &&other) noexcept {
         std::swap(page_, other.page_);
