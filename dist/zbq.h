@@ -3386,9 +3386,9 @@ bool may_be_in_flight(zbq_producer *prod, uint64_t more);
 // true: look again, something may have changed. After a failed attempt.
 bool await_room(zbq_producer *prod, uint64_t bytes);
 bool await_collection(zbq_producer *prod);
-void answer_rings(zbq_producer *prod); // all that have rung up to now
-void room_was_got(zbq_producer *prod, uint64_t bytes);
-void head_has_moved(zbq_producer *prod); // while room is awaited
+void answer_rings(zbq_producer *prod);                // all that have rung up to now
+void room_was_got(zbq_producer *prod, uint64_t told); // by the run that was granted
+void head_has_moved(zbq_producer *prod);              // while room is awaited
 void end_await_collection(zbq_producer *prod);
 
 // Makes the descriptor readable if something is awaited: what should have made it so is gone,
@@ -3425,6 +3425,9 @@ char *bytes_of(const mapping &memory) {
 // The producer's own entries, in their order.
 template <typename Function>
 void for_each(const retained_set &set, const Function &function) {
+    if (set.count == 0) { // and no memory
+        return;
+    }
     const char *at = bytes_of(set.memory.memory) + sizeof(retained_head);
     for (uint32_t i = 0; i < set.count; ++i) {
         const auto *entry = reinterpret_cast<const retained_entry *>(at);
@@ -3585,9 +3588,6 @@ retained_entry read_entry(const char *at) {
 }
 
 uint32_t count_in(const mapping &memory) {
-    if (memory.get() == nullptr) {
-        return 0;
-    }
     const auto *head = static_cast<const retained_head *>(memory.get());
     const uint32_t count = count_seen(&head->count);
     return count < most_retained ? count : most_retained;
@@ -3597,6 +3597,9 @@ uint32_t count_in(const mapping &memory) {
 template <typename Function>
 int find(const mapping &memory, const Function &is_wanted, retained_entry *out,
          const char **place) {
+    if (memory.get() == nullptr) {
+        return ZBQ_ERROR_NOENT;
+    }
     const char *at = bytes_of(memory) + sizeof(retained_head);
     uint64_t left = memory.size() - sizeof(retained_head);
     for (uint32_t i = 0; i < count_in(memory); ++i) {
@@ -4025,8 +4028,9 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
         return ZBQ_ERROR_AGAIN;
     }
     end_wait_for_room(prod);
-    room_was_got(prod, bytes);
-    *out = grant(prod, room_at_once(prod, bytes));
+    const uint64_t granted = room_at_once(prod, bytes);
+    room_was_got(prod, granted);
+    *out = grant(prod, granted);
     return ZBQ_OK;
 }
 
@@ -6688,11 +6692,29 @@ void head_has_moved(zbq_producer *prod) {
     }
 }
 
-void room_was_got(zbq_producer *prod, uint64_t bytes) {
-    if (prod->awaited_room == 0 || bytes < prod->awaited_room) {
+namespace {
+
+// More was refused than a run has told of, and is there by now: the descriptor is readable until
+// that is taken.
+void tell_of_refused(zbq_producer *prod) {
+    prod->awaited_room = prod->refused_room;
+    prod->listened_tail = 0;
+    prod->window.unusual &= ~awaits_room;
+    awaited_tail_publish(prod->control, 0);
+    remind_of_wait(prod);
+}
+
+} // namespace
+
+void room_was_got(zbq_producer *prod, uint64_t told) {
+    if (prod->awaited_room == 0 || told < prod->awaited_room) {
         return;
     }
-    if (prod->refused_room > bytes && prod->refused_room > known_free(prod)) {
+    if (prod->refused_room > told && prod->refused_room <= known_free(prod)) {
+        tell_of_refused(prod);
+        return;
+    }
+    if (prod->refused_room > told) {
         // More was refused as well: the next that is not there.
         await_room(prod, known_free(prod) + ZBQ_MSG_ALIGN);
         if (known_free(prod) >= prod->awaited_room) {

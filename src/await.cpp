@@ -174,11 +174,29 @@ void head_has_moved(zbq_producer *prod) {
     }
 }
 
-void room_was_got(zbq_producer *prod, uint64_t bytes) {
-    if (prod->awaited_room == 0 || bytes < prod->awaited_room) {
+namespace {
+
+// More was refused than a run has told of, and is there by now: the descriptor is readable until
+// that is taken.
+void tell_of_refused(zbq_producer *prod) {
+    prod->awaited_room = prod->refused_room;
+    prod->listened_tail = 0;
+    prod->window.unusual &= ~awaits_room;
+    awaited_tail_publish(prod->control, 0);
+    remind_of_wait(prod);
+}
+
+} // namespace
+
+void room_was_got(zbq_producer *prod, uint64_t told) {
+    if (prod->awaited_room == 0 || told < prod->awaited_room) {
         return;
     }
-    if (prod->refused_room > bytes && prod->refused_room > known_free(prod)) {
+    if (prod->refused_room > told && prod->refused_room <= known_free(prod)) {
+        tell_of_refused(prod);
+        return;
+    }
+    if (prod->refused_room > told) {
         // More was refused as well: the next that is not there.
         await_room(prod, known_free(prod) + ZBQ_MSG_ALIGN);
         if (known_free(prod) >= prod->awaited_room) {

@@ -281,8 +281,9 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
         return ZBQ_ERROR_AGAIN;
     }
     end_wait_for_room(prod);
-    room_was_got(prod, bytes);
-    *out = grant(prod, room_at_once(prod, bytes));
+    const uint64_t granted = room_at_once(prod, bytes);
+    room_was_got(prod, granted);
+    *out = grant(prod, granted);
     return ZBQ_OK;
 }
 

@@ -223,9 +223,9 @@ bool may_be_in_flight(zbq_producer *prod, uint64_t more);
 // true: look again, something may have changed. After a failed attempt.
 bool await_room(zbq_producer *prod, uint64_t bytes);
 bool await_collection(zbq_producer *prod);
-void answer_rings(zbq_producer *prod); // all that have rung up to now
-void room_was_got(zbq_producer *prod, uint64_t bytes);
-void head_has_moved(zbq_producer *prod); // while room is awaited
+void answer_rings(zbq_producer *prod);                // all that have rung up to now
+void room_was_got(zbq_producer *prod, uint64_t told); // by the run that was granted
+void head_has_moved(zbq_producer *prod);              // while room is awaited
 void end_await_collection(zbq_producer *prod);
 
 // Makes the descriptor readable if something is awaited: what should have made it so is gone,

@@ -22,6 +22,9 @@ char *bytes_of(const mapping &memory) {
 // The producer's own entries, in their order.
 template <typename Function>
 void for_each(const retained_set &set, const Function &function) {
+    if (set.count == 0) { // and no memory
+        return;
+    }
     const char *at = bytes_of(set.memory.memory) + sizeof(retained_head);
     for (uint32_t i = 0; i < set.count; ++i) {
         const auto *entry = reinterpret_cast<const retained_entry *>(at);
@@ -182,9 +185,6 @@ retained_entry read_entry(const char *at) {
 }
 
 uint32_t count_in(const mapping &memory) {
-    if (memory.get() == nullptr) {
-        return 0;
-    }
     const auto *head = static_cast<const retained_head *>(memory.get());
     const uint32_t count = count_seen(&head->count);
     return count < most_retained ? count : most_retained;
@@ -194,6 +194,9 @@ uint32_t count_in(const mapping &memory) {
 template <typename Function>
 int find(const mapping &memory, const Function &is_wanted, retained_entry *out,
          const char **place) {
+    if (memory.get() == nullptr) {
+        return ZBQ_ERROR_NOENT;
+    }
     const char *at = bytes_of(memory) + sizeof(retained_head);
     uint64_t left = memory.size() - sizeof(retained_head);
     for (uint32_t i = 0; i < count_in(memory); ++i) {

@@ -296,11 +296,13 @@ void model_producer::await_room(std::uint64_t wanted) {
 }
 
 // What was refused beside it is awaited still.
-void model_producer::room_was_got(std::uint64_t size) {
-    if (awaited_ == 0 || size < awaited_) {
+void model_producer::room_was_got(std::uint64_t told) {
+    if (awaited_ == 0 || told < awaited_) {
         return;
     }
-    if (refused_ > size && refused_ > free_bytes()) {
+    if (refused_ > told && refused_ <= free_bytes()) {
+        awaited_ = refused_;
+    } else if (refused_ > told) {
         await_room(free_bytes() + grid);
     } else {
         awaited_ = refused_ = 0;
@@ -347,8 +349,10 @@ int model_producer::reserve(std::uint64_t wanted) {
         return ZBQ_ERROR_AGAIN;
     }
     failures_in_a_row_ = 0;
-    room_was_got(wanted);
-    limit = head + free_bytes();
+    const std::uint64_t granted =
+        std::min(free_bytes(), std::max(wanted, params.ring_capacity / 32));
+    room_was_got(granted);
+    limit = head + granted;
     return ZBQ_OK;
 }
 

@@ -154,7 +154,7 @@ private:
     void look_at_the_blocked();
     [[nodiscard]] std::uint64_t linear_room();
     void await_room(std::uint64_t wanted);
-    void room_was_got(std::uint64_t size);
+    void room_was_got(std::uint64_t told);
 
     struct pending {
         std::uint64_t seq_id;
