@@ -6694,13 +6694,17 @@ void head_has_moved(zbq_producer *prod) {
 
 namespace {
 
+void ask_no_more(zbq_producer *prod) {
+    prod->listened_tail = 0;
+    prod->window.unusual &= ~awaits_room;
+    awaited_tail_publish(prod->control, 0);
+}
+
 // More was refused than a run has told of, and is there by now: the descriptor is readable until
 // that is taken.
 void tell_of_refused(zbq_producer *prod) {
     prod->awaited_room = prod->refused_room;
-    prod->listened_tail = 0;
-    prod->window.unusual &= ~awaits_room;
-    awaited_tail_publish(prod->control, 0);
+    ask_no_more(prod);
     remind_of_wait(prod);
 }
 
@@ -6724,9 +6728,7 @@ void room_was_got(zbq_producer *prod, uint64_t told) {
     }
     prod->awaited_room = 0;
     prod->refused_room = 0;
-    prod->listened_tail = 0;
-    prod->window.unusual &= ~awaits_room;
-    awaited_tail_publish(prod->control, 0);
+    ask_no_more(prod);
     quieten(prod);
 }
 

@@ -345,6 +345,23 @@ TEST_F(Room, AnAccountThatEvictsTells) {
     EXPECT_EQ(reserve(16), ZBQ_OK);
 }
 
+// A run is of a thirty-second of the ring: it does not tell of all that is there.
+TEST_F(Room, WhatWasRefusedAndIsThereKeepsItReadable) {
+    test::fill(prod_.get());
+    ASSERT_EQ(reserve(1024), ZBQ_ERROR_AGAIN);
+    release(first_.consumer.get(), 256);
+    release(second_.consumer.get(), 256);
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), 16, &run), ZBQ_OK); // somebody else
+    EXPECT_LT(run.max_bytes, 1024U);
+    EXPECT_TRUE(test::readable(fd_));
+    EXPECT_EQ(zbq_consumer_ctrl(first_.consumer.get())->awaited_tail, 0U); // nobody is to ring
+    ASSERT_TRUE(zbq_producer_commit(prod_.get(), 16, ZBQ_COMMIT_NONE));
+    EXPECT_TRUE(test::readable(fd_));
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), 1024, &run), ZBQ_OK);
+    EXPECT_FALSE(test::readable(fd_));
+}
+
 // Room in the ring and room for descriptors are awaited apart.
 TEST_F(Room, TwoWaitsEndOneByOne) {
     const test::unique_fd fd = test::numbered(0);
