@@ -844,7 +844,8 @@ ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
  *
  * @retval ZBQ_OK the next message starts there
  * @retval ZBQ_ERROR_INVALID cons is NULL; or none starts there: the next one is the first after it
- * @retval ZBQ_ERROR_AGAIN so much is not committed yet
+ * @retval ZBQ_ERROR_AGAIN so much is not committed yet; or it has gone on for as many bytes as the
+ *     ring has
  * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
  * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
 ZBQ_API int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset);
@@ -5617,9 +5618,12 @@ int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset) {
         return ZBQ_ERROR_INVALID;
     }
     int result = ZBQ_OK;
+    // A hostile producer could go on for ever.
+    const uint64_t end = cons->window.cursor + cons->window.capacity;
     while (result == ZBQ_OK && cons->window.cursor < offset) {
         zbq_msg_view view = {};
-        result = zbq_window_next(&cons->window, &view);
+        result =
+            cons->window.cursor < end ? zbq_window_next(&cons->window, &view) : ZBQ_ERROR_AGAIN;
     }
     zbq_window_release(&cons->window, cons->window.cursor);
     return result == ZBQ_OK && cons->window.cursor != offset ? ZBQ_ERROR_INVALID : result;

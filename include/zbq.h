@@ -807,7 +807,8 @@ ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
  *
  * @retval ZBQ_OK the next message starts there
  * @retval ZBQ_ERROR_INVALID cons is NULL; or none starts there: the next one is the first after it
- * @retval ZBQ_ERROR_AGAIN so much is not committed yet
+ * @retval ZBQ_ERROR_AGAIN so much is not committed yet; or it has gone on for as many bytes as the
+ *     ring has
  * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
  * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
 ZBQ_API int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset);

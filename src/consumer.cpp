@@ -420,9 +420,12 @@ int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset) {
         return ZBQ_ERROR_INVALID;
     }
     int result = ZBQ_OK;
+    // A hostile producer could go on for ever.
+    const uint64_t end = cons->window.cursor + cons->window.capacity;
     while (result == ZBQ_OK && cons->window.cursor < offset) {
         zbq_msg_view view = {};
-        result = zbq_window_next(&cons->window, &view);
+        result =
+            cons->window.cursor < end ? zbq_window_next(&cons->window, &view) : ZBQ_ERROR_AGAIN;
     }
     zbq_window_release(&cons->window, cons->window.cursor);
     return result == ZBQ_OK && cons->window.cursor != offset ? ZBQ_ERROR_INVALID : result;

@@ -548,6 +548,17 @@ TEST_F(ObserveHostile, AnOldTailIsNoPlace) {
     }
 }
 
+// A start far in the past, from which a stream without end leads nowhere.
+TEST_F(ObserveHostile, ASkipIsBounded) {
+    const test::joined own = observer();
+    std::memset(prod_->ring, 0, capacity);
+    for (std::uint64_t turn = 1; turn <= 3; ++turn) {
+        say(turn * capacity, (turn - 1) * capacity, 0);
+        EXPECT_EQ(zbq_consumer_skip(own.consumer.get(), UINT64_MAX - 15), ZBQ_ERROR_AGAIN);
+        EXPECT_EQ(zbq_consumer_window(own.consumer.get())->cursor, turn * capacity);
+    }
+}
+
 // A commit of empty messages without end.
 TEST_F(ObserveHostile, TheWalkToTheNewestIsBounded) {
     prod_ = test::make_producer({.capacity = 1024 * page});
