@@ -65,9 +65,9 @@ inline bool is_frame(const std::uint64_t *stamp, std::uint64_t offset) noexcept 
 // A mapped memory object, not there in forked children.
 class frame_memory {
 public:
-    frame_memory() noexcept = default;
+    frame_memory() noexcept : birth_(nullptr) {}
     frame_memory(int fd, std::size_t size, int protection)
-        : birth_(), base_(::mmap(nullptr, size, protection, MAP_SHARED, fd, 0)), size_(size) {
+        : base_(::mmap(nullptr, size, protection, MAP_SHARED, fd, 0)), size_(size) {
         if (base_ == MAP_FAILED) { // NOLINT(*-int-to-ptr): the system's own
             base_ = nullptr;
             throw_errno("mapping a frame");
@@ -103,7 +103,7 @@ public:
     }
 
 private:
-    birthmark birth_{nullptr};
+    birthmark birth_;
     void *base_ = nullptr;
     std::size_t size_ = 0;
 };
