@@ -334,6 +334,11 @@ impl Consumer {
     /// that was lapped on the way is told by [`lost`](Self::lost) alone. Else as
     /// [`try_next`](Self::try_next); [`Error::Again`]: so much is not committed yet.
     pub fn skip_to(&self, offset: u64) -> Result<()> {
+        self.skip_at_most(offset, u64::MAX)
+    }
+
+    /// The same; [`Error::Protocol`] where more bytes lie on the way than there can be.
+    pub(crate) fn skip_at_most(&self, offset: u64, mut bytes: u64) -> Result<()> {
         let laps = self.lost().times;
         if self.cursor() > offset {
             return Ok(());
@@ -344,6 +349,9 @@ impl Consumer {
                 None => self.take_by_call()?,
             };
             drop(self.message(&taken));
+            bytes = bytes
+                .checked_sub(taken.view.total_len)
+                .ok_or(Error::Protocol)?;
         }
         if self.cursor() == offset || self.lost().times != laps {
             Ok(())

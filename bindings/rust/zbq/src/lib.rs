@@ -170,7 +170,7 @@ pub use copied::Copied;
 pub use error::{Error, Eviction, Result};
 pub use iter::{Iter, TryIter};
 pub use message::{Message, Reader};
-pub use options::{Flow, Options, Patience, PayloadType, RingId, Start, Wakeup};
+pub use options::{Flow, Options, Patience, PayloadType, RingId, Start, Wakeup, WHICHEVER_RING};
 pub use payload::Payload;
 pub use pod::Pod;
 pub use producer::Producer;

@@ -170,6 +170,14 @@ pub(crate) fn split_mode(mode: u32) -> Option<(Wakeup, bool)> {
 /// Tells a ring from all others, for ever: with a message's offset it names that message.
 pub type RingId = [u8; 16];
 
+/// In the place of a ring's id: of whichever it is.
+///
+/// ```
+/// let in_its_past = zbq::Start::At(zbq::WHICHEVER_RING, 4096);
+/// # assert_eq!(zbq::WHICHEVER_RING, [0; 16]);
+/// ```
+pub const WHICHEVER_RING: RingId = [0; 16];
+
 /// Where a consumer starts to read: with what comes next, or in what is still whole of the ring. The
 /// last fifteen sixteenths of its capacity are, less the largest message (twice that, where it was a
 /// batch). [`connect`](crate::connect()) starts exactly there; a consumer that was admitted in another
@@ -212,7 +220,7 @@ pub enum Start {
     /// With so many bytes of history at most: for who [admits](crate::Producer::admit_with), and may
     /// not want to show more. To a listener it is no start.
     Within(u64),
-    /// With the message at an offset of a ring (all zero: of whichever this is), or the oldest where
+    /// With the message at an offset of a ring (or of [`WHICHEVER_RING`] it is), or the oldest where
     /// that is gone or of another ring: [`Consumer::id`](crate::Consumer::id) and
     /// [`Consumer::offset`](crate::Consumer::offset) tell.
     At(RingId, u64),
@@ -221,10 +229,10 @@ pub enum Start {
 impl Start {
     pub(crate) fn to_raw(self) -> zbq_start {
         let (at, offset, ring_id) = match self {
-            Self::Head => (zbq_start_at::ZBQ_START_HEAD, 0, [0; 16]),
-            Self::Oldest => (zbq_start_at::ZBQ_START_OLDEST, 0, [0; 16]),
-            Self::Last(bytes) => (zbq_start_at::ZBQ_START_LAST, bytes, [0; 16]),
-            Self::Within(bytes) => (zbq_start_at::ZBQ_START_WITHIN, bytes, [0; 16]),
+            Self::Head => (zbq_start_at::ZBQ_START_HEAD, 0, WHICHEVER_RING),
+            Self::Oldest => (zbq_start_at::ZBQ_START_OLDEST, 0, WHICHEVER_RING),
+            Self::Last(bytes) => (zbq_start_at::ZBQ_START_LAST, bytes, WHICHEVER_RING),
+            Self::Within(bytes) => (zbq_start_at::ZBQ_START_WITHIN, bytes, WHICHEVER_RING),
             Self::At(ring, offset) => (zbq_start_at::ZBQ_START_OFFSET, offset, ring),
         };
         zbq_start {

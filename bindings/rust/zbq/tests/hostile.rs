@@ -4,12 +4,14 @@
 mod support;
 
 use std::io::Read;
+use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use support::raw::{header, Raw};
 use support::{LONG, PAGE};
-use zbq::{Error, Flow};
+use zbq::{connect, ConnectOptions, Error, Flow, Start, WHICHEVER_RING};
+use zbq_sys::zbq_wakeup_mode;
 
 /// Whether no copy of the other end is open any more.
 fn assert_closed(mut end: UnixStream) {
@@ -174,4 +176,65 @@ fn flags_and_keys_are_what_the_header_said() {
     let copied = consumer.try_copy(&mut []).unwrap();
     assert_eq!((copied.flags(), copied.key()), (5, Some(3)));
     assert!(copied.is_forgotten());
+}
+
+// ---- to who joins ----
+
+fn checked(result: isize) -> isize {
+    assert!(result >= 0, "{}", std::io::Error::last_os_error());
+    result
+}
+
+/// A socket of packets that listens at an abstract name.
+fn listen_at(name: &str) -> OwnedFd {
+    // SAFETY: numbers, and an address of that size; a new descriptor is owned by nobody yet.
+    unsafe {
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+        let fd = checked(libc::socket(libc::AF_UNIX, kind, 0) as isize) as i32;
+        let mut address: libc::sockaddr_un = std::mem::zeroed();
+        address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        for (to, from) in address.sun_path.iter_mut().zip(name.bytes()).skip(1) {
+            *to = from as libc::c_char;
+        }
+        let size = (2 + name.len()) as libc::socklen_t;
+        let address = (&address as *const libc::sockaddr_un).cast();
+        checked(libc::bind(fd, address, size) as isize);
+        checked(libc::listen(fd, 1) as isize);
+        OwnedFd::from_raw_fd(fd)
+    }
+}
+
+// It welcomes one who wants to start where there is nothing, with what is to be passed over on the
+// way, and more of it, and more.
+#[test]
+fn nobody_is_led_on_for_ever() {
+    for offset in [1 << 40, u64::MAX] {
+        let from = Start::At(WHICHEVER_RING, offset);
+        let name = format!("@zbq-rust-{}-{offset}", std::process::id());
+        let listening = listen_at(&name);
+        let joining = std::thread::spawn(move || {
+            let options = ConnectOptions::new().from(from);
+            connect(name, LONG, &options)
+        });
+        // SAFETY: numbers, and room for so many bytes; a new descriptor is owned by nobody yet.
+        let socket = unsafe {
+            let none = std::ptr::null_mut();
+            let fd = libc::accept(listening.as_raw_fd(), none, none.cast());
+            let socket = OwnedFd::from_raw_fd(checked(fd as isize) as i32);
+            let mut hello = [0_u8; 64];
+            let size = libc::recv(socket.as_raw_fd(), hello.as_mut_ptr().cast(), 64, 0);
+            assert_eq!(checked(size), 32);
+            let welcome = b"zbq\x02\0\0\0\0";
+            let size = libc::send(socket.as_raw_fd(), welcome.as_ptr().cast(), 8, 0);
+            assert_eq!(checked(size), 8);
+            socket
+        };
+        let raw = Raw::new();
+        raw.admit(&socket, zbq_wakeup_mode::ZBQ_WAKEUP_PUSH);
+        while !joining.is_finished() {
+            raw.try_publish();
+        }
+        let joined = joining.join().unwrap();
+        assert!(matches!(joined, Err(Error::Protocol)), "{joined:?}");
+    }
 }

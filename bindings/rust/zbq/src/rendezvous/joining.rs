@@ -9,7 +9,7 @@ use super::socket;
 use super::watch::{Epoll, Timer};
 use crate::consumer::Consumer;
 use crate::error::{Error, Result};
-use crate::options::Start;
+use crate::options::{Start, WHICHEVER_RING};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -221,21 +221,21 @@ impl Joining {
         }
     }
 
-    // From the last start before it that the producer knows. What else ends the stream meanwhile,
-    // reading tells.
+    // From the last start before it that the producer knows, which is no further away than its ring
+    // is long: none keeps it here. What else ends the stream meanwhile, reading tells.
     fn go_to_start(&self, consumer: &Consumer) -> Result<()> {
-        let found = match self.options.from {
-            Start::At(ring, offset) if ring == consumer.id() || ring == [0; 16] => {
-                consumer.skip_to(offset)
+        let (start, is_exact) = match self.options.from {
+            Start::At(ring, offset) if ring == consumer.id() || ring == WHICHEVER_RING => {
+                (offset, true)
             }
-            Start::Last(bytes) => match consumer.skip_to(consumer.head().saturating_sub(bytes)) {
-                Err(Error::Invalid) => Ok(()), // a little less than so many
-                other => other,
-            },
-            _ => Ok(()),
+            Start::Last(bytes) => (consumer.head().saturating_sub(bytes), false),
+            _ => return Ok(()),
         };
-        match found {
-            Err(Error::Invalid) => found,
+        match consumer.skip_at_most(start, consumer.capacity()) {
+            Err(Error::Invalid) if is_exact => Err(Error::Invalid),
+            Err(Error::Protocol) => Err(Error::Protocol),
+            // It has welcomed a start that is past its head.
+            Err(Error::Again) if is_exact && !consumer.observes() => Err(Error::Protocol),
             _ => Ok(()),
         }
     }

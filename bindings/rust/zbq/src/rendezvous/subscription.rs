@@ -7,7 +7,7 @@ use super::watch::Epoll;
 use crate::consumer::{self, Consumer, Loss, PULL_SLEEP};
 use crate::error::{Error, Result};
 use crate::message::Message;
-use crate::options::{Flow, RingId, Start, Wakeup};
+use crate::options::{Flow, RingId, Start, Wakeup, WHICHEVER_RING};
 use crate::poll;
 use crate::time::{Deadline, SLICE};
 use std::ffi::{OsStr, OsString};
@@ -157,7 +157,7 @@ impl Subscription {
             joining: None,
             reader: None,
             gap: None,
-            ring: [0; 16],
+            ring: WHICHEVER_RING,
             next: 0,
             lost: Loss::default(),
             was_evicted: false,
@@ -276,7 +276,7 @@ impl Subscription {
         let (id, offset) = (reader.id(), reader.offset());
         if self.joins == 0 {
             if let Start::At(ring, wanted) = self.options.from {
-                let is_same = ring == id || ring == [0; 16];
+                let is_same = ring == id || ring == WHICHEVER_RING;
                 let missed = offset.saturating_sub(if is_same { wanted } else { 0 });
                 self.note(GapCause::History, missed, !is_same);
             }

@@ -2,7 +2,7 @@
 //! A producer made of the raw calls, that does what the safe one does not.
 
 use super::PAGE;
-use std::os::unix::io::AsRawFd;
+use std::os::unix::io::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::ptr::{self, addr_of};
 use std::sync::atomic::AtomicU64;
@@ -24,26 +24,51 @@ impl Raw {
     }
 
     fn with(mode: zbq_wakeup_mode, flow: Flow) -> (Self, Consumer) {
+        let raw = Self::new();
+        let (near, far) = UnixStream::pair().unwrap();
+        raw.admit(&near, mode);
+        (raw, Consumer::join_with(&far, Wakeup::Push, flow).unwrap())
+    }
+
+    pub fn new() -> Self {
         let params = zbq_producer_params {
             ring_capacity: PAGE,
             clog_threshold: 1,
             stall_timeout_ns: 0,
             max_consumers: 1,
         };
-        let (near, far) = UnixStream::pair().unwrap();
         let mut handle = ptr::null_mut();
-        let mut slot = 0;
-        // SAFETY: all of it outlives the calls.
+        // SAFETY: both outlive the call.
+        assert_eq!(
+            unsafe { zbq_sys::zbq_producer_create(&mut handle, &params) },
+            0
+        );
+        Self(handle)
+    }
+
+    /// With the next message, whatever it asked for.
+    pub fn admit(&self, socket: impl AsFd, mode: zbq_wakeup_mode) {
+        let (fd, mut slot) = (socket.as_fd().as_raw_fd(), 0);
+        // SAFETY: a live handle, and a place for the slot.
+        let code = unsafe { zbq_sys::zbq_producer_handshake(self.0, fd, mode, &mut slot) };
+        assert_eq!(code, 0);
+    }
+
+    /// Publishes a message of 16 bytes, if there is room.
+    pub fn try_publish(&self) -> bool {
+        let mut run = zbq_contiguous_run {
+            base: ptr::null_mut(),
+            max_bytes: 0,
+            offset: 0,
+        };
+        // SAFETY: a live handle; the run holds so many bytes.
         unsafe {
-            assert_eq!(zbq_sys::zbq_producer_create(&mut handle, &params), 0);
-            let fd = near.as_raw_fd();
-            assert_eq!(
-                zbq_sys::zbq_producer_handshake(handle, fd, mode, &mut slot),
-                0
-            );
+            if zbq_sys::zbq_producer_reserve(self.0, 16, &mut run) != 0 {
+                return false;
+            }
+            run.base.cast::<zbq_msg_header>().write(header(0, 0, 0));
+            zbq_sys::zbq_producer_commit(self.0, 16, zbq_commit_flags::ZBQ_COMMIT_NONE)
         }
-        let consumer = Consumer::join_with(&far, Wakeup::Push, flow).unwrap();
-        (Self(handle), consumer)
     }
 
     /// What the producer has said, to be said otherwise.
