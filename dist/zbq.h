@@ -859,7 +859,8 @@ ZBQ_API int zbq_consumer_lost(const zbq_consumer *cons, zbq_loss *out);
 /** Copies the payload of the next message, takes it and releases it: what it gives was whole. For
  * an observer it goes on after a message that was overwritten meanwhile.
  *
- * buffer has room for size bytes; it may be NULL where size is 0. All before it is released, too.
+ * buffer has room for size bytes; it may be NULL where size is 0. Where something before it
+ * is not released yet, it is released together with that.
  *
  * @retval ZBQ_OK copied
  * @retval ZBQ_ERROR_OVERFLOW larger than size: nothing was taken, out->header.payload_len tells its
@@ -5439,8 +5440,11 @@ int take_copied(zbq_consumer *cons, const zbq_msg_view &view, uint64_t size) {
     if (view.payload_len > size) {
         return ZBQ_ERROR_OVERFLOW;
     }
+    const bool all_released = cons->window.tail == cons->window.cursor;
     move_cursor(cons, round_up(view.logical_offset + view.total_len));
-    zbq_window_release(&cons->window, cons->window.cursor);
+    if (all_released) { // else somebody still looks at what comes before
+        zbq_window_release(&cons->window, cons->window.cursor);
+    }
     return ZBQ_OK;
 }
 
@@ -5618,6 +5622,7 @@ int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset) {
         return ZBQ_ERROR_INVALID;
     }
     int result = ZBQ_OK;
+    const bool all_released = cons->window.tail == cons->window.cursor;
     // A hostile producer could go on for ever.
     const uint64_t end = cons->window.cursor + cons->window.capacity;
     while (result == ZBQ_OK && cons->window.cursor < offset) {
@@ -5625,7 +5630,9 @@ int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset) {
         result =
             cons->window.cursor < end ? zbq_window_next(&cons->window, &view) : ZBQ_ERROR_AGAIN;
     }
-    zbq_window_release(&cons->window, cons->window.cursor);
+    if (all_released) { // as for copies
+        zbq_window_release(&cons->window, cons->window.cursor);
+    }
     return result == ZBQ_OK && cons->window.cursor != offset ? ZBQ_ERROR_INVALID : result;
 }
 

@@ -78,7 +78,12 @@ struct consumer_state {
     status copy(std::span<std::byte> into, zbq_msg_copy *out) noexcept {
         skip();
         no_record = no_record && knows_more();
-        return static_cast<status>(zbq_consumer_copy(handle, into.data(), into.size(), out));
+        const int result = zbq_consumer_copy(handle, into.data(), into.size(), out);
+        if (result == ZBQ_OK) { // after what is held
+            hold();
+            let_go(out->logical_offset, cursor());
+        }
+        return static_cast<status>(result);
     }
 
     descriptors collect(std::uint64_t seq_id) noexcept {

@@ -152,6 +152,23 @@ TEST_F(Observer, CopiesWhatFits) {
     }
 }
 
+TEST_F(Observer, ACopyLeavesWhatIsHeld) {
+    zbq::consumer reader = join(ring_);
+    publish("held");
+    publish("copied");
+    publish("next");
+    zbq::message held = reader.try_next();
+    std::vector<std::byte> copy;
+    ASSERT_TRUE(reader.try_copy(copy));
+    EXPECT_EQ(text_of(copy), "copied");
+    EXPECT_EQ(zbq_consumer_tail(reader.get()), 0U);
+    EXPECT_EQ(text_of(held.payload()), "held");
+    held.release();
+    EXPECT_EQ(zbq_consumer_tail(reader.get()), reader.offset());
+    ASSERT_TRUE(reader.try_copy(copy));
+    EXPECT_EQ(zbq_consumer_tail(reader.get()), ring_.head());
+}
+
 TEST_F(Observer, ReadsWhatMayBeTornAndUsesWhatWasWhole) {
     zbq::consumer reader = join(ring_, wakeup::pull, flow::follow);
     publish("old");
