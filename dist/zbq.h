@@ -842,7 +842,8 @@ ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
  * without a look at more than its headers. For one who has joined with ZBQ_START_OFFSET or
  * ZBQ_START_LAST.
  *
- * @retval ZBQ_OK the next message starts there
+ * @retval ZBQ_OK the next message starts there; or an observer was lapped on the way, which
+ *     zbq_consumer_lost tells
  * @retval ZBQ_ERROR_INVALID cons is NULL; or none starts there: the next one is the first after it
  * @retval ZBQ_ERROR_AGAIN so much is not committed yet; or it has gone on for as many bytes as the
  *     ring has
@@ -5321,6 +5322,16 @@ void tell_of_messages(zbq_consumer *cons) {
     }
 }
 
+// No look of an observer was quick enough: there is something all the same. Set again, the timer
+// tells those too who are told but once of each change (EPOLLET).
+int tell_to_look_again(zbq_consumer *cons) {
+    if (cons->watch) {
+        cons->looks_again_at = 0;
+        look_again_at(cons, 1);
+    }
+    return ZBQ_ERROR_AGAIN;
+}
+
 int look_and_rearm(zbq_consumer *cons, position at) {
     int result = look_past_known_head(cons, at);
     if (result == ZBQ_ERROR_AGAIN && cons->watch) {
@@ -5394,18 +5405,20 @@ int look_at(zbq_consumer *cons, position at) {
 }
 
 int observe_at(zbq_consumer *cons, position at, zbq_msg_view *out) {
-    int result = ZBQ_ERROR_AGAIN;
-    for (uint32_t i = 0; i < most_laps && result == ZBQ_ERROR_AGAIN; ++i) {
-        result = look_at(cons, at);
+    for (uint32_t i = 0; i < most_laps; ++i) {
+        int result = look_at(cons, at);
         if (result != ZBQ_OK) {
             return result;
         }
         result = view_observed(cons, cons->window.*at, out);
-        if (result == ZBQ_ERROR_AGAIN && catch_up(cons, at) == ZBQ_ERROR_PROTOCOL) {
+        if (result != ZBQ_ERROR_AGAIN) {
+            return result;
+        }
+        if (catch_up(cons, at) == ZBQ_ERROR_PROTOCOL) {
             return ZBQ_ERROR_PROTOCOL;
         }
     }
-    return result;
+    return tell_to_look_again(cons);
 }
 
 int view_at(zbq_consumer *cons, position at, zbq_msg_view *out) {
@@ -5622,18 +5635,23 @@ int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset) {
         return ZBQ_ERROR_INVALID;
     }
     int result = ZBQ_OK;
+    const uint64_t laps = cons->lost.times;
     const bool all_released = cons->window.tail == cons->window.cursor;
     // A hostile producer could go on for ever.
     const uint64_t end = cons->window.cursor + cons->window.capacity;
     while (result == ZBQ_OK && cons->window.cursor < offset) {
         zbq_msg_view view = {};
-        result =
-            cons->window.cursor < end ? zbq_window_next(&cons->window, &view) : ZBQ_ERROR_AGAIN;
+        result = cons->window.cursor < end ? view_at(cons, &zbq_read_window::cursor, &view)
+                                           : ZBQ_ERROR_AGAIN;
+        if (result == ZBQ_OK && cons->window.cursor < offset) { // a lap may lead past it
+            move_cursor(cons, round_up(view.logical_offset + view.total_len));
+        }
     }
     if (all_released) { // as for copies
         zbq_window_release(&cons->window, cons->window.cursor);
     }
-    return result == ZBQ_OK && cons->window.cursor != offset ? ZBQ_ERROR_INVALID : result;
+    const bool is_there = cons->window.cursor == offset || cons->lost.times != laps;
+    return result == ZBQ_OK && !is_there ? ZBQ_ERROR_INVALID : result;
 }
 
 int zbq_consumer_copy(zbq_consumer *cons, void *buffer, uint64_t size, zbq_msg_copy *out) {
@@ -5654,7 +5672,7 @@ int zbq_consumer_copy(zbq_consumer *cons, void *buffer, uint64_t size, zbq_msg_c
             return ZBQ_ERROR_NOENT;
         }
     }
-    return ZBQ_ERROR_AGAIN;
+    return tell_to_look_again(cons);
 }
 
 zbq_read_window *zbq_consumer_window(zbq_consumer *cons) {
@@ -5681,7 +5699,8 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
 }
 
 void zbq_consumer_ring(zbq_consumer *cons) {
-    if (cons != nullptr && cons->birth.is_own()) {
+    if (cons != nullptr && cons->birth.is_own() && !cons->observes()) { // nobody awaits an observer
+
         event_ring(cons->event.get());
     }
 }

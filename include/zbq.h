@@ -805,7 +805,8 @@ ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
  * without a look at more than its headers. For one who has joined with ZBQ_START_OFFSET or
  * ZBQ_START_LAST.
  *
- * @retval ZBQ_OK the next message starts there
+ * @retval ZBQ_OK the next message starts there; or an observer was lapped on the way, which
+ *     zbq_consumer_lost tells
  * @retval ZBQ_ERROR_INVALID cons is NULL; or none starts there: the next one is the first after it
  * @retval ZBQ_ERROR_AGAIN so much is not committed yet; or it has gone on for as many bytes as the
  *     ring has

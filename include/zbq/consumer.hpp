@@ -78,12 +78,21 @@ struct consumer_state {
     status copy(std::span<std::byte> into, zbq_msg_copy *out) noexcept {
         skip();
         no_record = no_record && knows_more();
+        const bool is_oldest = window->tail == window->cursor;
         const int result = zbq_consumer_copy(handle, into.data(), into.size(), out);
         if (result == ZBQ_OK) { // after what is held
+            if (is_oldest && out->header.fd_count != 0) {
+                discard(out->header.seq_id);
+            }
             hold();
             let_go(out->logical_offset, cursor());
         }
         return static_cast<status>(result);
+    }
+
+    // What the header of an observer's message says of its record may be torn: then there is none.
+    std::uint64_t whole(std::uint64_t seq_id, std::uint64_t offset) const noexcept {
+        return window->observes == 0 || zbq_window_valid_from(window, offset) ? seq_id : 0;
     }
 
     descriptors collect(std::uint64_t seq_id) noexcept {
@@ -285,6 +294,7 @@ public:
 
 private:
     friend class consumer;
+    friend class subscription;
     explicit message(status why) noexcept : why_(why) {}
     // The next one, if there is one.
     explicit message(const detail::shared<detail::consumer_state> &state) noexcept
@@ -298,8 +308,9 @@ private:
     }
 
     void give_back() noexcept {
-        if (record_id() != 0 && !collected_ && is_oldest()) {
-            state_->discard(record_id()); // else the next to collect descriptors closes them
+        const std::uint64_t record = collected_ ? 0 : record_id();
+        if (record != 0 && is_oldest()) { // else the next to collect descriptors closes them
+            state_->discard(state_->whole(record, offset()));
         }
         state_->let_go(offset(), end_offset());
     }
@@ -353,6 +364,9 @@ public:
     message_batch &operator=(const message_batch &) = delete;
     ~message_batch() {
         if (state_ && state_->birth.is_here()) {
+            if (record_ != 0 && begin_ == state_->window->tail) {
+                state_->discard(state_->whole(record_, record_offset_));
+            }
             state_->let_go(begin_, end_);
         }
     }
@@ -383,7 +397,7 @@ public:
     [[nodiscard]] status why() const noexcept { return why_; }
 
     /// Takes the descriptors of the message being visited, as message::take_descriptors. Those
-    /// not taken are closed when later ones are.
+    /// not taken are closed when later ones are, or when the batch goes.
     [[nodiscard]] descriptors take_descriptors(deadline end = now) noexcept;
 
 private:
@@ -432,6 +446,10 @@ private:
     void visit() noexcept {
         end_ = state_->cursor();
         ++visited_;
+        if (current_.descriptor_count() != 0) {
+            record_ = current_.record_id();
+            record_offset_ = current_.offset();
+        }
     }
 
     void end_with(status why) noexcept {
@@ -443,8 +461,10 @@ private:
     detail::shared<detail::consumer_state> state_;
     message_view current_;
     std::uint64_t begin_ = 0;
-    std::uint64_t end_ = 0;  // of what it visited
-    std::uint64_t stop_ = 0; // it visits no message that starts here or further on
+    std::uint64_t end_ = 0;    // of what it visited
+    std::uint64_t stop_ = 0;   // it visits no message that starts here or further on
+    std::uint64_t record_ = 0; // of the last message with descriptors that it visited
+    std::uint64_t record_offset_ = 0;
     std::size_t most_ = 0;
     std::size_t visited_ = 0;
     status why_ = status::ok;
@@ -500,7 +520,8 @@ public:
     message_batch take_batch(std::size_t most = SIZE_MAX) noexcept { return {state_, most}; }
 
     /// Copies the payload of the next message, and lets go of it: what was copied was whole. The
-    /// shortest way to read safely. An observer that is lapped meanwhile goes on. Never waits.
+    /// shortest way to read safely. An observer that is lapped meanwhile goes on. Its descriptors
+    /// are closed. Never waits.
     /// @return too_large with the size of the message, which stays, where it does not fit
     copied try_copy(std::span<std::byte> into) noexcept {
         zbq_msg_copy what = {};
@@ -645,8 +666,9 @@ inline status sleep_for_event(consumer_state *state, std::uint32_t token,
     return status::ok;
 }
 
-inline descriptors take_descriptors(consumer_state *state, std::uint64_t seq_id,
+inline descriptors take_descriptors(consumer_state *state, std::uint64_t said, std::uint64_t offset,
                                     deadline end) noexcept {
+    const std::uint64_t seq_id = state->whole(said, offset);
     while (seq_id != 0) {
         const std::uint32_t token = zbq_consumer_get_futex_token(state->handle);
         descriptors got = state->collect(seq_id);
@@ -670,13 +692,14 @@ inline descriptors message::take_descriptors(deadline end) noexcept {
     if (!state_) {
         return {};
     }
-    descriptors got = detail::take_descriptors(state_.get(), record_id(), end);
+    descriptors got = detail::take_descriptors(state_.get(), record_id(), offset(), end);
     collected_ = got.why() != status::again;
     return got;
 }
 
 inline descriptors message_batch::take_descriptors(deadline end) noexcept {
-    return state_ ? detail::take_descriptors(state_.get(), current_.record_id(), end)
+    return state_ ? detail::take_descriptors(state_.get(), current_.record_id(), current_.offset(),
+                                             end)
                   : descriptors();
 }
 

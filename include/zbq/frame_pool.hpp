@@ -388,7 +388,7 @@ public:
     ///               buffers), io
     explicit frames(consumer &&reader) : reader_(std::move(reader)) {
         for (const message_view &each : reader_.retained()) {
-            map(each, reader_.take_descriptors(each));
+            map(note_in<detail::frame_buffer_note>(each), reader_.take_descriptors(each));
         }
     }
 
@@ -400,14 +400,27 @@ public:
             if (!next) {
                 return received_frame(next.why());
             }
-            if (next.key() == 0) {
-                return frame_of(std::move(next));
+            const bool is_retained = next.key() != 0;
+            const auto named = note_in<detail::frame_note>(next);
+            const auto retained = note_in<detail::frame_buffer_note>(next);
+            if (!next.intact()) { // it was overwritten meanwhile, and is no frame and no buffer
+                continue;
             }
-            if (!next.is_forgotten()) {
-                map(next, next.take_descriptors());
+            if (is_retained) {
+                map(retained, next.take_descriptors());
+                continue;
             }
+            received_frame found = frame_of(std::move(next), named);
+            if (found || !misses_buffers()) {
+                return found;
+            }
+            ++skipped_;
         }
     }
+
+    /// How many frames an observer has skipped whose buffer it does not know: it was lapped where a
+    /// new one took the place of another. To join again gives it all.
+    [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
 
     /// Waits as consumer::wait. Afterwards there may be no frame all the same, but a new buffer.
     status wait(deadline end, std::chrono::nanoseconds spin = {}) noexcept {
@@ -423,13 +436,28 @@ private:
         std::shared_ptr<const detail::frame_memory> memory;
     };
 
+    // What a message starts with, which may be torn.
+    template <typename Note>
+    static std::optional<Note> note_in(const message_view &from) {
+        Note note = {};
+        if (from.payload().size() < sizeof note) {
+            return std::nullopt;
+        }
+        std::memcpy(&note, from.payload().data(), sizeof note);
+        return note;
+    }
+
+    // An honest producer's: what named a buffer was overwritten, or its descriptor dropped.
+    [[nodiscard]] bool misses_buffers() const noexcept {
+        return zbq_consumer_window(reader_.get())->observes != 0;
+    }
+
     // Where it is a buffer's: any that is retained may be another thing.
-    void map(const message_view &retained, descriptors fds) {
-        buffer fresh;
-        if (retained.payload().size() != sizeof fresh.note || fds.size() != 1) {
+    void map(const std::optional<detail::frame_buffer_note> &note, descriptors fds) {
+        if (!note || fds.size() != 1) {
             return;
         }
-        std::memcpy(&fresh.note, retained.payload().data(), sizeof fresh.note);
+        buffer fresh = {*note, nullptr};
         const std::size_t head = detail::frame_memory::head_size();
         struct stat status_of = {};
         const int seals = ::fcntl(fds[0], F_GET_SEALS);
@@ -452,18 +480,13 @@ private:
         }
     }
 
-    received_frame frame_of(message next) {
-        detail::frame_note note = {};
-        if (next.payload().size() < sizeof note) {
-            return received_frame(status::protocol);
-        }
-        std::memcpy(&note, next.payload().data(), sizeof note);
+    received_frame frame_of(message next, const std::optional<detail::frame_note> &note) {
         for (const buffer &one : buffers_) {
-            if (one.note.index == note.index && one.note.generation == note.generation &&
-                note.size <= one.note.size) {
+            if (note && one.note.index == note->index && one.note.generation == note->generation &&
+                note->size <= one.note.size) {
                 received_frame found(status::ok);
                 found.memory_ = one.memory;
-                found.bytes_ = {one.memory->frame(), note.size};
+                found.bytes_ = {one.memory->frame(), note->size};
                 found.message_ = std::move(next);
                 return found;
             }
@@ -473,6 +496,7 @@ private:
 
     consumer reader_;
     std::vector<buffer> buffers_;
+    std::uint64_t skipped_ = 0;
 };
 
 } // namespace ZBQ_NAMESPACE

@@ -67,7 +67,7 @@ public:
     /// again
     message try_next() {
         if (!advance()) {
-            return message();
+            return message(status::again);
         }
         if (held_) {
             return std::exchange(held_, message());
@@ -162,7 +162,7 @@ private:
         ++joins_;
         ring_ = reader_->id();
         next_ = reader_->offset();
-        lost_ = {};
+        lost_ = reader_->lost(); // on the way, which the offsets have told
     }
 
     // What lies between where it left off and where it goes on.
@@ -170,7 +170,8 @@ private:
         const zbq_start &wanted = options_.from.get();
         if (joins_ == 0) {
             if (wanted.at == ZBQ_START_OFFSET) {
-                const bool same = reader_->id() == options_.from.ring();
+                const ring_id ring = options_.from.ring();
+                const bool same = ring == whichever_ring || ring == reader_->id();
                 note(gap_cause::history, reader_->offset() - (same ? wanted.offset : 0), !same);
             }
         } else if (reader_->id() == ring_) {
@@ -202,13 +203,24 @@ private:
         note_lap();
         if (gap_) { // told before the message after it
             held_ = std::move(next);
-            return message();
+            return message(status::again);
         }
         return next;
     }
 
+    // In pull mode nothing tells of a producer that was killed, but a system call now and then.
+    void look_for_producer() {
+        if (options_.mode == wakeup::pull && detail::left_until(next_check_) == 0) {
+            static_cast<void>(reader_->producer_is_alive()); // the next look tells
+            next_check_ = in(std::chrono::nanoseconds(detail::pull_sleep));
+        }
+    }
+
     // Of a look that gave none: where this reader gives no more, another one is to.
     void look_after(status why) {
+        if (why == status::again) {
+            look_for_producer();
+        }
         if (why != status::none && why != status::protocol) {
             return;
         }
@@ -236,6 +248,7 @@ private:
     std::uint64_t next_ = 0; // where it goes on
     loss lost_ = {};
     bool was_evicted_ = false;
+    deadline next_check_ = now;
     std::uint64_t joins_ = 0;
 };
 

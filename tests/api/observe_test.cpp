@@ -13,6 +13,7 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <string>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <utility>
@@ -135,6 +136,21 @@ TEST_F(Observe, IsInNobodysWay) {
     EXPECT_EQ(now.consumers, 1U);
     EXPECT_EQ(now.evicted[0], 1U);
     EXPECT_EQ(test::info(prod_.get(), own.slot).eviction, std::uint32_t{ZBQ_EVICTION_NONE});
+}
+
+TEST_F(Observe, RingsNobodyWhoWaitsForRoom) {
+    const test::joined lossless = test::join(prod_.get());
+    const test::joined own = observer(ZBQ_OBSERVE_PUSH);
+    ASSERT_GE(zbq_producer_event_fd(prod_.get()), 0);
+    test::fill(prod_.get());
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod_.get(), page, &run), ZBQ_ERROR_AGAIN);
+    zbq_msg_view view = {};
+    while (zbq_consumer_next(own.consumer.get(), &view) == ZBQ_OK) {
+    }
+    zbq_consumer_publish(own.consumer.get(), head());
+    EXPECT_EQ(zbq::core::event_take(prod_->slots[own.slot].event.get()),
+              zbq::core::event_state::quiet);
 }
 
 TEST_F(Observe, IsToldExactlyWhatItHasLost) {
@@ -264,12 +280,14 @@ TEST_F(Observe, TheNewestOfVeryManyIsThatOfItsCommit) {
 
 // ---- lapped while it reads ----
 
-// Calls something in the midst of whatever first touches some memory.
+// Calls something in the midst of whatever first touches some memory; or, of several parts,
+// whatever touches the next one.
 class on_touch {
 public:
-    on_touch(const void *memory, std::size_t size, int protection, std::function<void()> then)
+    on_touch(const void *memory, std::size_t size, int protection, std::function<void()> then,
+             std::size_t parts = 1)
         : memory_(const_cast<void *>(memory)), size_(size), protection_(protection),
-          then_(std::move(then)) {
+          then_(std::move(then)), parts_(parts) {
         EXPECT_EQ(the_one, nullptr);
         the_one = this;
         struct sigaction how = {};
@@ -287,8 +305,13 @@ public:
 
 private:
     static void touched(int /*signal*/) {
-        on_touch *one = std::exchange(the_one, nullptr);
-        if (one == nullptr || mprotect(one->memory_, one->size_, one->protection_) != 0) {
+        on_touch *one = the_one;
+        if (one == nullptr || one->touched_ == one->parts_) {
+            _exit(139);
+        }
+        const std::size_t open = one->size_ / one->parts_ * ++one->touched_;
+        the_one = one->touched_ == one->parts_ ? nullptr : one;
+        if (mprotect(one->memory_, open, one->protection_) != 0) {
             _exit(139);
         }
         one->then_();
@@ -299,6 +322,8 @@ private:
     std::size_t size_;
     int protection_;
     std::function<void()> then_;
+    std::size_t parts_;
+    std::size_t touched_ = 0;
     struct sigaction before_ = {};
 };
 
@@ -362,6 +387,34 @@ TEST_F(Lapped, WhileItCopies) {
     std::memcpy(&number, buffer, sizeof number);
     EXPECT_EQ(std::string(static_cast<char *>(buffer), other_size), numbered(number, other_size));
     munmap(buffer, page);
+}
+
+// Each of its attempts. Whoever is told but once of each change is told that there is something.
+TEST_F(Lapped, AgainAndAgainWhileItCopies) {
+    const test::joined own = observer(ZBQ_OBSERVE_PUSH);
+    zbq_consumer *cons = own.consumer.get();
+    const test::unique_fd watch(epoll_create1(EPOLL_CLOEXEC));
+    epoll_event event = {};
+    event.events = EPOLLIN | EPOLLET;
+    ASSERT_EQ(epoll_ctl(watch.get(), EPOLL_CTL_ADD, zbq_consumer_event_fd(cons), &event), 0);
+    do { // until the nap that goes with a look in vain has ended
+        ASSERT_EQ(zbq_consumer_look(cons), ZBQ_ERROR_AGAIN);
+    } while (epoll_wait(watch.get(), &event, 1, 20) == 1);
+    publish(1);
+    ASSERT_EQ(epoll_wait(watch.get(), &event, 1, -1), 1);
+    const std::size_t size = zbq::core::most_laps * page;
+    void *buffer = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(buffer, MAP_FAILED);
+    zbq_msg_copy copy = {};
+    {
+        std::uint64_t pages = 0;
+        const auto lap_larger = [&] { publish(40, ++pages * page + 1); };
+        const on_touch touch(buffer, size, PROT_READ | PROT_WRITE, lap_larger,
+                             zbq::core::most_laps);
+        EXPECT_EQ(zbq_consumer_copy(cons, buffer, size, &copy), ZBQ_ERROR_AGAIN);
+    }
+    EXPECT_EQ(epoll_wait(watch.get(), &event, 1, 10'000), 1);
+    munmap(buffer, size);
 }
 
 TEST_F(Lapped, EvictedWhileItCopies) {
@@ -869,6 +922,16 @@ TEST_F(History, GoesOnToAnOffset) {
             ASSERT_EQ(read_all(who, 100), published_ - back);
         }
     }
+}
+
+TEST_F(History, AnObserverThatIsLappedOnItsWayIsTold) {
+    publish(20);
+    const test::joined who = from(at_offset(10 * each_size), ZBQ_OBSERVE_PULL);
+    const std::uint64_t start = zbq_consumer_tail(who.consumer.get());
+    publish(5000);
+    EXPECT_EQ(zbq_consumer_skip(who.consumer.get(), 10 * each_size), ZBQ_OK);
+    EXPECT_EQ(lost(who).times, 1U);
+    EXPECT_EQ(zbq_consumer_tail(who.consumer.get()), start + lost(who).bytes);
 }
 
 TEST_F(History, NoMessageStartsWithinOne) {

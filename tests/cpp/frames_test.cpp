@@ -212,6 +212,29 @@ TEST_F(Frames, ReadersLearnOfANewBuffer) {
     EXPECT_EQ(pool_.replaced(), 3U);
 }
 
+TEST_F(Frames, AnObserverSkipsFramesWhoseBufferItMissed) {
+    zbq::frames observing = join(zbq::flow::follow);
+    zbq::frames slow = join();
+    paint(1);
+    const zbq::received_frame held = slow.try_next();
+    evict(ring_, slow);
+    paint(2);
+    paint(3);
+    paint(4); // in a new buffer
+    const std::string other(100'000, 'x');
+    for (int i = 0; i < 20; ++i) { // more than the ring
+        ASSERT_EQ(ring_.try_publish(bytes(other)), status::ok);
+    }
+    paint(5);
+    paint(6);
+    paint(7); // in that one again
+    EXPECT_TRUE(is_all(observing.try_next(), 5));
+    EXPECT_TRUE(is_all(observing.try_next(), 6));
+    const std::uint64_t others = observing.skipped();
+    EXPECT_EQ(observing.try_next().why(), status::again);
+    EXPECT_EQ(observing.skipped(), others + 1);
+}
+
 TEST_F(Frames, AnObserverSeesWhatIsPaintedOver) {
     zbq::frames observing = join(zbq::flow::newest);
     paint(1);

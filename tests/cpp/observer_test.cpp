@@ -189,6 +189,31 @@ TEST_F(Observer, ReadsWhatMayBeTornAndUsesWhatWasWhole) {
     EXPECT_EQ(reader.try_read(extract, [](const std::string & /*found*/) {}), status::again);
 }
 
+// What its header says of descriptors may be anything.
+TEST_F(Observer, AMessageThatWasLappedLeavesTheDescriptorsOfOthers) {
+    const test::unique_fd treasure = test::numbered(42);
+    const int fds[] = {treasure.get()};
+    for (const bool takes : {false, true}) {
+        zbq::consumer reader = join(ring_, wakeup::push, flow::follow);
+        publish("one");
+        zbq::message lapped = reader.try_next();
+        for (int i = 0; i < 200; ++i) {
+            publish(std::string(1000, '\xff'));
+        }
+        ASSERT_EQ(ring_.publish(bytes("later"), fds, zbq::now), status::ok);
+        ASSERT_EQ(lapped.descriptor_count(), 255U);
+        EXPECT_TRUE(!takes || lapped.take_descriptors(zbq::now).empty());
+        lapped.release();
+        zbq::message later;
+        while (zbq::message next = reader.try_next()) {
+            later = std::move(next);
+        }
+        const zbq::descriptors got = later.take_descriptors(zbq::now);
+        ASSERT_EQ(got.size(), 1U);
+        EXPECT_EQ(test::number_of(got[0]), 42U);
+    }
+}
+
 TEST_F(Observer, StartsInThePast) {
     publish("one");
     const std::uint64_t second = ring_.head();

@@ -169,6 +169,58 @@ TEST_F(Subscription, AGapComesBeforeTheMessageAfterIt) {
     EXPECT_EQ(next.offset(), missed->bytes);
 }
 
+TEST_F(Subscription, WhatWasLostOnTheWayToItsStartIsNoGap) {
+    const auto publish_laps = [&] {
+        for (int i = 0; i < 300; ++i) {
+            publisher_->publish(std::string(1000, '.'));
+        }
+    };
+    publish_laps();
+    subscription stream(name_, {.flow = flow::follow, .from = zbq::start::last(50'000)});
+    while (publisher_->ring.statistics().consumers == 0) {
+        EXPECT_EQ(stream.wait(zbq::in(std::chrono::milliseconds(1))), status::again);
+        publisher_->door.serve(publisher_->ring);
+    }
+    publish_laps();
+    EXPECT_EQ(take(stream).size(), 1000U);
+    EXPECT_EQ(stream.reader()->lost().times, 1U);
+}
+
+TEST_F(Subscription, SaysThatThereIsAGapToTake) {
+    subscription stream(name_, {.flow = flow::follow});
+    join(stream);
+    for (int i = 0; i < 300; ++i) {
+        publisher_->publish(std::string(1000, '.'));
+    }
+    EXPECT_EQ(stream.try_next().why(), status::again); // finds it
+    EXPECT_EQ(stream.try_next().why(), status::again);
+    EXPECT_TRUE(stream.take_gap());
+}
+
+// Nothing rings in pull mode.
+TEST_F(Subscription, GoesOnAfterAProducerThatWasKilled) {
+    publisher_.reset();
+    for (const zbq::wakeup mode : {zbq::wakeup::push, zbq::wakeup::pull}) {
+        test::child killed([&] {
+            appear();
+            while (publisher_->ring.statistics().consumers == 0) {
+                publisher_->door.serve(publisher_->ring);
+                usleep(100);
+            }
+            publisher_->publish("last words");
+            return pause();
+        });
+        subscription stream(name_, {.mode = mode});
+        EXPECT_EQ(take(stream), "last words");
+        killed.kill();
+        appear();
+        publisher_->publish("next");
+        EXPECT_EQ(take(stream), "gap: producer restarted");
+        EXPECT_EQ(take(stream), "next");
+        publisher_.reset();
+    }
+}
+
 TEST_F(Subscription, NobodyKnowsHowMuchOfAnEndedRingItHasMissed) {
     subscription stream(name_);
     join(stream);
@@ -199,8 +251,10 @@ TEST_F(Subscription, StartsWhereItIsToWithoutAGap) {
     publisher_->publish("one");
     const std::uint64_t second = publisher_->ring.head();
     publisher_->publish("two");
-    subscription stream(name_, {.from = zbq::start::at(publisher_->ring.id(), second)});
-    EXPECT_EQ(take(stream), "two");
+    for (const zbq::ring_id &of : {publisher_->ring.id(), zbq::whichever_ring}) {
+        subscription stream(name_, {.from = zbq::start::at(of, second)});
+        EXPECT_EQ(take(stream), "two");
+    }
 }
 
 TEST_F(Subscription, OneThatWantsTheNewestIsNotToldOfWhatItSkips) {
