@@ -1009,28 +1009,22 @@ ZBQ_API uint32_t zbq_version(void);
 #ifndef ZBQ_INLINE_H
 #define ZBQ_INLINE_H
 
+/** For what is a few instructions where it is used, and many where it is called. */
+#define ZBQ_INLINE static inline __attribute__((always_inline))
+
 #if defined(__cplusplus)
 extern "C" {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wold-style-cast" /* C has no other */
 #endif
 
-/** Publishes the first `bytes` of what the window's run has left: as zbq_producer_commit with
- * ZBQ_COMMIT_KEEP, without the call where nothing unusual is to be done. 0 bytes are not for it.
- *
- * The window is of zbq_producer_window, not NULL.
- *
- * @return true; or false, with nothing changed, when `bytes` is more than the run has or not a
- *     multiple of ZBQ_MSG_ALIGN */
-static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) {
-    if (bytes > window->limit - window->head || bytes % ZBQ_MSG_ALIGN != 0) {
-        return false;
-    }
+/** zbq_window_commit, of bytes that are known to be there and a multiple of ZBQ_MSG_ALIGN. */
+ZBQ_INLINE void zbq_window_publish(zbq_commit_window *window, uint64_t bytes) {
     const uint64_t start = window->head;
-    window->head += bytes;
+    window->head = start + bytes;
     window->next += bytes;
     /* Release: pairs with the consumer's head_acquire; carries the bytes below the head. */
-    __atomic_store_n(&window->control->producer_head, window->head, __ATOMIC_RELEASE);
+    __atomic_store_n(&window->control->producer_head, start + bytes, __ATOMIC_RELEASE);
     /* Relaxed: a hint. An observer that sees it before the head starts at the head it sees. */
     __atomic_store_n(&window->control->newest, start, __ATOMIC_RELAXED);
     /* Instead of a full fence, for consumers that nap: the processor's own store buffer is all
@@ -1044,6 +1038,20 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
     if (unusual != 0) {
         zbq_producer_finish_commit(window->producer);
     }
+}
+
+/** Publishes the first `bytes` of what the window's run has left: as zbq_producer_commit with
+ * ZBQ_COMMIT_KEEP, without the call where nothing unusual is to be done. 0 bytes are not for it.
+ *
+ * The window is of zbq_producer_window, not NULL.
+ *
+ * @return true; or false, with nothing changed, when `bytes` is more than the run has or not a
+ *     multiple of ZBQ_MSG_ALIGN */
+ZBQ_INLINE bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) {
+    if (bytes > window->limit - window->head || bytes % ZBQ_MSG_ALIGN != 0) {
+        return false;
+    }
+    zbq_window_publish(window, bytes);
     return true;
 }
 
@@ -1055,7 +1063,7 @@ static inline bool zbq_window_commit(zbq_commit_window *window, uint64_t bytes) 
  * @retval ZBQ_ERROR_INVALID bytes is 0
  * @retval ZBQ_ERROR_OVERFLOW as for zbq_producer_reserve
  * @retval ZBQ_ERROR_AGAIN as for zbq_producer_reserve */
-static inline int zbq_window_reserve(zbq_commit_window *window, uint64_t bytes, void **place) {
+ZBQ_INLINE int zbq_window_reserve(zbq_commit_window *window, uint64_t bytes, void **place) {
     int result = ZBQ_OK;
     if (bytes > window->limit - window->head || bytes == 0) {
         zbq_contiguous_run run;
@@ -1069,11 +1077,12 @@ static inline int zbq_window_reserve(zbq_commit_window *window, uint64_t bytes, 
  * there later does not wait for them. Changes nothing; `place` may be any address. For the room a
  * little ahead of the message being written, so long as it is known to be free: it takes the lines
  * from readers. */
-static inline void zbq_prefetch_for_writing(const void *place, uint64_t bytes) {
+ZBQ_INLINE void zbq_prefetch_for_writing(const void *place, uint64_t bytes) {
     const uint64_t longest = 512; /* of those that do not fill the queue of misses by themselves */
     const uint64_t line = 64;
-    const char *at = (const char *)place + (line - (uintptr_t)place % line) % line;
-    const char *end = (const char *)place + (bytes <= longest ? bytes : 0);
+    const char *at =
+        (const char *)place; /* the next one asks for its end, where that is a line's */
+    const char *end = at + (bytes <= longest ? bytes : 0);
     for (; at < end; at += line) {
 #if defined(__x86_64__)
         /* What __builtin_prefetch gives with -mprfchw only. Every x86-64 processor takes it, if
@@ -1088,21 +1097,21 @@ static inline void zbq_prefetch_for_writing(const void *place, uint64_t bytes) {
 /** The key of a message that is, or was, retained (zbq_producer_retain).
  *
  * @return 0 for all others */
-static inline uint16_t zbq_msg_key(const zbq_msg_header *header) {
+ZBQ_INLINE uint16_t zbq_msg_key(const zbq_msg_header *header) {
     return (uint16_t)(header->reserved & 0x7fffU);
 }
 
 /** What zbq_producer_forget publishes.
  *
  * @return whether it says that its key is retained no more */
-static inline bool zbq_msg_is_forgotten(const zbq_msg_header *header) {
+ZBQ_INLINE bool zbq_msg_is_forgotten(const zbq_msg_header *header) {
     return (header->reserved & 0x8000U) != 0;
 }
 
 /** Takes over a head that can be: for the library and zbq_window_look.
  *
  * @return false, with nothing changed: none that is not hostile publishes such a one */
-static inline bool zbq_window_accept(zbq_read_window *window, uint64_t head) {
+ZBQ_INLINE bool zbq_window_accept(zbq_read_window *window, uint64_t head) {
     if (head < window->head || head - window->tail > window->capacity ||
         head % ZBQ_MSG_ALIGN != 0) {
         return false;
@@ -1117,7 +1126,7 @@ static inline bool zbq_window_accept(zbq_read_window *window, uint64_t head) {
 /** Looks for messages past those that are known, without a call.
  *
  * @return whether there are some. false tells nothing more: zbq_consumer_look does */
-static inline bool zbq_window_look(zbq_read_window *window) {
+ZBQ_INLINE bool zbq_window_look(zbq_read_window *window) {
     /* Acquire: pairs with zbq_window_commit's store; carries the messages below the head. */
     const uint64_t head = __atomic_load_n(&window->control->producer_head, __ATOMIC_ACQUIRE);
     return head != window->head && (window->unusual | window->observes) == 0 &&
@@ -1129,7 +1138,7 @@ static inline bool zbq_window_look(zbq_read_window *window) {
  * together with the head's, not after it.
  *
  * @return true: look again, with zbq_window_next or a call */
-static inline bool zbq_window_seems_ready(const zbq_read_window *window) {
+ZBQ_INLINE bool zbq_window_seems_ready(const zbq_read_window *window) {
     __builtin_prefetch(window->next);
     /* Which may lie behind the end of all that is mapped. */
     const uintptr_t second = (uintptr_t)window->next + 64;
@@ -1144,7 +1153,7 @@ static inline bool zbq_window_seems_ready(const zbq_read_window *window) {
  * floor is not above.
  *
  * @return whether all that was read of what lies at a logical offset or past it was whole */
-static inline bool zbq_window_valid_from(const zbq_read_window *window, uint64_t offset) {
+ZBQ_INLINE bool zbq_window_valid_from(const zbq_read_window *window, uint64_t offset) {
     /* An acquire fence, then the load: pairs with eviction_mark, and with floor_publish. If a read
      * before this call saw a byte written after the mark or the floor, that is seen. */
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -1157,7 +1166,7 @@ static inline bool zbq_window_valid_from(const zbq_read_window *window, uint64_t
 /** As zbq_consumer_valid.
  *
  * @return whether all from the tail on that was read was whole */
-static inline bool zbq_window_valid(const zbq_read_window *window) {
+ZBQ_INLINE bool zbq_window_valid(const zbq_read_window *window) {
     return zbq_window_valid_from(window, window->tail);
 }
 
@@ -1165,8 +1174,16 @@ static inline bool zbq_window_valid(const zbq_read_window *window) {
  * zbq_window_next.
  *
  * @return false, with *out as it was: no message ends at or before the head */
-static inline bool zbq_window_view(const zbq_read_window *window, const char *place,
-                                   uint64_t offset, zbq_msg_view *out) {
+ZBQ_INLINE bool zbq_window_view(const zbq_read_window *window, const char *place, uint64_t offset,
+                                zbq_msg_view *out) {
+    /* Where the next message starts is only known once this one's length has come: so that many
+     * small ones do not wait for one line after the other, those further on are asked for, as far
+     * as they are committed. */
+    const uint64_t ahead = 1024;
+    if (window->head - offset > ahead) {
+        const uintptr_t later = (uintptr_t)place + ahead;
+        __builtin_prefetch((const void *)later); /* NOLINT(performance-no-int-to-ptr) */
+    }
     const zbq_msg_header *header = (const zbq_msg_header *)place;
     /* Relaxed: one load, whose copy is checked and used, for the producer may be hostile; the
      * load of the head has ordered it. */
@@ -1190,14 +1207,7 @@ static inline bool zbq_window_view(const zbq_read_window *window, const char *pl
  * @retval ZBQ_ERROR_AGAIN nothing new
  * @retval ZBQ_ERROR_NOENT evicted, or the end, as for zbq_consumer_peek
  * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
-static inline int zbq_window_next(zbq_read_window *window, zbq_msg_view *out) {
-    /* Where the next message starts is only known once this one's length has come: so that many
-     * small ones do not wait for one line after the other, those further on are asked for, as far
-     * as they are committed. */
-    const uint64_t ahead = 1024;
-    if (window->head - window->cursor > ahead) {
-        __builtin_prefetch(window->next + ahead);
-    }
+ZBQ_INLINE int zbq_window_next(zbq_read_window *window, zbq_msg_view *out) {
     if (window->unusual == 0 && (window->cursor != window->head || zbq_window_look(window)) &&
         zbq_window_view(window, window->next, window->cursor, out) &&
         zbq_window_valid_from(window, window->cursor)) {
@@ -1214,7 +1224,7 @@ static inline int zbq_window_next(zbq_read_window *window, zbq_msg_view *out) {
  *
  * @return true; or false, with nothing changed, when new_tail, rounded up to ZBQ_MSG_ALIGN, is
  *     behind the tail or past the cursor */
-static inline bool zbq_window_release(zbq_read_window *window, uint64_t new_tail) {
+ZBQ_INLINE bool zbq_window_release(zbq_read_window *window, uint64_t new_tail) {
     const uint64_t before = window->tail;
     const uint64_t tail = (new_tail + ZBQ_MSG_ALIGN - 1) & ~(uint64_t)(ZBQ_MSG_ALIGN - 1);
     if (tail - before > window->cursor - before) { /* unsigned: one behind is far ahead */

@@ -76,7 +76,7 @@ private:
     /// @cond
     friend class channel<T, Name>::producer;
     /// @endcond
-    explicit batch(zbq::batch &&untyped) noexcept : untyped_(std::move(untyped)) {}
+    batch(zbq::producer *ring, std::uint64_t bytes) noexcept : untyped_(ring->try_batch(bytes)) {}
 
     zbq::batch untyped_;
 };
@@ -93,6 +93,15 @@ public:
     /// Publishes a copy. @return as zbq::producer::try_publish
     status try_send(const T &value) noexcept {
         return untyped_.try_publish(std::as_bytes(std::span(&value, 1)));
+    }
+    /// Publishes one that `fill` writes in place, given a T & that holds what was there before.
+    /// @return as zbq::producer::try_fill
+    template <std::invocable<T &> Fill>
+    status try_fill(Fill &&fill) noexcept(std::is_nothrow_invocable_v<Fill, T &>) {
+        return untyped_.try_fill(sizeof(T), [&fill](std::span<std::byte> to) noexcept(
+                                                std::is_nothrow_invocable_v<Fill, T &>) {
+            std::forward<Fill>(fill)(*reinterpret_cast<T *>(to.data()));
+        });
     }
     /// Publishes a copy, waiting for room. @return as zbq::producer::publish
     status send(const T &value, deadline end) noexcept {
@@ -117,7 +126,7 @@ public:
     batch try_batch(std::size_t count) noexcept {
         constexpr std::uint64_t size = zbq::producer::size_of(sizeof(T));
         constexpr std::uint64_t most = UINT64_MAX / size; // of which no ring has room
-        return batch(untyped_.try_batch(size * std::min<std::uint64_t>(count, most)));
+        return batch(&untyped_, size * std::min<std::uint64_t>(count, most));
     }
 
     /// The ring, for all that has no type: admitting consumers, waiting, statistics.
@@ -202,7 +211,9 @@ public:
             return at_ == std::default_sentinel || batch_->is_other_;
         }
         void look() noexcept {
-            batch_->is_other_ = at_ != std::default_sentinel && at_->payload().size() != sizeof(T);
+            if (at_ != std::default_sentinel && at_->payload().size() != sizeof(T)) {
+                batch_->is_other_ = true; // for good: it is passed over, and nothing after it given
+            }
         }
 
         received_batch *batch_ = nullptr;

@@ -62,7 +62,7 @@ struct consumer_state {
         return !seen ? status::again : zbq_window_valid(window) ? status::ok : status::none;
     }
 
-    status take(zbq_msg_view *view) noexcept {
+    [[gnu::noinline]] status take(zbq_msg_view *view) noexcept {
         skip();
         no_record = no_record && knows_more();
         return static_cast<status>(zbq_window_next(window, view));
@@ -340,14 +340,16 @@ public:
 
         iterator() noexcept = default;
         /// @param batch whose messages it goes through
-        explicit iterator(message_batch *batch) noexcept : batch_(batch) {}
+        explicit iterator(message_batch *batch) noexcept
+            : batch_(batch), next_(batch->window_ != nullptr ? batch->window_->next : nullptr),
+              offset_(batch->end_) {}
         reference operator*() const noexcept { return batch_->current_; } ///< the message
         pointer operator->() const noexcept { return &batch_->current_; } ///< the message
         iterator &operator++() noexcept {                                 ///< the next one
-            batch_->advance();
+            batch_->advance(&next_, &offset_);
             return *this;
         }
-        void operator++(int) noexcept { batch_->advance(); } ///< the next one
+        void operator++(int) noexcept { ++*this; } ///< the next one
         /// Whether the batch is through.
         friend bool operator==(const iterator &it, std::default_sentinel_t /*end*/) noexcept {
             return it.is_done();
@@ -356,6 +358,9 @@ public:
     private:
         [[nodiscard]] bool is_done() const noexcept { return batch_ == nullptr || batch_->done_; }
         message_batch *batch_ = nullptr;
+        // Where the next message is: not in the batch, so that it stays in registers.
+        const char *next_ = nullptr;
+        std::uint64_t offset_ = 0;
     };
 
     message_batch(message_batch &&) = delete; // iterators point here: returned in place
@@ -392,7 +397,7 @@ public:
         return state_ && zbq_window_valid_from(state_->window, one.offset());
     }
     /// How many were visited.
-    [[nodiscard]] std::size_t visited() const noexcept { return visited_; }
+    [[nodiscard]] std::size_t visited() const noexcept { return most_ - left_; }
     /// Why it ended: ok (it gave what was there, or as many as it may), or as message::why.
     [[nodiscard]] status why() const noexcept { return why_; }
 
@@ -403,13 +408,13 @@ public:
 private:
     friend class consumer;
     message_batch(const detail::shared<detail::consumer_state> &state, std::size_t most) noexcept
-        : state_(state), most_(most) {
+        : state_(state), most_(state ? most : 0), left_(most_) {
         if (state_) {
             state_->hold();
-            begin_ = end_ = state_->cursor();
+            window_ = state_->window;
+            begin_ = end_ = window_->cursor;
         } else {
             why_ = status::invalid;
-            most_ = 0;
         }
     }
 
@@ -430,35 +435,54 @@ private:
     }
 
     // It is one piece: where another call took a message meanwhile, who may hold it, it ends.
-    void advance() noexcept {
-        if (end_ >= stop_ || visited_ == most_ || state_->cursor() != end_) {
+    [[gnu::always_inline]] void advance(const char **next, std::uint64_t *offset) noexcept {
+        if (*offset >= stop_ || left_ == 0 || window_->cursor != *offset) {
             done_ = true;
             return;
         }
-        const int result = zbq_window_next(state_->window, &current_.view_);
-        if (result != ZBQ_OK) {
-            end_with(static_cast<status>(result));
+        // What one look found lies in one piece.
+        const bool fits = zbq_window_view(window_, *next, *offset, &current_.view_);
+        const std::uint64_t end = current_.end_offset();
+        if (fits && zbq_window_valid_from(window_, *offset)) {
+            *next += end - *offset;
+            *offset = end;
+            window_->next = *next;
+            window_->cursor = end;
+        } else if (!take_after_all()) {
             return;
+        } else {
+            *next = window_->next;
+            *offset = window_->cursor;
         }
         visit();
     }
 
+    // An observer goes on where it was lapped.
+    [[gnu::noinline]] bool take_after_all() noexcept {
+        const int result = zbq_consumer_next(state_->handle, &current_.view_);
+        if (result != ZBQ_OK) {
+            end_with(static_cast<status>(result));
+        }
+        return result == ZBQ_OK;
+    }
+
     void visit() noexcept {
-        end_ = state_->cursor();
-        ++visited_;
+        end_ = window_->cursor;
+        --left_;
         if (current_.descriptor_count() != 0) {
             record_ = current_.record_id();
             record_offset_ = current_.offset();
         }
     }
 
-    void end_with(status why) noexcept {
+    [[gnu::noinline]] void end_with(status why) noexcept {
         current_.view_ = {}; // what was found to be none
         done_ = true;
-        why_ = why == status::again && visited_ != 0 ? status::ok : why;
+        why_ = why == status::again && visited() != 0 ? status::ok : why;
     }
 
     detail::shared<detail::consumer_state> state_;
+    zbq_read_window *window_ = nullptr; // its
     message_view current_;
     std::uint64_t begin_ = 0;
     std::uint64_t end_ = 0;    // of what it visited
@@ -466,7 +490,7 @@ private:
     std::uint64_t record_ = 0; // of the last message with descriptors that it visited
     std::uint64_t record_offset_ = 0;
     std::size_t most_ = 0;
-    std::size_t visited_ = 0;
+    std::size_t left_ = 0; // of those that it may visit
     status why_ = status::ok;
     bool started_ = false;
     bool done_ = false;

@@ -105,15 +105,18 @@ public:
         if (why_ == status::ok) {
             state_ = state;
             base_ = state->next();
+            head_ = state->window->head;
         }
     }
     run(run &&other) noexcept
         : state_(std::move(other.state_)), base_(std::exchange(other.base_, nullptr)),
-          number_(other.number_), why_(std::exchange(other.why_, status::invalid)) {}
+          number_(other.number_), head_(other.head_),
+          why_(std::exchange(other.why_, status::invalid)) {}
     run &operator=(run &&other) noexcept {
         state_ = std::move(other.state_);
         base_ = std::exchange(other.base_, nullptr);
         number_ = other.number_;
+        head_ = other.head_;
         why_ = std::exchange(other.why_, status::invalid);
         return *this;
     }
@@ -123,12 +126,13 @@ public:
 
     // Whether it can still be committed.
     bool is_open() const noexcept {
-        return state_ && state_->handle != nullptr && state_->reservations == number_;
+        return state_ && state_->reservations == number_ &&
+               state_->window->head == head_; // what was published since is written over it
     }
     std::byte *base() const noexcept { return base_; }
     status why() const noexcept { return why_; }
     zbq_producer *handle() const noexcept { return state_->handle; }
-    std::uint64_t head() const noexcept { return state_->window->head; }
+    std::uint64_t head() const noexcept { return head_; }
     void begin_message(std::byte *at, std::size_t payload_size,
                        std::uint64_t bytes) const noexcept {
         state_->begin_message(at, payload_size, bytes);
@@ -150,6 +154,7 @@ private:
     shared<producer_state> state_;
     std::byte *base_ = nullptr;
     std::uint64_t number_ = 0;
+    std::uint64_t head_ = 0; // where it starts
     status why_ = status::invalid;
 };
 
@@ -345,7 +350,8 @@ public:
     /// Publishes a message with a payload of this size that `fill` writes in place, given the
     /// span; as try_reserve and commit, and cheaper than the two. With room for it, it makes an
     /// older reservation void. Nothing is published when `fill` throws. Never waits.
-    /// @return ok, again (no room now), too_large (never), invalid (moved from)
+    /// @return ok, again (no room now), too_large (never), invalid (moved from, or `fill` has
+    ///         published)
     template <std::invocable<std::span<std::byte>> Fill>
     status try_fill(std::size_t payload_size,
                     Fill &&fill) noexcept(std::is_nothrow_invocable_v<Fill, std::span<std::byte>>) {
@@ -357,11 +363,19 @@ public:
         if (found != status::ok) {
             return found;
         }
-        ++state_->reservations; // what an open one has written is written over
+        if constexpr (!std::is_nothrow_invocable_v<Fill, std::span<std::byte>>) {
+            ++state_->reservations; // what an open one has written is written over in any case
+        }
+        zbq_commit_window *const window = state_->window;
+        const std::uint64_t head = window->head;
         std::byte *at = state_->next();
         state_->begin_message(at, payload_size, bytes);
         std::forward<Fill>(fill)(std::span(at + detail::header_size, payload_size));
-        return state_->commit(bytes);
+        if (window->head != head) { // `fill` has published something else there
+            return status::invalid;
+        }
+        zbq_window_publish(window, bytes);
+        return status::ok;
     }
 
     /// Publishes a copy of these bytes. Never waits.
@@ -581,6 +595,7 @@ private:
     // At once, whatever still refers to it: the stream's end is this object's.
     void end() noexcept {
         if (state_) {
+            ++state_->reservations;
             zbq_producer_destroy(std::exchange(state_->handle, nullptr));
             state_ = {};
         }

@@ -52,6 +52,8 @@ TEST(Channel, SendsAndReceives) {
         EXPECT_TRUE(got.intact());
     }
     EXPECT_EQ(reader.try_next()->bid, 4);
+    EXPECT_EQ(sender.try_fill([](quote &to) noexcept { to = {7, 8, 9}; }), status::ok);
+    EXPECT_EQ(reader.try_next()->bid, 7);
     const auto nothing = reader.try_next();
     EXPECT_FALSE(nothing);
     EXPECT_EQ(nothing.why(), status::again);

@@ -154,6 +154,16 @@ TEST_F(Producer, FillingMakesAReservationVoid) {
     EXPECT_EQ(room.commit(), status::invalid);
 }
 
+TEST_F(Producer, WhoFillsPublishesNothingElse) {
+    const auto publishes = [&](std::span<std::byte> to) noexcept {
+        EXPECT_EQ(ring_.try_publish(bytes("other")), status::ok);
+        test::write_text(to, "own");
+    };
+    EXPECT_EQ(ring_.try_fill(3, publishes), status::invalid);
+    EXPECT_TRUE(reader_.try_next());
+    EXPECT_FALSE(reader_.try_next());
+}
+
 TEST_F(Producer, AReservationStaysVoidAfterATurnOfTheRing) {
     zbq::reservation room = ring_.try_reserve(16);
     for (std::uint64_t written = 0; written < reader_.capacity(); written += 32) {

@@ -8,7 +8,7 @@ tests=$source/tests/docs
 
 calls() {
     grep -oE '\bzbq_\w+;' "$source/zbq.map" | tr -d ';'
-    sed -nE 's/^static inline .*\b(zbq_\w+)\(.*/\1/p' "$source/include/zbq/inline.h"
+    sed -nE 's/^ZBQ_INLINE .*\b(zbq_\w+)\(.*/\1/p' "$source/include/zbq/inline.h"
 }
 
 [ "$(calls | wc -l)" -gt 40 ] || fail "few calls were found"

@@ -110,6 +110,15 @@ public:
     void become_receiver(unsigned index) { consumer_.emplace(ends_.receiver.at(index).get()); }
 
     void send(std::size_t size, std::uint64_t number) {
+        if (options_.batch == 1) {
+            const auto write = [size, number](item &to) noexcept {
+                fill(reinterpret_cast<std::byte *>(&to), size, number);
+            };
+            while (producer_->try_fill(write) == zbq::status::again) {
+                pause_processor();
+            }
+            return;
+        }
         item *place = batch_.add();
         while (place == nullptr) {
             flush();
