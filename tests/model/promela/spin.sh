@@ -5,12 +5,16 @@
 : "${work:?}" "${models:?}"
 
 # Safety: assertions and invalid end states. Progress: non-progress cycles, with weak fairness.
+# Standstill: without it, since who stands still may do so for good.
 short_searches() {
     cat <<'END'
 ring safety -DJOINS=2 -DCELLS=2
 ring progress -DJOINS=1 -DCELLS=2
 order safety -DJOINS=2 -DCELLS=2 -DLONGEST=1
 wake safety -DSLEEPERS=1 -DCOMMITS=3
+floor safety -DCELLS=2 -DEND=6
+floor safety -DEND=5
+floor standstill -DCELLS=2 -DEND=5
 END
 }
 
@@ -24,6 +28,9 @@ order safety -DJOINS=1 -DCELLS=3
 order safety -DJOINS=2 -DCELLS=2 -DLONGEST=1
 wake safety -DSLEEPERS=1 -DCOMMITS=3
 wake safety -DSLEEPERS=1 -DCOMMITS=3 -DPOLLS=1
+floor safety -DCELLS=2 -DEND=5
+floor standstill -DCELLS=2 -DEND=4
+floor safety -DEND=5
 END
 }
 
@@ -38,6 +45,11 @@ wake safety -DSLEEPERS=1 -DCOMMITS=6 -DQUIETS=2
 wake safety -DSLEEPERS=1 -DCOMMITS=4 -DQUIETS=2 -DPOLLS=1
 wake safety -DSLEEPERS=2 -DCOMMITS=2 -DEVICTIONS=0
 wake safety -DSLEEPERS=2 -DCOMMITS=1 -DPOLLS=1
+floor safety -DEND=7
+floor safety -DCELLS=2 -DEND=8
+floor safety -DCELLS=4 -DLONGEST=3 -DEND=6
+floor standstill -DEND=6
+floor standstill -DCELLS=2 -DEND=7
 END
 }
 
@@ -49,6 +61,7 @@ search() { # model, kind, definitions
     case $kind in
     safety) build="-DSAFETY ${breadth:+-DBFS}" options= ;;
     progress) build='-DNP -DNFAIR=3' options='-l -f' ;;
+    standstill) build=-DNP options=-l ;;
     esac
     mkdir -p "$work/pan"
     # shellcheck disable=SC2086 # lists of words
