@@ -67,6 +67,15 @@ case $shell in
 fish) offered 'zbq pub --input=so' --input=some-file ;;
 *) offered 'zbq pub --input=so' some-file ;;
 esac
+case $shell in
+fish) offered 'zbq pub --retain 1=so' 1=some-file ;;
+*)
+    offered 'zbq pub --retain 1=so' some-file
+    expect 'zbq pub --retain so' ''
+    ;;
+esac
+expect 'zbq pub --retain 1=some-file ' ''
+offered 'zbq pub --retain 1=some-file --re' --retain
 expect 'zbq pub --capacity ' ''
 expect 'zbq pub --rate s' ''
 

@@ -10,7 +10,7 @@ for command in '' pub sub; do
     check_page "$man/man1/$page.1.gz" "$page"
     rendered "$man/man1/$page.1.gz" >"$work/text"
     "$zbq" ${command:+"$command"} --help >"$work/help"
-    grep -oE '^  (-[a-z],)?--[a-z0-9-]+( [A-Z]+\b)?' "$work/help" |
+    grep -oE '^  (-[a-z],)?--[a-z0-9-]+( [A-Z=]+\b)?' "$work/help" |
         sed 's/^ *//; s/,/, /; s/ Excludes$//' >"$work/options"
     [ -s "$work/options" ] || fail "the help of '$command' lists no options"
     while read -r option; do

@@ -37,6 +37,14 @@ _zbq_files() {
     COMPREPLY=("${COMPREPLY[@]#"$kept"}")
 }
 
+# Of KEY=FILE.
+_zbq_keyed_files() {
+    [[ $word == *=* ]] || return
+    word=${word#*=}
+    kept=${kept#*=}
+    _zbq_files
+}
+
 _zbq_name() {
     local name
     if [[ $word == */* ]]; then
@@ -77,7 +85,7 @@ _zbq_find_word() {
 }
 
 _zbq() {
-    local word kept at command='' name='' given last=''
+    local word kept at command='' name='' given last='' divided=''
     _zbq_find_word "$2"
     local before=${COMP_WORDS[at-1]}
     COMPREPLY=()
@@ -88,14 +96,16 @@ _zbq() {
     fi
     for given in "${COMP_WORDS[@]:1:at-1}"; do
         if [[ $given == = ]]; then
-            continue # --option=value comes as three words
-        elif [[ $given != -* ]] && ! _zbq_takes_value "$last"; then
+            divided=yes # --option=value comes as three words, as does KEY=FILE
+            continue
+        elif [[ ! $divided && $given != -* ]] && ! _zbq_takes_value "$last"; then
             [[ $command ]] && name=$given || command=$given
         fi
-        last=$given
+        last=$given divided=''
     done
     case $before in
     @files@) _zbq_files ;;
+    @keyed@) _zbq_keyed_files ;;
     @others@) ;;
     *)
         if [[ ! $command && $word == -* ]]; then
@@ -128,11 +138,12 @@ def script(tool, names):
         values.update({option['names'][-1]: option['value'] for option in command['options']
                        if option['value']})
     files = [name for name, value in values.items() if value == 'FILE']
-    others = [name for name, value in values.items() if value != 'FILE']
+    keyed = [name for name, value in values.items() if value == 'KEY=FILE']
+    others = [name for name, value in values.items() if not value.endswith('FILE')]
     commands = [command['name'] for command in tool['subcommands']]
     main = [option['names'][-1] for option in tool['options']]
     filled = {'names': names, 'values': ' | '.join(values), 'files': ' | '.join(files),
-              'others': ' | '.join(others), 'options': '\n'.join(options),
+              'keyed': ' | '.join(keyed), 'others': ' | '.join(others), 'options': '\n'.join(options),
               'commands': ' '.join(commands), 'main': ' '.join(main)}
     text = SCRIPT
     for key, value in filled.items():

@@ -43,7 +43,7 @@ def option_line(condition, option):
     words = [f"-l {name.removeprefix('--')}"]
     words += [f'-s {short[1:]}' for short in option['names'][:-1]]
     if option['value']:
-        words.append('-rF' if option['value'] == 'FILE' else '-x')
+        words.append('-rF' if option['value'].endswith('FILE') else '-x')
     return complete(condition, *words, '-d', quoted(option['description']))
 
 

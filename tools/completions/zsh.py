@@ -49,6 +49,9 @@ _zbq "$@"
 '''
 
 
+ACTIONS = {'FILE': '_files', 'KEY=FILE': '{compset -P "*=" && _files}'}
+
+
 def quoted(text):
     return "'" + text.replace("'", "'\\''") + "'"
 
@@ -68,7 +71,7 @@ def specification(option):
     value = option['value']
     if value:
         name += '='
-        text += f":{value}:{'_files' if value == 'FILE' else ' '}"
+        text += f":{value}:{ACTIONS.get(value, ' ')}"
     return quoted(f'{before}{name}{text}')
 
 

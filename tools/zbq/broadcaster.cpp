@@ -3,6 +3,7 @@
 
 #include "errors.hpp"
 #include "io.hpp"
+#include "retain.hpp"
 #include "signals.hpp"
 #include "units.hpp"
 
@@ -42,9 +43,10 @@ producer_options ring_options(const pub_options &options) {
 
 broadcaster::broadcaster(const pub_options &options)
     : options_(options), files_(open_files(options.files)),
-      ring_(std::in_place, ring_options(options)),
-      door_(std::in_place, options.name, door_options()), evictions_(options.max_consumers),
+      ring_(std::in_place, ring_options(options)), evictions_(options.max_consumers),
       progress_(!options.quiet) {
+    retain_files(options, &*ring_);
+    door_.emplace(options.name, door_options());
     for (const unique_fd &file : files_) {
         file_numbers_.push_back(file.get());
     }

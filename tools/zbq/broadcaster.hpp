@@ -51,7 +51,8 @@ private:
     std::vector<unique_fd> files_;
     std::vector<int> file_numbers_; // of the first message, while it is to come
     std::optional<producer> ring_;
-    std::optional<listener> door_; // after it: a name appears when it can be joined
+    std::optional<listener>
+        door_; // last: a name appears when it can be joined, and all is retained
     eviction_log evictions_;
     progress progress_;
     tally published_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <sstream>
 #include <unistd.h>
 
@@ -76,6 +77,21 @@ void add_identities(CLI::App *command, const std::string &option, const std::str
         ->take_all();
 }
 
+void add_pub_retained(CLI::App *pub, pub_options *options) {
+    pub->add_option_function<std::vector<std::string>>(
+           "--retain",
+           [options](const std::vector<std::string> &texts) {
+               for (const std::string &text : texts) {
+                   options->retained.push_back(parse_retained("--retain", text));
+               }
+           },
+           "retain the bytes of this file under this number, for everyone who joins to have before "
+           "the first message (sub --retained); repeatable")
+        ->type_name("KEY=FILE")
+        ->expected(1)
+        ->take_all();
+}
+
 void add_pub_access(CLI::App *pub, pub_options *options) {
     add_identities(pub, "--user", "USER", &options->users, parse_user,
                    "this user may join, too; a name or a number, repeatable");
@@ -102,6 +118,7 @@ CLI::App *add_pub(CLI::App *app, pub_options *options) {
         ->type_name("FILE")
         ->expected(1)
         ->take_all();
+    add_pub_retained(pub, options);
     pub->add_option("--rate", options->rate,
                     "messages per second; what a pause has cost is not made up for")
         ->type_name("R");
@@ -121,6 +138,10 @@ void add_sub_output(CLI::App *sub, sub_options *options) {
     CLI::Option *prefixed = sub->add_flag_callback(
         "--length-prefixed", [options] { options->framing = output_framing::length_prefixed; },
         "write the length, as 32 bits little-endian, before each payload");
+    CLI::Option *keys = sub->add_flag(
+        "--keys", options->keys,
+        "before each message the key that it is retained under, 0 for all others: with --lines as "
+        "a number and a tab, with --length-prefixed as 16 bits little-endian");
     CLI::Option *count = sub->add_flag("--count", options->count,
                                        "write no messages, but how many there were at the end");
     CLI::Option *sha256 = sub->add_flag("--sha256", options->sha256,
@@ -128,7 +149,8 @@ void add_sub_output(CLI::App *sub, sub_options *options) {
     CLI::Option *quiet = sub->add_flag("--quiet", options->quiet, "write no messages");
     lines->excludes(raw);
     prefixed->excludes(raw)->excludes(lines);
-    for (CLI::Option *framing : {raw, lines, prefixed}) {
+    keys->excludes(raw);
+    for (CLI::Option *framing : {raw, lines, prefixed, keys}) {
         framing->excludes(count)->excludes(sha256)->excludes(quiet);
     }
 }
@@ -148,6 +170,9 @@ void add_sub_flow(CLI::App *sub, sub_options *options) {
            "where to start: head, with what comes next (default); oldest, with what the ring still "
            "has; -SIZE, with so much of that at most; or an offset in the stream")
         ->type_name("START");
+    sub->add_flag("--retained", options->retained,
+                  "read what the publisher retains (pub --retain) before its messages; what it "
+                  "retains later is a message among others");
 }
 
 CLI::App *add_sub(CLI::App *app, sub_options *options) {
@@ -184,6 +209,19 @@ void check_access(const pub_options &options) {
     }
 }
 
+void check_retained(const std::vector<retained_file> &files) {
+    constexpr size_t most = 64; // that a ring retains
+    if (files.size() > most) {
+        throw usage_error(fmt::format("--retain: {} files, {} at most", files.size(), most));
+    }
+    std::set<uint16_t> keys;
+    for (const retained_file &file : files) {
+        if (!keys.insert(file.key).second) {
+            throw usage_error(fmt::format("--retain: key {} is there twice", file.key));
+        }
+    }
+}
+
 void check_pub(const pub_options &options) {
     const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
     if (options.capacity == 0 || options.capacity % page != 0) {
@@ -205,12 +243,20 @@ void check_pub(const pub_options &options) {
         throw usage_error(
             fmt::format("--fd: {} files, {} at most", options.files.size(), ZBQ_MAX_FD_PER_MSG));
     }
+    check_retained(options.retained);
     if (!std::isfinite(options.rate) || options.rate < 0 || options.rate > highest_rate) {
         throw usage_error(fmt::format("--rate: {} is not a number of messages per second, from 0 "
                                       "to {}",
                                       options.rate, highest_rate));
     }
     check_access(options);
+}
+
+void check_sub(const sub_options &options) {
+    if (options.keys && options.framing == output_framing::raw) {
+        throw usage_error("--keys: among payloads as they are nobody could tell them; give --lines "
+                          "or --length-prefixed");
+    }
 }
 
 // What the parser would only call a missing command.
@@ -259,6 +305,7 @@ command_line parse_command_line(int argc, char **argv) {
         throw usage_error(fmt::format("{}\nTry 'zbq --help'.", error.what()));
     }
     if (!declared.pub->parsed()) {
+        check_sub(declared.subscribe);
         return declared.subscribe;
     }
     check_pub(declared.publish);

@@ -16,6 +16,12 @@ namespace zbq::tool {
 enum class input_framing { lines, chunks, length_prefixed };
 enum class output_framing { raw, lines, length_prefixed };
 
+// A file whose bytes are retained, for each newcomer.
+struct retained_file {
+    uint16_t key = 0;
+    std::string path;
+};
+
 struct pub_options {
     std::string name;
     std::string input; // empty: standard input
@@ -27,6 +33,7 @@ struct pub_options {
     uint32_t wait_for = 0;
     double rate = 0; // messages per second; 0: as fast as it goes
     std::vector<std::string> files;
+    std::vector<retained_file> retained;
     std::vector<uid_t> users; // that may join, beside the own one
     std::vector<gid_t> groups;
     std::vector<uid_t> observers; // users that may observe, and no more
@@ -44,6 +51,8 @@ struct sub_options {
     start from = {};
     std::vector<uid_t> publishers; // users whose publisher is accepted; empty: as connect says
     output_framing framing = output_framing::raw;
+    bool retained = false; // read, too, before the stream
+    bool keys = false;     // are written
     bool wait = false;
     bool count = false;
     bool quiet = false;

@@ -9,17 +9,17 @@ namespace {
 
 constexpr uint64_t most_messages = 64;
 
-void append_length(std::string *output, uint64_t length) {
-    for (unsigned shift = 0; shift < 32; shift += 8) {
-        output->push_back(static_cast<char>(length >> shift & 0xffU));
+void append_number(std::string *output, uint64_t number, unsigned bits) {
+    for (unsigned shift = 0; shift < bits; shift += 8) {
+        output->push_back(static_cast<char>(number >> shift & 0xffU));
     }
 }
 
 } // namespace
 
-void sink::add(std::span<const std::byte> payload) {
+void sink::add(std::span<const std::byte> payload, uint16_t key) {
     if (options_.writes_messages()) {
-        copy(payload);
+        copy(payload, key);
     } else if (options_.sha256) {
         hash_.add(payload.data(), payload.size());
     }
@@ -27,9 +27,20 @@ void sink::add(std::span<const std::byte> payload) {
     batch_.bytes += payload.size();
 }
 
-void sink::copy(std::span<const std::byte> payload) {
+void sink::append_key(uint16_t key) {
     if (options_.framing == output_framing::length_prefixed) {
-        append_length(&output_, payload.size());
+        append_number(&output_, key, 16);
+    } else {
+        output_ += fmt::format("{}\t", key);
+    }
+}
+
+void sink::copy(std::span<const std::byte> payload, uint16_t key) {
+    if (options_.keys) {
+        append_key(key);
+    }
+    if (options_.framing == output_framing::length_prefixed) {
+        append_number(&output_, payload.size(), 32);
     }
     output_ += text_of(payload);
     const bool ends_line = !payload.empty() && output_.back() == '\n';

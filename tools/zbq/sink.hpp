@@ -20,7 +20,7 @@ class sink {
 public:
     explicit sink(const sub_options &options) : options_(options) {}
 
-    void add(std::span<const std::byte> payload);
+    void add(std::span<const std::byte> payload, uint16_t key);
     [[nodiscard]] bool empty() const { return batch_.messages == 0; }
     [[nodiscard]] bool full(uint64_t capacity) const;
 
@@ -36,7 +36,8 @@ public:
     write_result write_accounts();
 
 private:
-    void copy(std::span<const std::byte> payload);
+    void copy(std::span<const std::byte> payload, uint16_t key);
+    void append_key(uint16_t key);
 
     const sub_options &options_;
     tally batch_;

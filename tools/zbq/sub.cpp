@@ -47,7 +47,7 @@ public:
 
     // To the end: the exit status.
     int run() {
-        std::optional<int> status;
+        outcome status = options_.retained ? take_retained() : std::nullopt;
         while (!status) {
             status = stop_signal() != 0 ? status_when_stopped() : step();
         }
@@ -71,6 +71,24 @@ private:
         return result == status::ok ? look_around() : ended(result);
     }
 
+    outcome take_retained() {
+        for (const message_view &kept : reader_.retained()) {
+            sink_.add(kept.payload(), kept.key());
+            retained_to_ = kept.offset() + 1;
+            if (options_.flow == flow::lossless) {
+                count(reader_.take_descriptors(kept));
+            }
+        }
+        return sink_.empty() ? std::nullopt : deliver();
+    }
+
+    // Takes it in, but for what was retained before this joined: history has that once more.
+    void add(std::span<const std::byte> payload, uint16_t key, uint64_t offset) {
+        if (key == 0 || offset >= retained_to_) {
+            sink_.add(payload, key);
+        }
+    }
+
     // Takes in what is there, within bounds. Whether it was whole is known, and the room given
     // back, when this returns.
     status read_batch() {
@@ -84,7 +102,7 @@ private:
     status take_all() {
         message_batch batch = reader_.take_batch();
         for (const message_view &message : batch) {
-            sink_.add(message.payload());
+            add(message.payload(), message.key(), message.offset());
             collect_descriptors(&batch, message.descriptor_count());
             if (sink_.full(reader_.capacity())) {
                 break;
@@ -99,7 +117,7 @@ private:
     status observe() {
         copied got;
         while (!sink_.full(reader_.capacity()) && (got = reader_.try_copy(copy_))) {
-            sink_.add(copy_);
+            add(copy_, got.key, got.offset);
         }
         note_loss(now_coarse_ns());
         return got || got.why == status::again ? status::ok : got.why;
@@ -122,6 +140,10 @@ private:
         do {
             got = announced != 0 ? batch->take_descriptors(in(check_interval)) : descriptors();
         } while (got.why() == status::again && stop_signal() == 0);
+        count(got);
+    }
+
+    void count(const descriptors &got) {
         if (got.why() == status::protocol || got.why() == status::io) {
             throw failure(fmt::format("receiving descriptors: {}", to_string(got.why())));
         }
@@ -190,6 +212,7 @@ private:
     sink sink_;
     progress progress_;
     uint64_t last_look_ = 0;
+    uint64_t retained_to_ = 0;    // what was retained is no younger
     std::vector<std::byte> copy_; // of a message that is observed
     loss told_;
     uint64_t told_at_ = 0;

@@ -75,6 +75,18 @@ start parse_start(std::string_view option, std::string_view text) {
     return back ? start::last(*number) : start::at({}, *number);
 }
 
+retained_file parse_retained(std::string_view option, std::string_view text) {
+    constexpr uint16_t highest_key = 32767;
+    uint16_t key = 0;
+    const char *const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, key);
+    if (error != std::errc() || key == 0 || key > highest_key || rest == end || *rest != '=') {
+        throw usage_error(fmt::format("{}: '{}' is not a key from 1 to {}, = and a file", option,
+                                      text, highest_key));
+    }
+    return {key, std::string(rest + 1, end)};
+}
+
 uint64_t parse_duration(std::string_view option, std::string_view text) {
     const std::optional<uint64_t> duration = parse(text, duration_units);
     if (text != "0" && !duration) {

@@ -3,6 +3,8 @@
 // Sizes, durations and the clock.
 #pragma once
 
+#include "options.hpp"
+
 #include <zbq/start.hpp>
 
 #include <cstdint>
@@ -20,6 +22,9 @@ uint64_t parse_size(std::string_view option, std::string_view text);
 
 // "head", "oldest", "-64K" for so many bytes of history, or a logical offset.
 start parse_start(std::string_view option, std::string_view text);
+
+// "1=format.txt". A key can be no more than the library takes.
+retained_file parse_retained(std::string_view option, std::string_view text);
 
 // "500ms", "2s", "20us", "0", in nanoseconds.
 uint64_t parse_duration(std::string_view option, std::string_view text);
