@@ -2,14 +2,14 @@
 //
 // An observer beside a sender at full speed: how many messages of 64 bytes it sees whole in a
 // second. The floors are the two known ways to let readers check what may be overwritten: a stamp
-// in each slot, and two counters, of what is reserved and of what is published. And the sender's
-// rate beside observers that have stopped.
+// in each slot, and two counters, of what is reserved and of what is published. And how old the
+// newest is that it sees, and the sender's rate beside observers that have stopped.
 #pragma once
 
 #include "act.hpp"
 #include "link.hpp"
 #include "links/sockets.hpp"
-#include "shared.hpp"
+#include "samples.hpp"
 
 #include <array>
 #include <atomic>
@@ -50,7 +50,7 @@ public:
         const bool whole = before % 2 == 0 && from.stamp.load(std::memory_order_relaxed) == before;
         next_ = before / 2 - (before % 2 == 0 ? 0 : 1);
         if (whole) {
-            visit(right);
+            visit(right, before / 2 - 1);
         }
     }
 
@@ -96,8 +96,7 @@ public:
                 next_ = reserved - count;
                 return;
             }
-            ++next_;
-            visit(right);
+            visit(right, next_++);
         }
     }
 
@@ -139,10 +138,11 @@ public:
             pause_processor();
             return;
         }
-        const bool right = next.payload().size() == observed_size &&
-                           holds_inline(next.payload(), number_of(next.payload().data()));
+        const std::uint64_t number = number_of(next.payload().data());
+        const bool right =
+            next.payload().size() == observed_size && holds_inline(next.payload(), number);
         if (next.intact()) {
-            visit(right);
+            visit(right, number);
         }
     }
 
@@ -152,11 +152,50 @@ private:
     std::optional<zbq::consumer> consumer_;
 };
 
+// The newest message alone, with a stamp.
+class one_slot {
+public:
+    static constexpr const char *name = "one slot with a stamp";
+
+    void become_sender() {}
+    void become_observer() {}
+    void send(std::uint64_t number) {
+        const std::uint64_t stamp = slot_->stamp.load(std::memory_order_relaxed);
+        slot_->stamp.store(stamp + 1, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_release);
+        fill_inline(reinterpret_cast<std::byte *>(slot_->message.data()), observed_size, number);
+        slot_->stamp.store(stamp + 2, std::memory_order_release);
+    }
+    template <typename Visit>
+    void look(const Visit &visit) {
+        const std::uint64_t before = slot_->stamp.load(std::memory_order_acquire);
+        if (before == seen_ || before % 2 != 0) {
+            pause_processor();
+            return;
+        }
+        const std::uint64_t number = slot_->message.front();
+        const bool right = holds_inline(std::as_bytes(std::span(slot_->message)), number);
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if (slot_->stamp.load(std::memory_order_relaxed) == before) {
+            seen_ = before;
+            visit(right, number);
+        }
+    }
+
+private:
+    struct stamped {
+        alignas(64) std::atomic<std::uint64_t> stamp{0};
+        alignas(64) observed_message message = {};
+    };
+    shared<stamped> slot_;
+    std::uint64_t seen_ = 0;
+};
+
 // Actor 0 observes, actor 1 sends for as long.
 template <typename Link>
-class observed : public act {
+class beside_sender : public act {
 public:
-    observed() : act(Link::name) {}
+    beside_sender() : act(Link::name) {}
     void prepare(unsigned actor) override {
         actor == 0 ? link_.become_observer() : link_.become_sender();
     }
@@ -164,21 +203,16 @@ public:
         return actor == 0 ? observe(slice) : send();
     }
 
+protected:
+    virtual void observe(Link *link, clock::duration slice, outcome *result) = 0;
+    // A few messages, and how many.
+    virtual unsigned send(Link *link) = 0;
+
 private:
     outcome observe(clock::duration slice) {
         outcome result;
         turns_->wanted.store(++turn_, std::memory_order_release);
-        const clock::time_point start = clock::now();
-        while (clock::now() - start < slice) {
-            for (int i = 0; i < 64; ++i) {
-                link_.look([&](bool right) {
-                    result.errors += right ? 0 : 1;
-                    ++result.messages;
-                });
-            }
-        }
-        result.figure =
-            static_cast<double>(result.messages) * 1e9 / nanoseconds(clock::now() - start).count();
+        observe(&link_, slice, &result);
         turns_->done.store(turn_, std::memory_order_release);
         return result;
     }
@@ -189,9 +223,7 @@ private:
             pause_processor();
         }
         while (turns_->done.load(std::memory_order_acquire) != turn_) {
-            for (int i = 0; i < 64; ++i, ++result.messages) {
-                link_.send(number_++);
-            }
+            result.messages += send(&link_);
         }
         return result;
     }
@@ -203,7 +235,79 @@ private:
     Link link_;
     shared<turns> turns_;
     std::uint64_t turn_ = 0;
+};
+
+// How many messages it sees in a second.
+template <typename Link>
+class observed final : public beside_sender<Link> {
+private:
+    void observe(Link *link, clock::duration slice, outcome *result) override {
+        const clock::time_point start = clock::now();
+        while (clock::now() - start < slice) {
+            for (int i = 0; i < 64; ++i) {
+                link->look([&](bool right, std::uint64_t /*number*/) {
+                    result->errors += right ? 0 : 1;
+                    ++result->messages;
+                });
+            }
+        }
+        result->figure =
+            static_cast<double>(result->messages) * 1e9 / nanoseconds(clock::now() - start).count();
+    }
+    unsigned send(Link *link) override {
+        constexpr unsigned few = 64;
+        for (unsigned i = 0; i < few; ++i) {
+            link->send(number_++);
+        }
+        return few;
+    }
+
     std::uint64_t number_ = 0;
+};
+
+// How old a message is when it was read: each holds the time at which it was sent, and is sent so
+// long after the one before.
+template <typename Link>
+class age_of_newest final : public beside_sender<Link> {
+public:
+    explicit age_of_newest(clock::duration interval) : interval_(interval) {}
+    [[nodiscard]] std::vector<double> samples() const override { return all_.all(); }
+
+private:
+    static std::uint64_t time() {
+        return static_cast<std::uint64_t>(clock::now().time_since_epoch().count());
+    }
+
+    void observe(Link *link, clock::duration slice, outcome *result) override {
+        const std::uint64_t start = time();
+        const std::uint64_t end = start + static_cast<std::uint64_t>(slice.count());
+        std::vector<double> ages;
+        for (std::uint64_t now = start; now < end;) {
+            link->look([&](bool right, std::uint64_t sent) {
+                now = time();
+                if (sent >= start) { // else it is what the slice before has left
+                    result->errors += right ? 0 : 1;
+                    ages.push_back(static_cast<double>(now - sent));
+                }
+            });
+            now = time();
+        }
+        result->messages = ages.size();
+        result->figure = quantile(&ages, 0.5);
+        all_.add(ages);
+    }
+    unsigned send(Link *link) override {
+        due_ = std::max(due_ + interval_, clock::now());
+        while (clock::now() < due_) {
+            pause_processor();
+        }
+        link->send(time());
+        return 1;
+    }
+
+    clock::duration interval_;
+    clock::time_point due_;
+    shared_samples all_;
 };
 
 // The sender alone, with so many observers in pull mode that never read.

@@ -7,10 +7,8 @@
 
 #include "act.hpp"
 #include "link.hpp"
-#include "shared.hpp"
-#include "summary.hpp"
+#include "samples.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -20,7 +18,7 @@ template <link Link>
 class paced : public act {
 public:
     explicit paced(const link_options &options)
-        : act(Link::name), options_(options), link_(options), common_(1), samples_(most_samples) {}
+        : act(Link::name), options_(options), link_(options), common_(1) {}
 
     void prepare(unsigned actor) override {
         if (actor == 0) {
@@ -34,23 +32,18 @@ public:
         return actor == 0 ? send(slice) : receive();
     }
 
-    [[nodiscard]] std::vector<double> samples() const override {
-        const std::size_t count = std::min<std::size_t>(common_->recorded, most_samples);
-        return {samples_.get(), samples_.get() + count};
-    }
+    [[nodiscard]] std::vector<double> samples() const override { return latencies_.all(); }
 
 private:
-    static constexpr std::size_t most_samples = 1U << 20U;
     struct common {
         std::atomic<clock::rep> start{0};
         std::atomic<std::uint64_t> done{0};
-        std::atomic<std::uint64_t> recorded{0};
     };
 
     outcome send(clock::duration slice) {
         outcome result;
         const auto interval = options_.interval;
-        const std::uint64_t recorded_before = common_->recorded;
+        const std::size_t recorded_before = latencies_.count();
         const std::uint64_t done_before = common_->done;
         const clock::time_point start = clock::now() + interval;
         common_->start.store(start.time_since_epoch().count(), std::memory_order_release);
@@ -68,7 +61,7 @@ private:
             }
         }
         result.messages = count;
-        result.figure = median_since(recorded_before);
+        result.figure = latencies_.median_since(recorded_before);
         return result;
     }
 
@@ -87,24 +80,9 @@ private:
             });
         }
         result.messages = latencies.size();
-        record(latencies);
+        latencies_.add(latencies);
         common_->done.fetch_add(1, std::memory_order_release);
         return result;
-    }
-
-    void record(const std::vector<double> &latencies) {
-        for (const double latency : latencies) {
-            const std::uint64_t at = common_->recorded.fetch_add(1);
-            if (at < most_samples) {
-                samples_[at] = latency;
-            }
-        }
-    }
-
-    double median_since(std::uint64_t first) const {
-        const std::uint64_t end = std::min<std::uint64_t>(common_->recorded, most_samples);
-        std::vector<double> some(samples_.get() + std::min(first, end), samples_.get() + end);
-        return quantile(&some, 0.5);
     }
 
     // Receivers that sleep may need this processor.
@@ -119,7 +97,7 @@ private:
     link_options options_;
     Link link_;
     shared<common> common_;
-    shared<double> samples_;
+    shared_samples latencies_;
 };
 
 } // namespace bench

@@ -3,6 +3,7 @@
 
 #include "descriptors.hpp"
 #include "floors.hpp"
+#include "history.hpp"
 #include "observed.hpp"
 #include "ping_pong.hpp"
 
@@ -117,6 +118,34 @@ public:
         work.floor_name = Floor::name;
         work.floor = [] { return std::make_unique<observed<Floor>>(); };
         add(std::move(work), 20);
+    }
+
+    void age(const std::string &key, const std::string &how, clock::duration interval) {
+        using newest = zbq_observed<zbq::flow::newest>;
+        workload work;
+        work.key = "observer/" + key;
+        work.title = "64 B " + how + ", how old the newest is once an observer has read it";
+        work.unit = "ns, median";
+        work.less_is_better = true;
+        work.own = [interval] { return std::make_unique<age_of_newest<newest>>(interval); };
+        work.floor_name = one_slot::name;
+        work.floor = [interval] { return std::make_unique<age_of_newest<one_slot>>(interval); };
+        add(std::move(work), 20);
+    }
+
+    void history(const std::string &key, std::size_t ring_bytes, const start_of &from) {
+        workload work;
+        work.key = fmt::format("history/{}/{}", key, ring_bytes >> 10U);
+        work.title =
+            fmt::format("a ring of {} full of 64 B: from connecting to the first message, {}",
+                        size_text(ring_bytes), from.text);
+        work.unit = "ns";
+        work.less_is_better = true;
+        work.own = [=] { return std::make_unique<first_message>(ring_bytes, from); };
+        work.floor_name = "the same, at the head";
+        work.floor = [=] { return std::make_unique<first_message>(ring_bytes, at_head); };
+        work.stage.slice = std::chrono::milliseconds(50);
+        add(std::move(work), 12);
     }
 
     void beside(unsigned observers) {
@@ -236,8 +265,15 @@ std::vector<workload> all_workloads(double effort) {
     all.observer<follow, two_counters>("counters", "the same, beside two counters");
     all.observer<zbq_observed<zbq::flow::newest>, two_counters>("newest",
                                                                 "the newest at each look");
+    all.age("age", "at full speed", {});
+    all.age("age-paced", "at 200,000 a second", std::chrono::microseconds(5));
     for (const unsigned observers : {1U, 4U, 64U}) {
         all.beside(observers);
+    }
+    for (const std::size_t ring_bytes : {1U << 20U, 64U << 20U}) {
+        all.history("oldest", ring_bytes, at_oldest);
+        all.history("last", ring_bytes, at_last);
+        all.history("offset", ring_bytes, at_offset);
     }
     return all.take();
 }
