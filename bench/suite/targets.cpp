@@ -200,6 +200,13 @@ void judge_streams(judgement *all) {
     all->at_least("throughput/64/1", "times the best peer", 3, lead);
 }
 
+void judge_frames(judgement *all) {
+    for (const int size : {160 * 120 * 4, 1920 * 1080 * 4}) {
+        all->at_least(fmt::format("frames/{}", size), "times a descriptor for each", 2,
+                      to_floor("zbq, frame_pool"));
+    }
+}
+
 std::string text_of(const std::optional<double> &value) {
     return value ? fmt::format("{:.2f}", *value) : "-";
 }
@@ -226,6 +233,7 @@ std::vector<verdict> judge(const std::vector<workload_result> &results, const ca
     judgement all(results);
     judge_latency(&all);
     judge_streams(&all);
+    judge_frames(&all);
     all.at_least("fan-out/4", "million messages a second, delivered", 10, delivered_to(4));
     all.at_least("fan-out/4", "processor time of the best peer, times its own", 1, cpu_lead);
     if (!costs.fast.empty()) {

@@ -3,6 +3,7 @@
 
 #include "descriptors.hpp"
 #include "floors.hpp"
+#include "frames.hpp"
 #include "history.hpp"
 #include "observed.hpp"
 #include "ping_pong.hpp"
@@ -148,6 +149,18 @@ public:
         add(std::move(work), 12);
     }
 
+    void frames(const std::string &title, std::size_t size) {
+        workload work;
+        work.key = fmt::format("frames/{}", size);
+        work.title = title + ", one receiver, painted and read";
+        work.unit = "frames a second";
+        work.own = [size] { return std::make_unique<pooled_frames>(size); };
+        work.floor_name = "a memfd and a descriptor for each";
+        work.floor = [size] { return std::make_unique<passed_frames>(size); };
+        work.stage.slice = std::chrono::milliseconds(60);
+        add(std::move(work), 12);
+    }
+
     void beside(unsigned observers) {
         workload work;
         work.key = fmt::format("observers/{}", observers);
@@ -275,6 +288,8 @@ std::vector<workload> all_workloads(double effort) {
         all.history("last", ring_bytes, at_last);
         all.history("offset", ring_bytes, at_offset);
     }
+    all.frames("frames of 160 x 120", std::size_t{160} * 120 * 4);
+    all.frames("frames of 1920 x 1080", std::size_t{1920} * 1080 * 4);
     return all.take();
 }
 
