@@ -14,7 +14,7 @@ namespace test {
 namespace {
 
 // As many as any test needs.
-constexpr std::uint64_t known_messages = 512;
+constexpr std::uint64_t known_messages = 8192;
 
 struct known_stream {
     std::vector<std::string> payloads;
@@ -48,12 +48,6 @@ bool is_message(const zbq_msg_header &header, const char *payload, std::uint64_t
            std::memcmp(payload, wanted.data(), wanted.size()) == 0;
 }
 
-bool is_message(const zbq_msg_view &view, std::uint64_t number) {
-    return view.logical_offset == offset_of(number) &&
-           view.payload_len == payload_of(number).size() &&
-           is_message(*view.header, static_cast<const char *>(view.payload), number);
-}
-
 } // namespace
 
 const std::string &payload_of(std::uint64_t number) {
@@ -75,6 +69,12 @@ std::optional<std::uint64_t> number_at(std::uint64_t offset) {
         return std::nullopt;
     }
     return static_cast<std::uint64_t>(found - offsets.begin());
+}
+
+bool is_message(const zbq_msg_view &view, std::uint64_t number) {
+    return view.logical_offset == offset_of(number) &&
+           view.payload_len == payload_of(number).size() &&
+           is_message(*view.header, static_cast<const char *>(view.payload), number);
 }
 
 bool prepare(zbq_producer *prod, std::uint64_t number, unsigned count) {

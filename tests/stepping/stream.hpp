@@ -16,6 +16,7 @@ const std::string &payload_of(std::uint64_t number);
 std::uint64_t size_of(std::uint64_t number);   // in the ring
 std::uint64_t offset_of(std::uint64_t number); // the stream starts at 0
 std::optional<std::uint64_t> number_at(std::uint64_t offset);
+bool is_message(const zbq_msg_view &view, std::uint64_t number); // whole
 
 // Room for so many messages from this one on, with the messages in it. false: no room.
 bool prepare(zbq_producer *prod, std::uint64_t number, unsigned count = 1);
