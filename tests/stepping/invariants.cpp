@@ -50,8 +50,8 @@ bool constants_differ(const zbq_control_region &one, const zbq_control_region &o
 invariants::invariants(const zbq_control_region *control, const char *ring)
     : before_(*control), control_(control), ring_(ring) {}
 
-void invariants::add(const zbq_consumer_metadata *shared, std::uint32_t slot, bool honest) {
-    pages_.push_back({shared, slot % ZBQ_PARKING_PLACES, honest, *shared});
+void invariants::add(const zbq_consumer_metadata *shared, std::uint32_t slot, bool counts) {
+    pages_.push_back({shared, slot % ZBQ_PARKING_PLACES, counts, *shared});
 }
 
 std::string invariants::broken() {
@@ -95,7 +95,7 @@ std::string invariants::broken_control() {
     if (before_.closed != 0 && now.producer_head != before_.producer_head) {
         return "the head has moved after the end";
     }
-    return "";
+    return flaw_between(ring_, now.ring_capacity, now.floor, now.producer_head);
 }
 
 std::string invariants::broken_page(const watched &one) const {
@@ -117,7 +117,7 @@ std::string invariants::broken_page(const watched &one) const {
         (one.before.eviction != 0 && now.eviction != one.before.eviction)) {
         return "an eviction has been taken back";
     }
-    return one.honest && now.eviction == 0 ? broken_tail(one) : "";
+    return one.counts && now.eviction == 0 ? broken_tail(one) : "";
 }
 
 // Of a consumer that has its slot: all that it has not released is there.

@@ -16,8 +16,8 @@ class invariants {
 public:
     invariants(const zbq_control_region *control, const char *ring);
 
-    // A consumer's page. One whose consumer cheats says nothing by its tail.
-    void add(const zbq_consumer_metadata *shared, std::uint32_t slot, bool honest = true);
+    // A consumer's page. By its tail one that cheats says nothing, nor does an observer.
+    void add(const zbq_consumer_metadata *shared, std::uint32_t slot, bool counts = true);
 
     // What is broken now, or has changed since the last call as it must not; empty: nothing.
     std::string broken();
@@ -26,7 +26,7 @@ private:
     struct watched {
         const zbq_consumer_metadata *page;
         std::uint32_t place; // of its mark among those in the page
-        bool honest;
+        bool counts;         // its tail
         zbq_consumer_metadata before;
     };
 

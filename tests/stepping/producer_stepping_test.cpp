@@ -18,6 +18,7 @@
 #include <ostream>
 #include <poll.h>
 #include <sys/socket.h>
+#include <zbq/inline.h>
 
 namespace {
 
@@ -25,10 +26,12 @@ using test::page;
 using test::reader;
 
 // Those who read in every scene, and one who joins in some.
-enum : std::size_t { quick, slow, polling, joining, all_readers };
+enum : std::size_t { quick, slow, polling, observing, joining, all_readers };
+
+constexpr std::size_t present[] = {quick, slow, polling, observing};
 
 constexpr zbq_wakeup_mode modes[] = {ZBQ_WAKEUP_PUSH, ZBQ_WAKEUP_PUSH, ZBQ_WAKEUP_PULL,
-                                     ZBQ_WAKEUP_PUSH};
+                                     ZBQ_OBSERVE_PULL, ZBQ_WAKEUP_PUSH};
 
 constexpr std::uint64_t messages_after = 3; // an operation
 
@@ -92,14 +95,14 @@ int produce(const operation &what, const std::vector<test::unique_fd> &sockets,
     const std::uint64_t timeout = what.evicts == ZBQ_EVICTION_STALLED ? 1 : 0;
     producing side = {
         sockets,
-        test::make_producer({.capacity = page, .stall_timeout_ns = timeout, .max_consumers = 4}),
+        test::make_producer({.capacity = page, .stall_timeout_ns = timeout, .max_consumers = 5}),
         0,
         0,
         {}};
     address.send(reinterpret_cast<std::uintptr_t>(side.prod.get()));
-    side.admit(quick);
-    side.admit(slow);
-    side.admit(polling);
+    for (const std::size_t who : present) {
+        side.admit(who);
+    }
     what.fills ? fill_ring(side) : come_near_the_end(side);
     test::mark();
     what.before(side);
@@ -129,7 +132,7 @@ public:
         sockets_.clear();
         EXPECT_TRUE(producer_.run_to_mark());
         producer_address_ = address_.receive();
-        for (std::size_t i = quick; i <= polling; ++i) {
+        for (const std::size_t i : present) {
             EXPECT_EQ(test::try_join(readers[i]), ZBQ_OK);
             readers[i].slot = static_cast<std::uint32_t>(i);
         }
@@ -206,16 +209,18 @@ std::string no_order(const scene & /*unused*/) {
 
 // Makes room for the next message.
 void all_read(scene &now) {
-    for (const std::size_t who : {quick, slow, polling}) {
-        test::read(now.readers[who], who == quick ? UINT64_MAX : 8);
+    for (const std::size_t who : present) {
+        const bool reads_all = who == quick || who == observing;
+        test::read(now.readers[who], reads_all ? UINT64_MAX : 8);
     }
 }
 
 void none_reads(scene & /*unused*/) {}
 
 void all_but_the_slow_read(scene &now) {
-    test::read(now.readers[quick]);
-    test::read(now.readers[polling]);
+    for (const std::size_t who : {quick, polling, observing}) {
+        test::read(now.readers[who]);
+    }
 }
 
 void park(reader &who, std::uint32_t how) {
@@ -384,6 +389,29 @@ const operation operations[] = {
 
 // ---- what is to hold ----
 
+// An observer comes from anywhere, and reads on to the head, which stands still.
+std::string flaw_observed(const reader &who, zbq_seek_to from, std::uint64_t *end) {
+    zbq_consumer *cons = who.consumer.get();
+    zbq_msg_view view = {};
+    int result = zbq_consumer_seek(cons, from);
+    *end = zbq_consumer_tail(cons);
+    for (; result == ZBQ_OK; *end = zbq_consumer_window(cons)->cursor) {
+        result = zbq_consumer_next(cons, &view);
+        const std::optional<std::uint64_t> number = test::number_at(*end);
+        if (result == ZBQ_OK && (!number || !test::is_message(view, *number) ||
+                                 !zbq_window_valid_from(zbq_consumer_window(cons), *end))) {
+            return "an observer reads something else than a message at " + std::to_string(*end);
+        }
+    }
+    const int at_head = zbq_consumer_ctrl(cons)->closed != 0 ? ZBQ_ERROR_NOENT : ZBQ_ERROR_AGAIN;
+    return result == at_head ? "" : "an observer does not come to the head";
+}
+
+std::string flaw_observed(const reader &who, std::uint64_t *end) {
+    const std::string flaw = flaw_observed(who, ZBQ_SEEK_NEWEST, end);
+    return flaw.empty() ? flaw_observed(who, ZBQ_SEEK_OLDEST, end) : flaw;
+}
+
 // At one instant.
 std::string flaw_now(const scene &now, test::invariants &all) {
     std::string flaw = all.broken();
@@ -392,7 +420,8 @@ std::string flaw_now(const scene &now, test::invariants &all) {
             continue;
         }
         std::uint64_t end = 0;
-        flaw = test::look(who, &end);
+        const bool observes = zbq_consumer_window(who.consumer.get())->observes != 0;
+        flaw = observes ? flaw_observed(who, &end) : test::look(who, &end);
         const bool has_slot = who.consumer->page()->eviction == 0;
         if (flaw.empty() && has_slot && end != now.control().producer_head) {
             flaw = "a consumer does not read all that is committed";
@@ -456,9 +485,10 @@ TEST_P(ProducerStepping, EveryInstructionKeepsWhatConsumersRelyOn) {
     const test::leak_check leaks;
     scene now(GetParam());
     test::invariants all(&now.control(), now.readers[quick].consumer->window.ring);
-    for (const std::size_t who : {quick, slow, polling}) {
-        const bool honest = who != slow || now.what().evicts != ZBQ_EVICTION_PROTOCOL;
-        all.add(now.readers[who].consumer->page(), now.readers[who].slot, honest);
+    for (const std::size_t who : present) {
+        const bool cheats = who == slow && now.what().evicts == ZBQ_EVICTION_PROTOCOL;
+        const bool counts = !cheats && who != observing; // its tail
+        all.add(now.readers[who].consumer->page(), now.readers[who].slot, counts);
     }
     do {
         ASSERT_EQ(flaw_now(now, all), "") << "after " << now.producer().instructions();
@@ -492,11 +522,12 @@ void kill_at(const operation &what, std::uint64_t instant) {
     now.producer().stop_at(instant);
     const bool asked = what.admits && test::readable(now.readers[joining].rendezvous.get());
     const bool sent[] = {has_record(now, now.readers[quick]), has_record(now, now.readers[slow]),
-                         has_record(now, now.readers[polling])};
+                         has_record(now, now.readers[polling]),
+                         has_record(now, now.readers[observing])};
     now.producer().kill();
     const std::uint64_t head = now.control().producer_head;
     EXPECT_TRUE(head == now.before.producer_head || head == now.head_after());
-    for (const std::size_t who : {quick, slow, polling}) {
+    for (const std::size_t who : present) {
         read_what_is_left(now, now.readers[who], sent[who]);
     }
     EXPECT_EQ(test::try_join(now.readers[joining]), asked ? ZBQ_OK : ZBQ_ERROR_IO);
