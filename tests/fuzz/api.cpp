@@ -44,7 +44,8 @@ constexpr std::uint64_t last_check_at = 4'000'000'000;
 class session {
 public:
     explicit session(FuzzedDataProvider &input)
-        : input_(input), params_(some_params(input)), model_(params_, some_limit(input)) {
+        : input_(input), is_plain_(!input.ConsumeBool()), params_(some_params(input)),
+          model_(params_, some_limit(input)) {
         fuzz::begin_time(model_.descriptor_limit);
         zbq_producer *made = nullptr;
         MUST(zbq_producer_create(&made, &params_) == ZBQ_OK);
@@ -55,6 +56,7 @@ public:
     void run() {
         for (int i = 0; i < 200 && input_.remaining_bytes() != 0; ++i) {
             step();
+            follow_floor();
             for (auto &one : consumers_) {
                 one->check_event();
             }
@@ -109,13 +111,23 @@ private:
     }
 
     void stream_step() {
-        switch (input_.ConsumeIntegralInRange(0, 7)) {
+        switch (input_.ConsumeIntegralInRange(0, is_plain_ ? 7 : 11)) {
         case 0:
             query();
             break;
+        case 8:
+        case 9:
+            flood();
+            break;
+        case 10:
+            retain();
+            break;
+        case 11:
+            forget();
+            break;
         case 1:
         case 2:
-            reserve();
+            reserve_some();
             break;
         case 3:
         case 4:
@@ -123,7 +135,7 @@ private:
             commit();
             break;
         case 6:
-            broadcast();
+            broadcast_some();
             break;
         default:
             greet();
@@ -132,7 +144,7 @@ private:
     }
 
     void account_step() {
-        switch (input_.ConsumeIntegralInRange(0, 8)) {
+        switch (input_.ConsumeIntegralInRange(0, is_plain_ ? 8 : 9)) {
         case 0:
             check_statistics();
             break;
@@ -156,6 +168,9 @@ private:
             break;
         case 7:
             set_patience();
+            break;
+        case 9:
+            check_released();
             break;
         default:
             misuse();
@@ -183,10 +198,13 @@ private:
         got(run.max_bytes);
     }
 
-    void reserve() {
+    void reserve_some() {
         const std::uint64_t sizes[] = {16, 48, page / 2, params_.ring_capacity,
                                        0,  1,  page,     params_.ring_capacity + 1};
-        const std::uint64_t size = one_of(input_, sizes);
+        reserve(one_of(input_, sizes));
+    }
+
+    int reserve(std::uint64_t size) {
         zbq_contiguous_run run = {};
         const int result = zbq_producer_reserve(producer_.get(), size, &run);
         MUST(result == model_.reserve(size));
@@ -198,6 +216,7 @@ private:
         } else if (result == ZBQ_OK) {
             got(run.max_bytes); // which says so
         }
+        return result;
     }
 
     // So much, and what is less: nobody waits for it any more.
@@ -234,7 +253,7 @@ private:
         const std::uint64_t size = one_of(input_, sizes);
         const std::vector<std::uint8_t> bytes = some_bytes(size);
         if (size <= room && size % 16 == 0 && size != 0) {
-            std::memcpy(producer_->ring + model_.head % params_.ring_capacity, bytes.data(), size);
+            write(bytes);
         }
         if (size != 0 && input_.ConsumeBool()) {
             MUST(zbq_window_commit(zbq_producer_window(producer_.get()), size) ==
@@ -246,21 +265,166 @@ private:
         }
     }
 
+    void write(const std::vector<std::uint8_t> &bytes) {
+        std::memcpy(producer_->ring + model_.head % params_.ring_capacity, bytes.data(),
+                    bytes.size());
+    }
+
+    // Messages of one size, as many as there is room for, but twice round at most.
+    void flood() {
+        const std::uint64_t sizes[] = {64, 176, 16, page / 4};
+        const std::uint64_t size = one_of(input_, sizes);
+        const auto length = static_cast<std::uint8_t>(size % page - sizeof(zbq_msg_header));
+        std::uint64_t left =
+            input_.ConsumeIntegralInRange<std::uint64_t>(1, 2 * params_.ring_capacity / size);
+        for (; left != 0 && reserve(size) == ZBQ_OK; --left) {
+            std::vector<std::uint8_t> bytes(size, static_cast<std::uint8_t>(left));
+            const zbq_msg_header header = {static_cast<std::uint32_t>(size - sizeof header), 0,
+                                           length, 0, 0};
+            std::memcpy(bytes.data(), &header, sizeof header);
+            write(bytes);
+            MUST(zbq_producer_commit(producer_.get(), size, ZBQ_COMMIT_NONE));
+            MUST(model_.commit(bytes.data(), size, ZBQ_COMMIT_NONE));
+        }
+    }
+
+    // ---- retained messages ----
+
+    std::uint16_t some_key() {
+        constexpr std::uint16_t keys[] = {1, 2, 3, 0x7fff, 0, 0x8000};
+        return one_of(input_, keys);
+    }
+
+    void retain() {
+        const std::uint64_t sizes[] = {20, 0, 300, page, params_.ring_capacity};
+        constexpr std::uint8_t counts[] = {0, 1, 2, 253};
+        const std::uint64_t ids[] = {model_.newest_seq + 1, model_.newest_seq,
+                                     model_.newest_seq - 1};
+        const std::uint16_t key = some_key();
+        const std::vector<std::uint8_t> payload(one_of(input_, sizes),
+                                                static_cast<std::uint8_t>(model_.head / 16));
+        zbq_msg_header header = {static_cast<std::uint32_t>(payload.size()), one_of(input_, counts),
+                                 7, 99, one_of(input_, ids)};
+        const std::vector<int> fds = descriptors_of(header.seq_id, header.fd_count);
+        if (header.seq_id > model_.newest_seq) { // as it should be
+            broadcast(header.seq_id, fds, false);
+        }
+        const int result =
+            zbq_producer_retain(producer_.get(), key, &header, payload.data(), fds.data());
+        MUST(result == model_.retain(key, header, payload, fds));
+        has_changed(result, sizeof header + payload.size());
+    }
+
+    void forget() {
+        const std::uint16_t key = some_key();
+        const int result = zbq_producer_forget(producer_.get(), key);
+        MUST(result == model_.forget(key));
+        has_changed(result, sizeof(zbq_msg_header));
+    }
+
+    // As a reservation of so much.
+    void has_changed(int result, std::uint64_t size) {
+        size = (size + 15) / 16 * 16;
+        if (result == ZBQ_ERROR_AGAIN) {
+            refused_.insert(size);
+        } else if (result == ZBQ_OK) {
+            got(size);
+        }
+    }
+
+    void check_released() {
+        const std::uint64_t offsets[] = {model_.head, model_.slowest_tail, model_.slowest_tail + 16,
+                                         model_.head + 1, 0};
+        const std::uint64_t offset = one_of(input_, offsets);
+        const int result = zbq_producer_released(producer_.get(), offset);
+        MUST(result == model_.released(offset));
+        const std::uint64_t wanted = params_.ring_capacity - (model_.head - offset);
+        if (result == ZBQ_ERROR_AGAIN) {
+            refused_.insert(wanted);
+        } else if (result == ZBQ_OK && wanted <= params_.ring_capacity) {
+            got(wanted);
+        }
+    }
+
+    // ---- history ----
+
+    void follow_floor() {
+        if (producer_) {
+            const std::uint64_t floor = zbq_producer_ctrl(producer_.get())->floor;
+            MUST(model_.may_rise_to(floor));
+            model_.floor = floor;
+        }
+    }
+
+    struct choice {
+        zbq_start start = {};
+        bool of_this_ring = true;
+        bool is_null = true;
+    };
+
+    choice some_start() {
+        if (is_plain_) {
+            return {};
+        }
+        const std::uint64_t offsets[] = {model_.head - params_.ring_capacity / 2,
+                                         model_.floor,
+                                         model_.newest,
+                                         model_.head,
+                                         0,
+                                         model_.head + 16};
+        choice made;
+        made.is_null = false;
+        made.start.at = input_.ConsumeIntegralInRange<std::uint32_t>(0, ZBQ_START_WITHIN + 1);
+        const bool counts_back =
+            made.start.at == ZBQ_START_LAST || made.start.at == ZBQ_START_WITHIN;
+        const std::uint64_t offset = one_of(input_, offsets);
+        made.start.offset = counts_back ? model_.head - offset : offset;
+        made.of_this_ring = made.start.at != ZBQ_START_OFFSET || !input_.ConsumeBool();
+        made.start.ring_id[0] = made.of_this_ring ? 0 : 1;
+        if (made.of_this_ring && input_.ConsumeBool()) {
+            const zbq_control_region *control = zbq_producer_ctrl(producer_.get());
+            std::memcpy(made.start.ring_id, control->ring_id, sizeof control->ring_id);
+        }
+        return made;
+    }
+
+    // Where that is, the library may choose, and says.
+    std::uint64_t found_start(const choice &wanted) const {
+        std::uint64_t offset = model_.head;
+        if (!wanted.is_null && model_.is_start(wanted.start, wanted.of_this_ring)) {
+            MUST(zbq_producer_find_start(producer_.get(), &wanted.start, &offset) == ZBQ_OK);
+            MUST(model_.may_start_at(wanted.start, wanted.of_this_ring, offset));
+        } else if (!wanted.is_null) {
+            MUST(zbq_producer_find_start(producer_.get(), &wanted.start, &offset) ==
+                 ZBQ_ERROR_INVALID);
+        }
+        return offset;
+    }
+
     // ---- descriptors ----
 
-    void broadcast() {
+    static std::vector<int> descriptors_of(std::uint64_t seq_id, std::size_t count) {
+        std::vector<int> fds(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            fds[i] = numbered_menu()[(seq_id + i) % numbered_menu().size()].get();
+        }
+        return fds;
+    }
+
+    void broadcast_some() {
         const std::uint64_t ids[] = {model_.newest_seq + 1, model_.newest_seq,
                                      model_.newest_seq + 2, model_.newest_seq - 1, 0};
         constexpr std::size_t counts[] = {1, 2, 253, 100, 0, 254};
         const std::uint64_t seq_id = one_of(input_, ids);
-        std::vector<int> fds(one_of(input_, counts));
-        for (std::size_t i = 0; i < fds.size(); ++i) {
-            fds[i] = numbered_menu()[(seq_id + i) % numbered_menu().size()].get();
-        }
+        std::vector<int> fds = descriptors_of(seq_id, one_of(input_, counts));
         const bool bad = !fds.empty() && input_.ConsumeIntegralInRange(0, 15) == 15;
         if (bad) {
             fds.back() = -1;
         }
+        broadcast(seq_id, fds, bad);
+    }
+
+    void broadcast(std::uint64_t seq_id, const std::vector<int> &fds, bool bad) {
         const int result = zbq_producer_broadcast_fds(producer_.get(), seq_id, fds.data(),
                                                       static_cast<std::uint8_t>(fds.size()));
         MUST(result == (bad ? ZBQ_ERROR_INVALID : model_.broadcast(seq_id, fds)));
@@ -279,16 +443,22 @@ private:
         if (gone) {
             sockets.consumer_end.reset();
         }
-        const auto mode =
-            input_.ConsumeIntegralInRange(0, 3) == 3 ? ZBQ_WAKEUP_PULL : ZBQ_WAKEUP_PUSH;
+        const int drawn = input_.ConsumeIntegralInRange(0, 3);
+        const int mode = !is_plain_ ? drawn : drawn == 3 ? ZBQ_WAKEUP_PULL : ZBQ_WAKEUP_PUSH;
+        const choice wanted = some_start();
+        const bool is_start = wanted.is_null || model_.is_start(wanted.start, wanted.of_this_ring);
+        const std::uint64_t start = found_start(wanted);
         std::uint32_t slot = 0;
-        const int result =
-            zbq_producer_handshake(producer_.get(), sockets.producer_end.get(), mode, &slot);
+        const int result = zbq_producer_admit(producer_.get(), sockets.producer_end.get(),
+                                              static_cast<zbq_wakeup_mode>(mode),
+                                              wanted.is_null ? nullptr : &wanted.start, &slot);
         std::unique_ptr<fuzz::model_consumer> fresh;
-        MUST(result == model_.handshake(&fresh, mode, gone, slot));
+        MUST(result ==
+             (is_start ? model_.admit(&fresh, static_cast<zbq_wakeup_mode>(mode), start, gone, slot)
+                       : ZBQ_ERROR_INVALID));
         if (fresh) {
             consumers_.push_back(std::make_unique<fuzz::consumer_pair>(
-                model_, std::move(fresh), std::move(sockets.consumer_end)));
+                model_, std::move(fresh), std::move(sockets.consumer_end), !is_plain_));
         }
         forget_the_gone();
     }
@@ -346,6 +516,8 @@ private:
         MUST(info.eviction == ZBQ_EVICTION_NONE);
         MUST(info.pid == 0 || info.pid == zbq::core::process_id());
         MUST(info.fds_in_flight == there.fds_in_flight());
+        MUST(info.tail == there.tail_seen);
+        MUST(info.dropped_records == there.dropped);
     }
 
     void set_type() {
@@ -380,8 +552,9 @@ private:
 
     // One that writes its tail by itself tells nobody.
     [[nodiscard]] bool has_cheats() const {
-        return std::any_of(model_.slots.begin(), model_.slots.end(),
-                           [](auto *one) { return one != nullptr && one->cheats; });
+        return std::any_of(model_.slots.begin(), model_.slots.end(), [](auto *one) {
+            return one != nullptr && one->cheats && !one->observes();
+        });
     }
 
     // What was refused and would succeed now must show, whatever went well in between: by a ring,
@@ -408,6 +581,7 @@ private:
     static void misuse();
 
     FuzzedDataProvider &input_;
+    const bool is_plain_; // nobody observes, nor starts in the past
     zbq_producer_params params_;
     fuzz::model_producer model_;
     test::producer_ptr producer_;
@@ -438,6 +612,12 @@ void misuse_producer() {
     MUST(zbq_producer_event_fd(nullptr) == ZBQ_ERROR_INVALID);
     MUST(zbq_producer_set_patience(nullptr, 0, nullptr) == ZBQ_ERROR_INVALID);
     MUST(zbq_producer_scan(nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_admit(nullptr, 0, ZBQ_OBSERVE_PUSH, nullptr, &slot) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_find_start(nullptr, nullptr, nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_released(nullptr, 0) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_retain(nullptr, 1, nullptr, nullptr, nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_forget(nullptr, 1) == ZBQ_ERROR_INVALID);
+    MUST(zbq_producer_ctrl(nullptr) == nullptr);
     MUST(zbq_producer_stats(nullptr, &statistics) == ZBQ_ERROR_INVALID);
     MUST(zbq_producer_consumer_info(nullptr, 0, &info) == ZBQ_ERROR_INVALID);
     zbq_producer_destroy(nullptr);
@@ -468,6 +648,12 @@ void misuse_consumer() {
     MUST(zbq_consumer_ctrl(nullptr) == nullptr);
     MUST(zbq_consumer_meta(nullptr) == nullptr);
     MUST(!zbq_consumer_is_producer_alive(nullptr));
+    MUST(zbq_consumer_copy(nullptr, nullptr, 0, nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_skip(nullptr, 0) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_seek(nullptr, ZBQ_SEEK_HEAD) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_set_resume(nullptr, ZBQ_SEEK_HEAD) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_lost(nullptr, nullptr) == ZBQ_ERROR_INVALID);
+    MUST(zbq_consumer_retained(nullptr, 0, nullptr) == ZBQ_ERROR_INVALID);
     zbq_consumer_destroy(nullptr);
 }
 

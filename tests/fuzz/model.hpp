@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "zbq.h"
@@ -18,6 +19,13 @@ namespace fuzz {
 
 struct model_record {
     std::uint64_t seq_id = 0; // 0: none
+    std::vector<int> fds;
+};
+
+struct model_kept {
+    std::uint64_t offset;
+    zbq_msg_header header; // with the key
+    std::vector<std::uint8_t> payload;
     std::vector<int> fds;
 };
 
@@ -30,7 +38,7 @@ class model_producer;
 
 class model_consumer {
 public:
-    model_consumer(const model_producer &ring, zbq_wakeup_mode chosen);
+    model_consumer(const model_producer &ring, zbq_wakeup_mode chosen, std::uint64_t start);
 
     // Each as the call of zbq.h that has its name.
     std::uint64_t acquire_head();
@@ -39,19 +47,28 @@ public:
     int look();
     void publish(std::uint64_t new_tail);
     bool window_release(std::uint64_t new_tail);
+    int copy(std::uint64_t size, model_view *out);
+    int skip(std::uint64_t offset);
+    int seek(zbq_seek_to to);
+    int set_resume(zbq_seek_to to);
+    [[nodiscard]] bool valid() const;
     int recv_fds(std::uint64_t wanted, std::vector<int> *fds);
     int wait(std::uint32_t token) const;
     [[nodiscard]] zbq_ending ending() const;
 
     [[nodiscard]] bool is_evicted() const { return eviction != ZBQ_EVICTION_NONE; }
-    // The next message of what a walk has left; none where it does not fit.
-    [[nodiscard]] std::optional<model_view> parse(std::uint64_t offset) const;
+    [[nodiscard]] bool observes() const { return mode >= ZBQ_OBSERVE_PUSH; }
+    [[nodiscard]] bool is_push() const { return mode % 2 == ZBQ_WAKEUP_PUSH; }
+    // Without it no record is begun.
+    [[nodiscard]] bool must_have_records() const { return is_push() && !observes(); }
 
     zbq_wakeup_mode mode;
     std::uint64_t tail;
     std::uint64_t cursor;
     std::uint64_t known_head;
     bool malformed = false;
+    zbq_loss lost = {};
+    std::vector<model_kept> retained; // when it joined
 
     // Its page, as the producer finds it.
     std::uint64_t page_tail;
@@ -71,6 +88,7 @@ public:
     };
     std::deque<sent_record> in_flight; // as the producer knows: it may have received some
     bool is_blocked = false;           // in the way of a record
+    std::uint64_t dropped = 0;         // an observer's records
 
     // The producer counts again what was received.
     void recount() { in_flight.erase(in_flight.begin(), in_flight.end() - counted()); }
@@ -81,10 +99,22 @@ private:
     [[nodiscard]] std::ptrdiff_t counted() const {
         return static_cast<std::ptrdiff_t>(queue.size());
     }
-    int view_at(std::uint64_t offset, model_view *out);
-    int look_past(std::uint64_t offset);
+    using position = std::uint64_t model_consumer::*; // tail or cursor
+    // The next message of what a walk has left; none where it does not fit.
+    [[nodiscard]] std::optional<model_view> parse(std::uint64_t offset) const;
+    int view_at(position at, model_view *out);
+    int look_past(position at);
+    void go_on_at(std::uint64_t offset);
+    void release_all() { tail = page_tail = cursor; }
+    bool catch_up();
+    int observe();
+    int find(zbq_seek_to to, std::uint64_t *offset);
 
     const model_producer &ring_;
+    zbq_seek_to resume_ = ZBQ_SEEK_OLDEST;
+    [[nodiscard]] bool may_come(std::uint64_t wanted) const;
+
+    std::uint64_t record_floor_; // what was sent before the join
     std::uint64_t newest_record_;
     model_record held_;
 };
@@ -103,9 +133,19 @@ public:
     int broadcast(std::uint64_t seq_id, const std::vector<int> &fds);
     void scan();
     // Which free slot is the library's choice: that one.
-    int handshake(std::unique_ptr<model_consumer> *fresh, zbq_wakeup_mode mode, bool peer_gone,
-                  std::uint32_t chosen);
+    int admit(std::unique_ptr<model_consumer> *fresh, zbq_wakeup_mode mode, std::uint64_t start,
+              bool peer_gone, std::uint32_t chosen);
+    int released(std::uint64_t offset);
+    int retain(std::uint16_t key, zbq_msg_header header, const std::vector<std::uint8_t> &payload,
+               const std::vector<int> &fds);
+    int forget(std::uint16_t key);
     void end();
+
+    // Where history begins, and who starts where, is the library's choice, within what is promised.
+    [[nodiscard]] bool may_rise_to(std::uint64_t chosen) const;
+    [[nodiscard]] bool is_start(const zbq_start &wanted, bool of_this_ring) const;
+    [[nodiscard]] bool may_start_at(const zbq_start &wanted, bool of_this_ring,
+                                    std::uint64_t chosen) const;
 
     void read_tails();
     [[nodiscard]] std::uint64_t free_bytes() const {
@@ -120,8 +160,13 @@ public:
 
     zbq_producer_params params;
     std::uint64_t descriptor_limit;
-    std::vector<std::uint8_t> bytes; // all that was ever committed
+    std::vector<std::uint8_t> bytes;       // all that was ever committed
+    std::set<std::uint64_t> commits = {0}; // where they start; and the head
     std::uint64_t head = 0;
+    std::uint64_t floor = 0;         // what is below may be overwritten
+    std::uint64_t newest = 0;        // the newest commit
+    std::uint64_t highest_limit = 0; // up to where anything may ever have been written
+    std::uint64_t largest_run = 0;
     std::uint64_t limit = 0;        // of the run that may be committed
     std::uint64_t slowest_tail = 0; // as last read
     std::uint32_t bell = 0;
@@ -129,6 +174,7 @@ public:
     bool watches = false; // an event descriptor was asked for
     std::uint64_t newest_seq = 0;
     bool newest_whole = true; // it has gone to all
+    std::vector<model_kept> retained;
 
     // Of zbq_producer_statistics.
     std::uint64_t joined = 0;
@@ -160,7 +206,7 @@ private:
         std::uint64_t seq_id;
         const std::vector<int> &fds;
     };
-    [[nodiscard]] std::size_t all_in_flight() const;
+    [[nodiscard]] std::size_t all_in_flight(bool to_observers = false) const;
     [[nodiscard]] bool fits(std::size_t in_flight, std::size_t fd_count, std::uint64_t id) const;
     void give_up_newest();
     void take_back_orphans();
@@ -168,6 +214,13 @@ private:
     bool can_begin(const pending &record);
     bool is_turn_over(std::size_t *in_flight, std::size_t fd_count);
     bool send_to_all(const pending &record, bool *any);
+    bool offer_to_observers(const pending &record);
+    bool may_be_in_flight(std::size_t more);
+    [[nodiscard]] std::vector<model_kept> retained_but(std::uint16_t key) const;
+    int tell_of_change(const zbq_msg_header &header, const std::vector<std::uint8_t> &payload,
+                       std::vector<model_kept> after);
+    void grant(std::uint64_t room);
+    bool has_found_room(std::uint64_t wanted);
     int broadcast_once(const pending &record);
     void publish(const std::uint8_t *from, std::uint64_t size);
 

@@ -5,6 +5,7 @@
 #include "consumer.hpp"
 #include "support/descriptors.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <poll.h>
@@ -13,8 +14,9 @@
 namespace fuzz {
 
 consumer_pair::consumer_pair(const model_producer &ring, std::unique_ptr<model_consumer> model,
-                             test::unique_fd rendezvous)
-    : ring_(ring), model_(std::move(model)), rendezvous_(std::move(rendezvous)), known_(now()) {}
+                             test::unique_fd rendezvous, bool moves)
+    : ring_(ring), model_(std::move(model)), rendezvous_(std::move(rendezvous)), moves_(moves),
+      known_(now()) {}
 
 consumer_pair::state consumer_pair::now() const {
     return {ring_.head, model_->newest_sent, model_->eviction, ring_.closed};
@@ -53,8 +55,13 @@ void consumer_pair::step(FuzzedDataProvider &input) {
         join(input);
         return;
     }
-    if (model_->tail_seen > model_->tail) { // it cheated itself: what it reads may be overwritten
+    if (!model_->observes() &&
+        model_->tail_seen > model_->tail) { // it cheated itself: what it reads may be overwritten
         leave();
+        return;
+    }
+    if (moves_ && input.ConsumeBool()) {
+        move(input);
         return;
     }
     switch (input.ConsumeIntegralInRange(0, 3)) {
@@ -73,7 +80,7 @@ void consumer_pair::step(FuzzedDataProvider &input) {
 
 void consumer_pair::join(FuzzedDataProvider &input) {
     const bool wrong = input.ConsumeIntegralInRange(0, 15) == 15;
-    const int mode = wrong ? 1 - model_->mode : model_->mode;
+    const int mode = wrong ? model_->mode ^ 1 : model_->mode;
     zbq_consumer *joined = nullptr;
     const int result =
         zbq_consumer_join(rendezvous_.get(), static_cast<zbq_wakeup_mode>(mode), &joined);
@@ -81,6 +88,9 @@ void consumer_pair::join(FuzzedDataProvider &input) {
     handle_.reset(joined);
     rendezvous_.reset();
     model_->left = wrong;
+    if (!wrong) {
+        check_retained();
+    }
 }
 
 void consumer_pair::look(FuzzedDataProvider &input) {
@@ -130,6 +140,30 @@ void consumer_pair::ask(FuzzedDataProvider &input) {
     }
 }
 
+void consumer_pair::move(FuzzedDataProvider &input) {
+    switch (input.ConsumeIntegralInRange(0, 6)) {
+    case 0:
+    case 1:
+        next();
+        break;
+    case 2:
+        copy(input);
+        break;
+    case 3:
+        seek(input);
+        break;
+    case 4:
+        resume(input);
+        break;
+    case 5:
+        skip(input);
+        break;
+    default:
+        check_words();
+        break;
+    }
+}
+
 // Who looks in vain clears the descriptor.
 void consumer_pair::looked(int result) {
     has_news_ = has_news_ && result != ZBQ_ERROR_AGAIN;
@@ -166,6 +200,64 @@ void consumer_pair::next() {
         check_view(newest_, expected);
     }
     looked(result);
+}
+
+void consumer_pair::copy(FuzzedDataProvider &input) {
+    constexpr std::size_t sizes[] = {test::page, 16, 0, 4 * test::page};
+    std::vector<std::uint8_t> buffer(one_of(input, sizes));
+    zbq_msg_copy copied = {};
+    model_view expected = {};
+    const int result = zbq_consumer_copy(handle_.get(), buffer.data(), buffer.size(), &copied);
+    MUST(result == model_->copy(buffer.size(), &expected));
+    if (result == ZBQ_OK || result == ZBQ_ERROR_OVERFLOW) {
+        const std::uint8_t *committed = ring_.bytes.data() + expected.offset;
+        MUST(copied.logical_offset == expected.offset);
+        MUST(std::memcmp(&copied.header, committed, sizeof copied.header) == 0);
+        MUST(result != ZBQ_OK ||
+             std::equal(committed + sizeof copied.header,
+                        committed + sizeof copied.header + expected.payload_len, buffer.begin()));
+    }
+    looked(result);
+}
+
+void consumer_pair::skip(FuzzedDataProvider &input) {
+    const std::uint64_t offsets[] = {newest_.logical_offset + newest_.total_len,
+                                     ring_.floor,
+                                     model_->cursor + 48,
+                                     ring_.head,
+                                     ring_.newest,
+                                     ring_.head + 16,
+                                     0};
+    const std::uint64_t offset = one_of(input, offsets);
+    const int result = zbq_consumer_skip(handle_.get(), offset);
+    MUST(result == model_->skip(offset));
+    MUST(zbq_consumer_tail(handle_.get()) == model_->tail);
+    looked(result == ZBQ_ERROR_AGAIN && model_->cursor != ring_.head ? ZBQ_OK : result);
+}
+
+void consumer_pair::check_retained() const {
+    zbq_msg_view view = {};
+    std::uint32_t index = 0;
+    for (const model_kept &one : model_->retained) {
+        MUST(zbq_consumer_retained(handle_.get(), index++, &view) == ZBQ_OK);
+        MUST(view.logical_offset == one.offset && view.payload_len == one.payload.size());
+        MUST(view.total_len == sizeof one.header + one.payload.size());
+        MUST(std::memcmp(view.header, &one.header, sizeof one.header) == 0);
+        const auto *payload = static_cast<const std::uint8_t *>(view.payload);
+        MUST(std::equal(one.payload.begin(), one.payload.end(), payload));
+    }
+    MUST(zbq_consumer_retained(handle_.get(), index, &view) == ZBQ_ERROR_NOENT);
+}
+
+void consumer_pair::seek(FuzzedDataProvider &input) {
+    const auto to = static_cast<zbq_seek_to>(input.ConsumeIntegralInRange(0, 3));
+    MUST(zbq_consumer_seek(handle_.get(), to) == model_->seek(to));
+    MUST(zbq_consumer_tail(handle_.get()) == model_->tail);
+}
+
+void consumer_pair::resume(FuzzedDataProvider &input) {
+    const auto to = static_cast<zbq_seek_to>(input.ConsumeIntegralInRange(0, 3));
+    MUST(zbq_consumer_set_resume(handle_.get(), to) == model_->set_resume(to));
 }
 
 // Without a call where that can be.
@@ -221,7 +313,11 @@ void consumer_pair::collect(FuzzedDataProvider &input) {
     const std::uint64_t ids[] = {
         ring_.newest_seq, ring_.newest_seq + 1, ring_.newest_seq - 1, ring_.newest_seq - 2, 0,
         UINT64_MAX};
-    const std::uint64_t wanted = one_of(input, ids);
+    std::uint64_t wanted = one_of(input, ids);
+    if (moves_ && !model_->retained.empty() && input.ConsumeBool()) {
+        const std::size_t last = model_->retained.size() - 1;
+        wanted = model_->retained[input.ConsumeIntegralInRange<std::size_t>(0, last)].header.seq_id;
+    }
     std::array<int, ZBQ_MAX_FD_PER_MSG> fds = {};
     std::uint8_t count = 99;
     std::vector<int> expected;
@@ -243,7 +339,7 @@ void consumer_pair::wait(FuzzedDataProvider &input) {
 
 void consumer_pair::watch() {
     const int fd = zbq_consumer_event_fd(handle_.get());
-    if (model_->mode == ZBQ_WAKEUP_PULL) {
+    if (!model_->is_push()) {
         MUST(fd == ZBQ_ERROR_INVALID);
         return;
     }
@@ -255,7 +351,10 @@ void consumer_pair::check_words() const {
     std::uint32_t eviction = 99;
     MUST(zbq_consumer_ending(handle_.get(), &eviction) == model_->ending());
     MUST(eviction == model_->eviction);
-    MUST(zbq_consumer_valid(handle_.get()) == !model_->is_evicted());
+    MUST(zbq_consumer_valid(handle_.get()) == model_->valid());
+    zbq_loss lost = {};
+    MUST(zbq_consumer_lost(handle_.get(), &lost) == ZBQ_OK);
+    MUST(lost.bytes == model_->lost.bytes && lost.times == model_->lost.times);
     MUST(zbq_consumer_tail(handle_.get()) == model_->tail);
     MUST(zbq_consumer_is_producer_alive(handle_.get()));
     MUST(zbq_consumer_ctrl(handle_.get())->producer_head == ring_.head);

@@ -13,9 +13,10 @@ namespace fuzz {
 
 class consumer_pair {
 public:
-    // Handed a slot, and not joined yet: the message waits in the socket.
+    // Handed a slot, and not joined yet: the message waits in the socket. One that moves makes the
+    // calls that came with observers, too.
     consumer_pair(const model_producer &ring, std::unique_ptr<model_consumer> model,
-                  test::unique_fd rendezvous);
+                  test::unique_fd rendezvous, bool moves);
 
     [[nodiscard]] const model_consumer &model() const { return *model_; }
     [[nodiscard]] bool is_joined() const { return handle_ != nullptr; }
@@ -30,6 +31,12 @@ private:
     void join(FuzzedDataProvider &input);
     void look(FuzzedDataProvider &input);
     void ask(FuzzedDataProvider &input);
+    void move(FuzzedDataProvider &input);
+    void copy(FuzzedDataProvider &input);
+    void skip(FuzzedDataProvider &input);
+    void seek(FuzzedDataProvider &input);
+    void resume(FuzzedDataProvider &input);
+    void check_retained() const;
     void peek();
     void next();
     void walk(FuzzedDataProvider &input);
@@ -55,6 +62,7 @@ private:
     const model_producer &ring_;
     std::unique_ptr<model_consumer> model_;
     test::unique_fd rendezvous_;
+    bool moves_;
     test::consumer_ptr handle_;
     zbq_msg_view newest_ = {};
     std::uint32_t token_ = 0;
