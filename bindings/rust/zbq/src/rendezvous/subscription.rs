@@ -13,7 +13,7 @@ use crate::time::{Deadline, SLICE};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Why a [`Subscription`] has missed something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,6 +134,7 @@ pub struct Subscription {
     next: u64, // where it goes on
     lost: Loss,
     was_evicted: bool,
+    next_check: Instant,
     joins: u64,
 }
 
@@ -161,6 +162,7 @@ impl Subscription {
             next: 0,
             lost: Loss::default(),
             was_evicted: false,
+            next_check: Instant::now(),
             joins: 0,
         };
         subscription.begin_to_join()?;
@@ -334,8 +336,21 @@ impl Subscription {
                 Err(Error::Closed | Error::ProducerDied | Error::Evicted(_) | Error::Protocol) => {
                     self.join_again()
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.look_for_producer();
+                    return Err(error);
+                }
             }
+        }
+    }
+
+    // With `Wakeup::Pull` nothing tells of a producer that was killed, but a system call now and then.
+    fn look_for_producer(&mut self) {
+        if self.options.wakeup == Wakeup::Pull && Instant::now() >= self.next_check {
+            if let Some(reader) = &self.reader {
+                reader.producer_is_alive(); // what it finds, the next look tells
+            }
+            self.next_check = Instant::now() + PULL_SLEEP;
         }
     }
 
@@ -363,15 +378,11 @@ impl Subscription {
         }
     }
 
-    // With `Wakeup::Pull` nothing rings, and nothing tells of a producer that was killed.
+    // With `Wakeup::Pull` nothing rings.
     fn sleep(&self, end: Deadline) -> Result<()> {
         let polls = self.options.wakeup == Wakeup::Pull;
         let left = end.left(if polls { PULL_SLEEP } else { SLICE });
-        poll::readable(self.as_fd(), left.ok_or(Error::Again)?)?;
-        if let (true, Some(reader)) = (polls, &self.reader) {
-            reader.producer_is_alive();
-        }
-        Ok(())
+        poll::readable(self.as_fd(), left.ok_or(Error::Again)?).map(drop)
     }
 }
 
