@@ -796,7 +796,8 @@ ZBQ_API int zbq_consumer_retained(const zbq_consumer *cons, uint32_t index, zbq_
  * @retval ZBQ_ERROR_PROTOCOL malformed, as for zbq_consumer_peek */
 ZBQ_API int zbq_consumer_seek(zbq_consumer *cons, zbq_seek_to to);
 
-/** Where an observer goes on when it was lapped: at the oldest message, unless this says otherwise.
+/** Where an observer goes on when it was lapped: at the oldest message, unless this says otherwise,
+ * and in any case where the producer is too fast for a look for another place.
  *
  * @retval ZBQ_ERROR_INVALID cons is NULL or no observer, or to is none */
 ZBQ_API int zbq_consumer_set_resume(zbq_consumer *cons, zbq_seek_to to);
