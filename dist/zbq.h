@@ -3339,6 +3339,10 @@ inline uint64_t known_free(const zbq_producer *prod) {
     return free_bytes(prod->window.head, prod->slowest_tail, prod->capacity);
 }
 
+// As zbq_producer_reserve, but exactly so much, and a wait for room goes on: room_was_got is the
+// caller's to call, once it is used.
+int reserve_quietly(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out);
+
 // Counts a failed attempt; every so often one runs a scan. Whether this one did.
 bool count_failure(zbq_producer *prod, uint64_t *failures);
 
@@ -3669,7 +3673,7 @@ namespace {
 int change_and_tell(zbq_producer *prod, retained_change change) {
     const uint64_t bytes = round_up(sizeof(zbq_msg_header) + change.header.payload_len);
     zbq_contiguous_run run = {};
-    const int result = zbq_producer_reserve(prod, bytes, &run);
+    const int result = reserve_quietly(prod, bytes, &run);
     if (result != ZBQ_OK) {
         return result;
     }
@@ -3678,6 +3682,7 @@ int change_and_tell(zbq_producer *prod, retained_change change) {
     if (changed < 0) {
         return changed == -E2BIG ? ZBQ_ERROR_OVERFLOW : error_from(changed);
     }
+    room_was_got(prod, bytes); // more was refused: its wait goes on
     char *to = prod->window.next;
     memcpy(to, &change.header, sizeof change.header);
     if (change.header.payload_len != 0) {
@@ -3933,6 +3938,18 @@ bool room_was_found(zbq_producer *prod, uint64_t bytes) {
 }
 
 } // namespace
+
+int reserve_quietly(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out) {
+    int result = bytes > prod->capacity ? ZBQ_ERROR_OVERFLOW : ZBQ_OK;
+    if (result == ZBQ_OK && !has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
+        result = ZBQ_ERROR_AGAIN;
+    }
+    if (result == ZBQ_OK) {
+        end_wait_for_room(prod);
+    }
+    *out = grant(prod, result == ZBQ_OK ? bytes : 0);
+    return result;
+}
 
 bool count_failure(zbq_producer *prod, uint64_t *failures) {
     ++prod->counters.failures;

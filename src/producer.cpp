@@ -173,6 +173,18 @@ bool room_was_found(zbq_producer *prod, uint64_t bytes) {
 
 } // namespace
 
+int reserve_quietly(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out) {
+    int result = bytes > prod->capacity ? ZBQ_ERROR_OVERFLOW : ZBQ_OK;
+    if (result == ZBQ_OK && !has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
+        result = ZBQ_ERROR_AGAIN;
+    }
+    if (result == ZBQ_OK) {
+        end_wait_for_room(prod);
+    }
+    *out = grant(prod, result == ZBQ_OK ? bytes : 0);
+    return result;
+}
+
 bool count_failure(zbq_producer *prod, uint64_t *failures) {
     ++prod->counters.failures;
     if (++*failures < prod->clog_threshold) {

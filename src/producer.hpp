@@ -162,6 +162,10 @@ inline uint64_t known_free(const zbq_producer *prod) {
     return free_bytes(prod->window.head, prod->slowest_tail, prod->capacity);
 }
 
+// As zbq_producer_reserve, but exactly so much, and a wait for room goes on: room_was_got is the
+// caller's to call, once it is used.
+int reserve_quietly(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out);
+
 // Counts a failed attempt; every so often one runs a scan. Whether this one did.
 bool count_failure(zbq_producer *prod, uint64_t *failures);
 

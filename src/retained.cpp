@@ -252,7 +252,7 @@ namespace {
 int change_and_tell(zbq_producer *prod, retained_change change) {
     const uint64_t bytes = round_up(sizeof(zbq_msg_header) + change.header.payload_len);
     zbq_contiguous_run run = {};
-    const int result = zbq_producer_reserve(prod, bytes, &run);
+    const int result = reserve_quietly(prod, bytes, &run);
     if (result != ZBQ_OK) {
         return result;
     }
@@ -261,6 +261,7 @@ int change_and_tell(zbq_producer *prod, retained_change change) {
     if (changed < 0) {
         return changed == -E2BIG ? ZBQ_ERROR_OVERFLOW : error_from(changed);
     }
+    room_was_got(prod, bytes); // more was refused: its wait goes on
     char *to = prod->window.next;
     memcpy(to, &change.header, sizeof change.header);
     if (change.header.payload_len != 0) {

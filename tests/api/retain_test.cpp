@@ -148,6 +148,35 @@ TEST_F(Retain, NothingChangesWhereThereIsNoRoom) {
     EXPECT_EQ(kept_for(test::join(prod_.get())), (std::vector<kept>{{1, "one"}}));
 }
 
+// Of the room that it found, but did not take, the application is not told.
+TEST_F(Retain, WhoWaitsForRoomIsToldOfIt) {
+    const int event = zbq_producer_event_fd(prod_.get());
+    const test::joined slow = test::join(prod_.get());
+    const auto refuse_then_release = [&](std::uint64_t size) {
+        test::fill(prod_.get());
+        zbq_contiguous_run run = {};
+        EXPECT_EQ(zbq_producer_reserve(prod_.get(), size, &run), ZBQ_ERROR_AGAIN);
+        test::skip_all(slow.consumer.get());
+    };
+    ASSERT_EQ(retain(1, "", std::vector<std::uint64_t>(ZBQ_MAX_FD_PER_MSG)), ZBQ_OK);
+    refuse_then_release(16);
+    ASSERT_EQ(retain(2, "", {1}), ZBQ_ERROR_OVERFLOW);
+    EXPECT_TRUE(test::readable(event));
+    refuse_then_release(1024);
+    ASSERT_EQ(retain(2, ""), ZBQ_OK);
+    EXPECT_TRUE(test::readable(event));
+}
+
+TEST_F(Retain, WhatIsRetainedAfterAllIsWaitedForNoMore) {
+    const int event = zbq_producer_event_fd(prod_.get());
+    const test::joined slow = test::join(prod_.get());
+    test::fill(prod_.get());
+    ASSERT_EQ(retain(1, ""), ZBQ_ERROR_AGAIN);
+    test::skip_all(slow.consumer.get());
+    ASSERT_EQ(retain(1, ""), ZBQ_OK);
+    EXPECT_FALSE(test::readable(event));
+}
+
 TEST_F(Retain, IsLimited) {
     prod_ = test::make_producer({.capacity = 1024 * page});
     for (std::uint16_t key = 1; key <= 64; ++key) {

@@ -446,7 +446,7 @@ int model_producer::tell_of_change(const zbq_msg_header &header,
                                    const std::vector<std::uint8_t> &payload,
                                    std::vector<model_kept> after) {
     std::vector<std::uint8_t> message(round_up(sizeof header + payload.size()));
-    const int result = reserve(message.size());
+    const int result = reserve_quietly(message.size());
     if (result != ZBQ_OK) {
         return result;
     }
@@ -458,6 +458,7 @@ int model_producer::tell_of_change(const zbq_msg_header &header,
         return ZBQ_ERROR_OVERFLOW;
     }
     retained = std::move(after);
+    room_was_got(message.size());
     std::memcpy(message.data(), &header, sizeof header);
     std::copy(payload.begin(), payload.end(), message.begin() + sizeof header);
     commit(message.data(), message.size(), ZBQ_COMMIT_NONE);
@@ -619,10 +620,8 @@ bool model_producer::has_found_room(std::uint64_t wanted) {
     return true;
 }
 
-int model_producer::reserve(std::uint64_t wanted) {
-    if (wanted == 0) {
-        return ZBQ_ERROR_INVALID;
-    }
+// Without a word of it to who waits for room.
+int model_producer::reserve_quietly(std::uint64_t wanted) {
     limit = head;
     if (wanted > params.ring_capacity) {
         return ZBQ_ERROR_OVERFLOW;
@@ -630,11 +629,22 @@ int model_producer::reserve(std::uint64_t wanted) {
     if (!has_found_room(wanted)) {
         return ZBQ_ERROR_AGAIN;
     }
-    const std::uint64_t granted =
-        std::min(free_bytes(), std::max(wanted, params.ring_capacity / 32));
-    room_was_got(granted);
-    grant(granted);
+    grant(wanted);
     return ZBQ_OK;
+}
+
+int model_producer::reserve(std::uint64_t wanted) {
+    if (wanted == 0) {
+        return ZBQ_ERROR_INVALID;
+    }
+    const int result = reserve_quietly(wanted);
+    if (result == ZBQ_OK) {
+        const std::uint64_t granted =
+            std::min(free_bytes(), std::max(wanted, params.ring_capacity / 32));
+        room_was_got(granted);
+        grant(granted);
+    }
+    return result;
 }
 
 // As much room as there is once all is released below.

@@ -221,6 +221,7 @@ private:
                        std::vector<model_kept> after);
     void grant(std::uint64_t room);
     bool has_found_room(std::uint64_t wanted);
+    int reserve_quietly(std::uint64_t wanted);
     int broadcast_once(const pending &record);
     void publish(const std::uint8_t *from, std::uint64_t size);
 
