@@ -862,7 +862,8 @@ ZBQ_API int zbq_consumer_lost(const zbq_consumer *cons, zbq_loss *out);
  * an observer it goes on after a message that was overwritten meanwhile.
  *
  * buffer has room for size bytes; it may be NULL where size is 0. Where something before it
- * is not released yet, it is released together with that.
+ * is not released yet, it is released when zbq_consumer_publish has released that, or by the next
+ * copy.
  *
  * @retval ZBQ_OK copied
  * @retval ZBQ_ERROR_OVERFLOW larger than size: nothing was taken, out->header.payload_len tells its
@@ -3937,16 +3938,21 @@ bool room_was_found(zbq_producer *prod, uint64_t bytes) {
     return await_room(prod, bytes) && has_room_for(prod, bytes);
 }
 
+int find_room(zbq_producer *prod, uint64_t bytes) {
+    if (bytes > prod->capacity) {
+        return ZBQ_ERROR_OVERFLOW;
+    }
+    if (!has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
+        return ZBQ_ERROR_AGAIN;
+    }
+    end_wait_for_room(prod);
+    return ZBQ_OK;
+}
+
 } // namespace
 
 int reserve_quietly(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out) {
-    int result = bytes > prod->capacity ? ZBQ_ERROR_OVERFLOW : ZBQ_OK;
-    if (result == ZBQ_OK && !has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
-        result = ZBQ_ERROR_AGAIN;
-    }
-    if (result == ZBQ_OK) {
-        end_wait_for_room(prod);
-    }
+    const int result = find_room(prod, bytes);
     *out = grant(prod, result == ZBQ_OK ? bytes : 0);
     return result;
 }
@@ -4050,15 +4056,11 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
     if (prod == nullptr || out == nullptr || bytes == 0) {
         return ZBQ_ERROR_INVALID;
     }
-    if (bytes > prod->capacity) {
+    const int result = find_room(prod, bytes);
+    if (result != ZBQ_OK) {
         *out = grant(prod, 0);
-        return ZBQ_ERROR_OVERFLOW;
+        return result;
     }
-    if (!has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
-        *out = grant(prod, 0);
-        return ZBQ_ERROR_AGAIN;
-    }
-    end_wait_for_room(prod);
     const uint64_t granted = room_at_once(prod, bytes);
     room_was_got(prod, granted);
     *out = grant(prod, granted);
@@ -4711,6 +4713,8 @@ struct zbq_consumer {
     uint64_t floor = 0;         // an observer's: the last one seen
     zbq_seek_to resume = ZBQ_SEEK_OLDEST;
     zbq_loss lost = {};
+    uint64_t passed_from = 0; // the last piece that was copied or skipped, and nobody looks at
+    uint64_t passed_to = 0;
     uint64_t baseline = 0;
     uint64_t noted_tail = 0;    // the last one with a time in the page
     uint64_t spun_to = 0;       // the head that the last spin found
@@ -5468,6 +5472,22 @@ namespace {
 
 // ---- copies ----
 
+// What nobody looks at: it is released with what comes before it.
+void pass_by(zbq_consumer *cons, uint64_t to) {
+    if (cons->window.cursor != cons->passed_to) {
+        cons->passed_from = cons->window.cursor;
+    }
+    move_cursor(cons, to);
+    cons->passed_to = to;
+}
+
+void release_passed(zbq_consumer *cons) {
+    const uint64_t tail = cons->window.tail;
+    if (tail >= cons->passed_from && tail < cons->passed_to) { // else somebody looks before it
+        zbq_window_release(&cons->window, cons->passed_to);
+    }
+}
+
 void copy_to(void *buffer, uint64_t size, const zbq_msg_view &view, zbq_msg_copy *out) {
     out->header = *view.header;
     out->header.payload_len = static_cast<uint32_t>(view.payload_len); // as it was checked
@@ -5481,11 +5501,8 @@ int take_copied(zbq_consumer *cons, const zbq_msg_view &view, uint64_t size) {
     if (view.payload_len > size) {
         return ZBQ_ERROR_OVERFLOW;
     }
-    const bool all_released = cons->window.tail == cons->window.cursor;
-    move_cursor(cons, round_up(view.logical_offset + view.total_len));
-    if (all_released) { // else somebody still looks at what comes before
-        zbq_window_release(&cons->window, cons->window.cursor);
-    }
+    pass_by(cons, round_up(view.logical_offset + view.total_len));
+    release_passed(cons);
     return ZBQ_OK;
 }
 
@@ -5664,20 +5681,18 @@ int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset) {
     }
     int result = ZBQ_OK;
     const uint64_t laps = cons->lost.times;
-    const bool all_released = cons->window.tail == cons->window.cursor;
-    // A hostile producer could go on for ever.
-    const uint64_t end = cons->window.cursor + cons->window.capacity;
+    uint64_t passed = 0; // a hostile producer could go on for ever
     while (result == ZBQ_OK && cons->window.cursor < offset) {
         zbq_msg_view view = {};
-        result = cons->window.cursor < end ? view_at(cons, &zbq_read_window::cursor, &view)
-                                           : ZBQ_ERROR_AGAIN;
+        result = passed < cons->window.capacity ? view_at(cons, &zbq_read_window::cursor, &view)
+                                                : ZBQ_ERROR_AGAIN;
         if (result == ZBQ_OK && cons->window.cursor < offset) { // a lap may lead past it
-            move_cursor(cons, round_up(view.logical_offset + view.total_len));
+            const uint64_t end = round_up(view.logical_offset + view.total_len);
+            passed += end - view.logical_offset;
+            pass_by(cons, end);
         }
     }
-    if (all_released) { // as for copies
-        zbq_window_release(&cons->window, cons->window.cursor);
-    }
+    release_passed(cons);
     const bool is_there = cons->window.cursor == offset || cons->lost.times != laps;
     return result == ZBQ_OK && !is_there ? ZBQ_ERROR_INVALID : result;
 }
@@ -5723,6 +5738,7 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
         move_cursor(cons, tail);
     }
     zbq_window_release(&cons->window, tail);
+    release_passed(cons);
     note_progress(cons);
 }
 

@@ -825,7 +825,8 @@ ZBQ_API int zbq_consumer_lost(const zbq_consumer *cons, zbq_loss *out);
  * an observer it goes on after a message that was overwritten meanwhile.
  *
  * buffer has room for size bytes; it may be NULL where size is 0. Where something before it
- * is not released yet, it is released together with that.
+ * is not released yet, it is released when zbq_consumer_publish has released that, or by the next
+ * copy.
  *
  * @retval ZBQ_OK copied
  * @retval ZBQ_ERROR_OVERFLOW larger than size: nothing was taken, out->header.payload_len tells its

@@ -240,6 +240,22 @@ namespace {
 
 // ---- copies ----
 
+// What nobody looks at: it is released with what comes before it.
+void pass_by(zbq_consumer *cons, uint64_t to) {
+    if (cons->window.cursor != cons->passed_to) {
+        cons->passed_from = cons->window.cursor;
+    }
+    move_cursor(cons, to);
+    cons->passed_to = to;
+}
+
+void release_passed(zbq_consumer *cons) {
+    const uint64_t tail = cons->window.tail;
+    if (tail >= cons->passed_from && tail < cons->passed_to) { // else somebody looks before it
+        zbq_window_release(&cons->window, cons->passed_to);
+    }
+}
+
 void copy_to(void *buffer, uint64_t size, const zbq_msg_view &view, zbq_msg_copy *out) {
     out->header = *view.header;
     out->header.payload_len = static_cast<uint32_t>(view.payload_len); // as it was checked
@@ -253,11 +269,8 @@ int take_copied(zbq_consumer *cons, const zbq_msg_view &view, uint64_t size) {
     if (view.payload_len > size) {
         return ZBQ_ERROR_OVERFLOW;
     }
-    const bool all_released = cons->window.tail == cons->window.cursor;
-    move_cursor(cons, round_up(view.logical_offset + view.total_len));
-    if (all_released) { // else somebody still looks at what comes before
-        zbq_window_release(&cons->window, cons->window.cursor);
-    }
+    pass_by(cons, round_up(view.logical_offset + view.total_len));
+    release_passed(cons);
     return ZBQ_OK;
 }
 
@@ -436,20 +449,18 @@ int zbq_consumer_skip(zbq_consumer *cons, uint64_t offset) {
     }
     int result = ZBQ_OK;
     const uint64_t laps = cons->lost.times;
-    const bool all_released = cons->window.tail == cons->window.cursor;
-    // A hostile producer could go on for ever.
-    const uint64_t end = cons->window.cursor + cons->window.capacity;
+    uint64_t passed = 0; // a hostile producer could go on for ever
     while (result == ZBQ_OK && cons->window.cursor < offset) {
         zbq_msg_view view = {};
-        result = cons->window.cursor < end ? view_at(cons, &zbq_read_window::cursor, &view)
-                                           : ZBQ_ERROR_AGAIN;
+        result = passed < cons->window.capacity ? view_at(cons, &zbq_read_window::cursor, &view)
+                                                : ZBQ_ERROR_AGAIN;
         if (result == ZBQ_OK && cons->window.cursor < offset) { // a lap may lead past it
-            move_cursor(cons, round_up(view.logical_offset + view.total_len));
+            const uint64_t end = round_up(view.logical_offset + view.total_len);
+            passed += end - view.logical_offset;
+            pass_by(cons, end);
         }
     }
-    if (all_released) { // as for copies
-        zbq_window_release(&cons->window, cons->window.cursor);
-    }
+    release_passed(cons);
     const bool is_there = cons->window.cursor == offset || cons->lost.times != laps;
     return result == ZBQ_OK && !is_there ? ZBQ_ERROR_INVALID : result;
 }
@@ -495,6 +506,7 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
         move_cursor(cons, tail);
     }
     zbq_window_release(&cons->window, tail);
+    release_passed(cons);
     note_progress(cons);
 }
 

@@ -28,6 +28,8 @@ struct zbq_consumer {
     uint64_t floor = 0;         // an observer's: the last one seen
     zbq_seek_to resume = ZBQ_SEEK_OLDEST;
     zbq_loss lost = {};
+    uint64_t passed_from = 0; // the last piece that was copied or skipped, and nobody looks at
+    uint64_t passed_to = 0;
     uint64_t baseline = 0;
     uint64_t noted_tail = 0;    // the last one with a time in the page
     uint64_t spun_to = 0;       // the head that the last spin found

@@ -171,16 +171,21 @@ bool room_was_found(zbq_producer *prod, uint64_t bytes) {
     return await_room(prod, bytes) && has_room_for(prod, bytes);
 }
 
+int find_room(zbq_producer *prod, uint64_t bytes) {
+    if (bytes > prod->capacity) {
+        return ZBQ_ERROR_OVERFLOW;
+    }
+    if (!has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
+        return ZBQ_ERROR_AGAIN;
+    }
+    end_wait_for_room(prod);
+    return ZBQ_OK;
+}
+
 } // namespace
 
 int reserve_quietly(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out) {
-    int result = bytes > prod->capacity ? ZBQ_ERROR_OVERFLOW : ZBQ_OK;
-    if (result == ZBQ_OK && !has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
-        result = ZBQ_ERROR_AGAIN;
-    }
-    if (result == ZBQ_OK) {
-        end_wait_for_room(prod);
-    }
+    const int result = find_room(prod, bytes);
     *out = grant(prod, result == ZBQ_OK ? bytes : 0);
     return result;
 }
@@ -284,15 +289,11 @@ int zbq_producer_reserve(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run 
     if (prod == nullptr || out == nullptr || bytes == 0) {
         return ZBQ_ERROR_INVALID;
     }
-    if (bytes > prod->capacity) {
+    const int result = find_room(prod, bytes);
+    if (result != ZBQ_OK) {
         *out = grant(prod, 0);
-        return ZBQ_ERROR_OVERFLOW;
+        return result;
     }
-    if (!has_room_for(prod, bytes) && !room_was_found(prod, bytes)) {
-        *out = grant(prod, 0);
-        return ZBQ_ERROR_AGAIN;
-    }
-    end_wait_for_room(prod);
     const uint64_t granted = room_at_once(prod, bytes);
     room_was_got(prod, granted);
     *out = grant(prod, granted);

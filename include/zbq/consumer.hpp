@@ -21,6 +21,9 @@ namespace ZBQ_NAMESPACE {
 
 namespace detail {
 
+// In a row, after which an observer gives up for now.
+inline constexpr int most_laps = 8;
+
 struct consumer_state {
     consumer_state() = default;
     consumer_state(const consumer_state &) = delete;
@@ -41,6 +44,7 @@ struct consumer_state {
     std::uint64_t released_to = 0;   // of what was let go, the highest end
     std::uint64_t waiting_begin = 0; // let go, but not what lies before; up to the tail: nothing
     std::uint64_t waiting_end = 0;
+    std::uint64_t put_off = 0; // the newest record that is to be closed once nothing is held
 
     // All below it was taken.
     std::uint64_t cursor() const noexcept { return window->cursor; }
@@ -81,8 +85,8 @@ struct consumer_state {
         const bool is_oldest = window->tail == window->cursor;
         const int result = zbq_consumer_copy(handle, into.data(), into.size(), out);
         if (result == ZBQ_OK) { // after what is held
-            if (is_oldest && out->header.fd_count != 0) {
-                discard(out->header.seq_id);
+            if (out->header.fd_count != 0) {
+                let_go_of_record(out->header.seq_id, is_oldest);
             }
             hold();
             let_go(out->logical_offset, cursor());
@@ -101,7 +105,17 @@ struct consumer_state {
         return got;
     }
 
-    // Of a message that goes. To find none clears the event descriptor, and the library lets it
+    // Of a message, or the last of a batch, that goes: closes what it has not taken, and all before
+    // it. That waits where something older is held, for no record of that must go.
+    void let_go_of_record(std::uint64_t seq_id, bool is_oldest) noexcept {
+        if (is_oldest) {
+            discard(seq_id);
+        } else if (seq_id > put_off) {
+            put_off = seq_id;
+        }
+    }
+
+    // To find none clears the event descriptor, and the library lets it
     // tell of messages that no look has seen but once: whoever drops messages, one after the other,
     // does not know that this looks.
     void discard(std::uint64_t seq_id) noexcept {
@@ -117,6 +131,9 @@ struct consumer_state {
     void let_go(std::uint64_t begin, std::uint64_t end) noexcept {
         released_to = end > released_to ? end : released_to;
         if (--held == 0) {
+            if (put_off != 0) {
+                discard(std::exchange(put_off, 0));
+            }
             publish(released_to);
         } else if (begin == window->tail) {
             publish(end == waiting_begin ? waiting_end : end);
@@ -309,8 +326,8 @@ private:
 
     void give_back() noexcept {
         const std::uint64_t record = collected_ ? 0 : record_id();
-        if (record != 0 && is_oldest()) { // else the next to collect descriptors closes them
-            state_->discard(state_->whole(record, offset()));
+        if (record != 0) {
+            state_->let_go_of_record(state_->whole(record, offset()), is_oldest());
         }
         state_->let_go(offset(), end_offset());
     }
@@ -369,8 +386,9 @@ public:
     message_batch &operator=(const message_batch &) = delete;
     ~message_batch() {
         if (state_ && state_->birth.is_here()) {
-            if (record_ != 0 && begin_ == state_->window->tail) {
-                state_->discard(state_->whole(record_, record_offset_));
+            if (record_ != 0) {
+                state_->let_go_of_record(state_->whole(record_, record_offset_),
+                                         begin_ == state_->window->tail);
             }
             state_->let_go(begin_, end_);
         }
@@ -436,7 +454,8 @@ private:
 
     // It is one piece: where another call took a message meanwhile, who may hold it, it ends.
     [[gnu::always_inline]] void advance(const char **next, std::uint64_t *offset) noexcept {
-        if (*offset >= stop_ || left_ == 0 || window_->cursor != *offset) {
+        if (*offset >= stop_ || left_ == 0 ||
+            (window_->next != *next && !is_still_there(next, *offset))) {
             done_ = true;
             return;
         }
@@ -455,6 +474,12 @@ private:
             *offset = window_->cursor;
         }
         visit();
+    }
+
+    // Where another call looked at the head, the same bytes may be a ring's length further down.
+    [[gnu::noinline]] bool is_still_there(const char **next, std::uint64_t offset) const noexcept {
+        *next = window_->next;
+        return window_->cursor == offset;
     }
 
     // An observer goes on where it was lapped.
@@ -569,10 +594,10 @@ public:
     /// makes something of it; `use` is given that, once it is sure that the payload was whole. An
     /// observer that is lapped meanwhile goes on, so that `extract` may be called several times.
     /// Never waits.
-    /// @return ok, or as message::why
+    /// @return ok, or as message::why; again also where it was lapped again and again
     template <std::invocable<std::span<const std::byte>> Extract, typename Use>
     status try_read(Extract &&extract, Use &&use) {
-        for (;;) {
+        for (int i = 0; i < detail::most_laps; ++i) {
             message next = try_next();
             if (!next) {
                 return next.why();
@@ -583,6 +608,7 @@ public:
                 return status::ok;
             }
         }
+        return status::again;
     }
 
     /// What was retained when this consumer joined: see producer::retain.
@@ -633,7 +659,9 @@ public:
     }
     /// Bytes committed and not yet released here.
     [[nodiscard]] std::uint64_t lag() const noexcept {
-        return zbq_consumer_acquire_head(get()) - zbq_consumer_tail(get());
+        const std::uint64_t head = zbq_consumer_acquire_head(get());
+        const std::uint64_t tail = zbq_consumer_tail(get());
+        return head > tail ? head - tail : 0; // a hostile producer's may be anywhere
     }
     /// Bytes of the ring; 0 when moved from.
     [[nodiscard]] std::uint64_t capacity() const noexcept {

@@ -31,18 +31,22 @@ namespace detail {
 // F_SEAL_FUTURE_WRITE, which Debian 12's <fcntl.h> has with _GNU_SOURCE alone.
 inline constexpr int frame_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | 0x10;
 
+inline constexpr std::uint64_t frame_mark = 0x32656d6172667162; // tells both from what is none
+
 // What is retained with a buffer's descriptor.
 struct frame_buffer_note {
+    std::uint64_t mark;
     std::uint64_t size;       // of a frame: the file has a page more, before it
-    std::uint32_t index;      // of the buffer
+    std::uint32_t key;        // that it is retained under
     std::uint32_t generation; // how often it was replaced
 };
 
 // What a message with a frame starts with.
 struct frame_note {
-    std::uint32_t index;
-    std::uint32_t generation;
+    std::uint64_t mark;
     std::uint64_t size; // of what was filled
+    std::uint32_t key;  // of the buffer
+    std::uint32_t generation;
 };
 
 // The first word of a buffer: what an observer compares before and after it has read. The offset of
@@ -120,7 +124,13 @@ public:
     frame(frame &&other) noexcept
         : pool_(std::exchange(other.pool_, nullptr)), index_(other.index_), why_(other.why_) {}
     /// Lets go of its own and takes over; the other one is empty then.
-    frame &operator=(frame &&other) noexcept;
+    frame &operator=(frame &&other) noexcept {
+        frame old(std::move(*this));
+        pool_ = std::exchange(other.pool_, nullptr);
+        index_ = other.index_;
+        why_ = other.why_;
+        return *this;
+    }
     frame(const frame &) = delete;
     frame &operator=(const frame &) = delete;
     ~frame();
@@ -156,11 +166,8 @@ public:
     /// @throws error invalid (an option), no_memory, again (no room in time), too_large (more than
     ///               the ring can retain), io
     frame_pool(producer &ring, const frame_pool_options &options, deadline end)
-        : ring_(ring), options_(options), buffers_(options.frames) {
-        if (options.frames == 0 || options.frame_size == 0) {
-            throw error(status::invalid, "a pool of no frames");
-        }
-        evicted_ = ring_.statistics().evicted[0];
+        : ring_(ring), options_(checked(options)), buffers_(options.frames) {
+        note_evictions(); // of before, which are nothing to it
         for (std::size_t i = 0; i < buffers_.size(); ++i) {
             detail::require(static_cast<int>(renew(i, end)), "retaining a buffer for frames");
         }
@@ -202,6 +209,19 @@ public:
 
 private:
     friend class frame;
+
+    static constexpr std::size_t most_frames = 64; // that a ring can retain
+    static constexpr std::size_t largest = std::size_t{1} << 62U;
+
+    static const frame_pool_options &checked(const frame_pool_options &options) {
+        if (options.frames == 0 || options.frame_size == 0) {
+            throw error(status::invalid, "a pool of no frames");
+        }
+        if (options.frames > most_frames || options.frame_size > largest) {
+            throw error(status::too_large, "a pool of so many frames, or of such a size");
+        }
+        return options;
+    }
 
     struct buffer {
         detail::frame_memory memory;
@@ -255,8 +275,20 @@ private:
         }
     }
 
+    std::uint32_t key_of(std::size_t index) const noexcept {
+        return options_.first_key + static_cast<std::uint32_t>(index);
+    }
+
     // Makes a new one, and says so.
-    status renew(std::size_t index, deadline end) {
+    status renew(std::size_t index, deadline end) noexcept {
+        try {
+            return make(index, end);
+        } catch (const error &failure) { // it cannot be mapped
+            return static_cast<status>(failure.code().value());
+        }
+    }
+
+    status make(std::size_t index, deadline end) {
         buffer &one = buffers_[index];
         const std::size_t size = detail::frame_memory::head_size() + options_.frame_size;
         const unique_fd fd(::memfd_create("zbq-frame", MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -267,10 +299,10 @@ private:
         if (::fcntl(fd.get(), F_ADD_SEALS, detail::frame_seals) != 0) {
             return status::io;
         }
-        const detail::frame_buffer_note note = {
-            options_.frame_size, static_cast<std::uint32_t>(index), one.generation + 1};
+        const detail::frame_buffer_note note = {detail::frame_mark, options_.frame_size,
+                                                key_of(index), one.generation + 1};
         const int fds[] = {fd.get()};
-        const status told = ring_.retain(static_cast<std::uint16_t>(options_.first_key + index),
+        const status told = ring_.retain(static_cast<std::uint16_t>(note.key),
                                          std::as_bytes(std::span(&note, 1)), fds, end);
         if (told == status::ok) {
             replaced_ += one.generation != 0 ? 1 : 0;
@@ -285,7 +317,7 @@ private:
     status publish(std::size_t index, std::size_t used, std::span<const std::byte> beside,
                    deadline end) noexcept {
         buffer &one = buffers_[index];
-        const detail::frame_note note = {static_cast<std::uint32_t>(index), one.generation, used};
+        const detail::frame_note note = {detail::frame_mark, used, key_of(index), one.generation};
         if (used > options_.frame_size) {
             return status::invalid;
         }
@@ -312,13 +344,6 @@ private:
     std::uint64_t evicted_ = 0;
     std::uint64_t replaced_ = 0;
 };
-
-inline frame &frame::operator=(frame &&other) noexcept {
-    std::swap(pool_, other.pool_);
-    std::swap(index_, other.index_);
-    std::swap(why_, other.why_);
-    return *this;
-}
 
 inline frame::~frame() {
     if (pool_ != nullptr) {
@@ -347,6 +372,19 @@ inline status frame::publish(std::size_t used, deadline end,
 class [[nodiscard]] received_frame {
 public:
     received_frame() noexcept = default;
+    /// Takes over; the other one is empty then.
+    received_frame(received_frame &&other) noexcept { *this = std::move(other); }
+    /// Lets go of its own and takes over; the other one is empty then.
+    received_frame &operator=(received_frame &&other) noexcept {
+        message_ = std::move(other.message_);
+        memory_ = std::move(other.memory_);
+        bytes_ = std::exchange(other.bytes_, {});
+        why_ = std::exchange(other.why_, status::invalid);
+        return *this;
+    }
+    received_frame(const received_frame &) = delete;
+    received_frame &operator=(const received_frame &) = delete;
+    ~received_frame() = default;
 
     /// Whether there is one.
     explicit operator bool() const noexcept { return static_cast<bool>(message_); }
@@ -388,7 +426,8 @@ public:
     ///               buffers), io
     explicit frames(consumer &&reader) : reader_(std::move(reader)) {
         for (const message_view &each : reader_.retained()) {
-            map(note_in<detail::frame_buffer_note>(each), reader_.take_descriptors(each));
+            map(note_in<detail::frame_buffer_note>(each), each.key(),
+                reader_.take_descriptors(each));
         }
     }
 
@@ -400,26 +439,27 @@ public:
             if (!next) {
                 return received_frame(next.why());
             }
-            const bool is_retained = next.key() != 0;
+            const std::uint16_t key = next.key();
             const auto named = note_in<detail::frame_note>(next);
             const auto retained = note_in<detail::frame_buffer_note>(next);
             if (!next.intact()) { // it was overwritten meanwhile, and is no frame and no buffer
                 continue;
             }
-            if (is_retained) {
-                map(retained, next.take_descriptors());
+            if (key != 0) {
+                map(retained, key, next.take_descriptors());
                 continue;
             }
             received_frame found = frame_of(std::move(next), named);
-            if (found || !misses_buffers()) {
+            if (found.why() != status::none) {
                 return found;
             }
             ++skipped_;
         }
     }
 
-    /// How many frames an observer has skipped whose buffer it does not know: it was lapped where a
-    /// new one took the place of another. To join again gives it all.
+    /// How many frames were skipped since their buffer is not known: those of history whose buffer
+    /// was replaced since; and those of an observer that was lapped where a new buffer took the
+    /// place of another. To join again gives it all buffers.
     [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
 
     /// Waits as consumer::wait. Afterwards there may be no frame all the same, but a new buffer.
@@ -431,6 +471,8 @@ public:
     [[nodiscard]] consumer &reader() noexcept { return reader_; }
 
 private:
+    static constexpr std::size_t most_buffers = 64; // that a ring can retain
+
     struct buffer {
         detail::frame_buffer_note note = {};
         std::shared_ptr<const detail::frame_memory> memory;
@@ -444,7 +486,7 @@ private:
             return std::nullopt;
         }
         std::memcpy(&note, from.payload().data(), sizeof note);
-        return note;
+        return note.mark == detail::frame_mark ? std::optional(note) : std::nullopt;
     }
 
     // An honest producer's: what named a buffer was overwritten, or its descriptor dropped.
@@ -453,8 +495,9 @@ private:
     }
 
     // Where it is a buffer's: any that is retained may be another thing.
-    void map(const std::optional<detail::frame_buffer_note> &note, descriptors fds) {
-        if (!note || fds.size() != 1) {
+    void map(const std::optional<detail::frame_buffer_note> &note, std::uint16_t key,
+             descriptors fds) {
+        if (!note || note->key != key || fds.size() != 1) {
             return;
         }
         buffer fresh = {*note, nullptr};
@@ -470,28 +513,33 @@ private:
         fresh.memory =
             std::make_shared<const detail::frame_memory>(fds[0], head + fresh.note.size, PROT_READ);
         const auto same = std::find_if(buffers_.begin(), buffers_.end(), [&](const buffer &one) {
-            return one.note.index == fresh.note.index;
+            return one.note.key == fresh.note.key;
         });
         // What names the one before has come already.
         if (same == buffers_.end()) {
-            buffers_.push_back(std::move(fresh));
+            if (buffers_.size() < most_buffers) { // else a hostile producer's
+                buffers_.push_back(std::move(fresh));
+            }
         } else {
             *same = std::move(fresh);
         }
     }
 
+    // Why not: none, where its buffer is one that this reader need not know.
     received_frame frame_of(message next, const std::optional<detail::frame_note> &note) {
-        for (const buffer &one : buffers_) {
-            if (note && one.note.index == note->index && one.note.generation == note->generation &&
-                note->size <= one.note.size) {
-                received_frame found(status::ok);
-                found.memory_ = one.memory;
-                found.bytes_ = {one.memory->frame(), note->size};
-                found.message_ = std::move(next);
-                return found;
-            }
+        const auto one = std::find_if(buffers_.begin(), buffers_.end(), [&](const buffer &each) {
+            return note && each.note.key == note->key;
+        });
+        const bool is_known = one != buffers_.end() && one->note.generation == note->generation;
+        if (is_known && note->size <= one->note.size) {
+            received_frame found(status::ok);
+            found.memory_ = one->memory;
+            found.bytes_ = {one->memory->frame(), note->size};
+            found.message_ = std::move(next);
+            return found;
         }
-        return received_frame(status::protocol);
+        const bool is_old = one != buffers_.end() && note->generation < one->note.generation;
+        return received_frame(is_old || misses_buffers() ? status::none : status::protocol);
     }
 
     consumer reader_;

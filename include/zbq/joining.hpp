@@ -8,6 +8,7 @@
 #include "identity.hpp"
 #include "name.hpp"
 #include "place.hpp"
+#include "process.hpp"
 
 #include <functional>
 #include <optional>
@@ -107,6 +108,8 @@ private:
 ///     zbq::joining join("camera");
 ///     // in the event loop, when join.event_fd() is readable:
 ///     if (std::optional<zbq::consumer> reader = join.step()) { ... }
+///
+/// In a forked child, and moved from, it leads nowhere.
 class joining {
 public:
     /// @throws error invalid (no name), too_large (its length), refused (the directory is not
@@ -126,6 +129,9 @@ public:
     ///               invalid (no message starts where to start), no_memory, io. It can be tried
     ///               again after each
     std::optional<consumer> step() {
+        if (!birth_.is_here()) {
+            return std::nullopt;
+        }
         watch_.clear();
         try {
             return advance();
@@ -155,8 +161,9 @@ private:
             return std::nullopt;
         }
         std::optional<consumer> joined = take_slot();
-        if (joined) {
-            go_to_start(&*joined);
+        if (joined && !go_to_start(&*joined)) { // it went away meanwhile, or was evicted
+            start_over(retry);
+            return std::nullopt;
         }
         return joined;
     }
@@ -278,8 +285,8 @@ private:
         }
     }
 
-    // From the last start before it that the producer knows.
-    void go_to_start(consumer *joined) const {
+    // From the last start before it that the producer knows. Whether it came there.
+    bool go_to_start(consumer *joined) const {
         const zbq_start &wanted = options_.from.get();
         const std::uint64_t head = zbq_consumer_acquire_head(joined->get());
         const bool last = wanted.at == ZBQ_START_LAST && wanted.offset < head;
@@ -291,7 +298,12 @@ private:
             if (found == ZBQ_ERROR_INVALID && !last) {
                 throw no_such_start();
             }
+            if (found == ZBQ_ERROR_AGAIN || found == ZBQ_ERROR_PROTOCOL) { // it was to be there
+                throw error(status::protocol, "joining " + where_.text);
+            }
+            return found != ZBQ_ERROR_NOENT;
         }
+        return true;
     }
 
     error no_such_start() const {
@@ -299,6 +311,7 @@ private:
                                      std::to_string(options_.from.get().offset)};
     }
 
+    detail::birthmark birth_;
     std::string name_;
     connect_options options_;
     detail::place where_;

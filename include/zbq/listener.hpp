@@ -254,6 +254,14 @@ inline bool is_one_of(const std::vector<uid_t> &users, const std::vector<gid_t> 
 
 // Where one starts that may not start further back.
 inline start within(const start &wanted, const terms &given, const producer &ring) {
+    const zbq_start &wish = wanted.get();
+    const bool is_here = wanted.ring() == whichever_ring || wanted.ring() == ring.id();
+    const bool is_offset = wish.at == ZBQ_START_OFFSET && is_here;
+    // What is asked for, and not the message before it that the producer knows.
+    if ((wish.at == ZBQ_START_LAST && wish.offset <= given.history) ||
+        (is_offset && ring.head() - wish.offset <= given.history)) {
+        return wanted;
+    }
     const start most = start::within(given.history);
     std::uint64_t from = 0;
     std::uint64_t least = 0;

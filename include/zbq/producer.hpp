@@ -221,6 +221,7 @@ public:
 
 private:
     friend class producer;
+    explicit reservation(status why) noexcept : run_(why) {}
     // The header goes first: to come back to its cache line after the payload would take it from
     // a reader of the message before, which lies there too.
     reservation(const detail::shared<detail::producer_state> &state, std::size_t size) noexcept
@@ -332,11 +333,12 @@ public:
     /// The same, waiting for room until the deadline. Sleeps in poll; consumers that hold it
     /// back for the stall timeout are evicted meanwhile.
     reservation reserve(std::size_t payload_size, deadline end) noexcept {
-        reservation got = try_reserve(payload_size);
-        while (got.why() == status::again && wait_for_room(end) == status::ok) {
+        reservation got;
+        const status found = until(end, [&] {
             got = try_reserve(payload_size);
-        }
-        return got;
+            return got.why();
+        });
+        return found == got.why() ? std::move(got) : reservation(found);
     }
 
     /// Room for messages that take so many bytes in all, each counted by size_of. Never waits.
@@ -348,10 +350,11 @@ public:
     }
 
     /// Publishes a message with a payload of this size that `fill` writes in place, given the
-    /// span; as try_reserve and commit, and cheaper than the two. With room for it, it makes an
-    /// older reservation void. Nothing is published when `fill` throws. Never waits.
-    /// @return ok, again (no room now), too_large (never), invalid (moved from, or `fill` has
-    ///         published)
+    /// span; as try_reserve and commit, and cheaper than the two. Makes an older reservation void,
+    /// also where there is no room. Nothing is published when `fill` throws. Never waits.
+    /// `fill` uses this producer for nothing.
+    /// @return ok, again (no room now), too_large (never), invalid (moved from, or `fill` has used
+    ///         the producer)
     template <std::invocable<std::span<std::byte>> Fill>
     status try_fill(std::size_t payload_size,
                     Fill &&fill) noexcept(std::is_nothrow_invocable_v<Fill, std::span<std::byte>>) {
@@ -361,6 +364,7 @@ public:
         }
         const status found = state_->find_room(bytes);
         if (found != status::ok) {
+            ++state_->reservations;
             return found;
         }
         if constexpr (!std::is_nothrow_invocable_v<Fill, std::span<std::byte>>) {
@@ -371,7 +375,7 @@ public:
         std::byte *at = state_->next();
         state_->begin_message(at, payload_size, bytes);
         std::forward<Fill>(fill)(std::span(at + detail::header_size, payload_size));
-        if (window->head != head) { // `fill` has published something else there
+        if (window->head != head || window->limit - head < bytes) { // `fill` has used the producer
             return status::invalid;
         }
         zbq_window_publish(window, bytes);
@@ -388,11 +392,7 @@ public:
     /// Publishes a copy of these bytes, waiting for room until the deadline.
     /// @return as try_publish; again: not before the deadline; io: cannot wait
     status publish(std::span<const std::byte> payload, deadline end) noexcept {
-        status result = try_publish(payload);
-        while (result == status::again && wait_for_room(end) == status::ok) {
-            result = try_publish(payload);
-        }
-        return result;
+        return until(end, [&] { return try_publish(payload); });
     }
 
     /// Publishes a copy of these bytes with descriptors, which stay the caller's. Waits until
@@ -407,11 +407,7 @@ public:
             return room.why();
         }
         copy(payload, room.payload());
-        status result = room.commit(payload.size(), fds);
-        while (result == status::again && wait_for_room(end) == status::ok) {
-            result = room.commit(payload.size(), fds);
-        }
-        return result;
+        return until(end, [&] { return room.commit(payload.size(), fds); });
     }
 
     // ---- retained messages ----
@@ -423,8 +419,11 @@ public:
     /// @return as publish; too_large also where too much would be retained; no_memory, io
     status retain(std::uint16_t key, std::span<const std::byte> payload, std::span<const int> fds,
                   deadline end) noexcept {
-        if (!state_ || fds.size() > ZBQ_MAX_FD_PER_MSG || payload.size() > UINT32_MAX) {
+        if (!state_ || fds.size() > ZBQ_MAX_FD_PER_MSG) {
             return status::invalid;
+        }
+        if (payload.size() > UINT32_MAX) {
+            return status::too_large;
         }
         const auto count = static_cast<std::uint8_t>(fds.size());
         const std::uint64_t id = count != 0 ? zbq_producer_next_seq_id(get()) : 0;
@@ -500,11 +499,7 @@ public:
     /// The same, waiting for it until the deadline; who is in the way for too long is evicted.
     /// @return as released; io: cannot wait
     status wait_released(std::uint64_t offset, deadline end) noexcept {
-        status result = released(offset);
-        while (result == status::again && wait_for_room(end) == status::ok) {
-            result = released(offset);
-        }
-        return result;
+        return until(end, [&] { return released(offset); });
     }
     /// Where the next message starts. 0 when moved from.
     [[nodiscard]] std::uint64_t head() const noexcept { return state_ ? state_->window->head : 0; }
@@ -573,7 +568,11 @@ private:
     template <typename Try>
     status until(deadline end, const Try &attempt) noexcept {
         auto result = static_cast<status>(attempt());
-        while (result == status::again && wait_for_room(end) == status::ok) {
+        while (result == status::again) {
+            const status waited = wait_for_room(end);
+            if (waited != status::ok) {
+                return waited;
+            }
             result = static_cast<status>(attempt());
         }
         return result;

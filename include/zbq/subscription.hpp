@@ -63,11 +63,11 @@ public:
     }
 
     /// The next message; empty when there is none now, or a gap is to be taken first. Never waits.
-    /// @throws error as joining::step: full, refused, protocol, io, no_memory. It can be tried
-    /// again
+    /// @throws error as joining::step: full, refused, protocol, invalid, no_memory, io. It can be
+    /// tried again
     message try_next() {
         if (!advance()) {
-            return message(status::again);
+            return message(birth_.is_here() ? status::again : status::invalid);
         }
         if (held_) {
             return std::exchange(held_, message());
@@ -82,14 +82,20 @@ public:
 
     /// What was missed since the last message, if anything was. Never waits.
     std::optional<gap> take_gap() {
+        if (!birth_.is_here()) {
+            return std::nullopt;
+        }
         advance();
         return std::exchange(gap_, std::nullopt);
     }
 
     /// Waits until there is a message or a gap to take, or the deadline. Sleeps in poll.
-    /// @return ok, again (not before the deadline), io
+    /// @return ok, again (not before the deadline), io, invalid (moved from, or in a forked child)
     /// @throws error as try_next
     status wait(deadline end) {
+        if (!birth_.is_here()) {
+            return status::invalid;
+        }
         while (!has_something()) {
             pollfd ready = {watch_.get(), POLLIN, 0};
             const int got = ::poll(&ready, 1, detail::poll_timeout(end, longest_sleep()));
@@ -114,9 +120,12 @@ public:
     [[nodiscard]] std::uint64_t joins() const noexcept { return joins_; }
 
 private:
-    // The first thing that is true is done; whether there may be a message now.
+    // Whether there may be a message now. What is to be told goes before what comes after it.
     bool advance() {
-        if (joining_) {
+        if (!birth_.is_here()) {
+            return false;
+        }
+        if (joining_ && !gap_) {
             join();
         }
         return reader_ && !gap_;
@@ -152,12 +161,12 @@ private:
         if (!joined) {
             return;
         }
+        if (options_.mode == wakeup::push) { // where this fails, the next step joins again
+            watch(joined->event_fd());
+        }
         ::epoll_ctl(watch_.get(), EPOLL_CTL_DEL, joining_->event_fd(), nullptr);
         joining_.reset();
         reader_ = std::move(joined);
-        if (options_.mode == wakeup::push) {
-            watch(reader_->event_fd());
-        }
         note_join();
         ++joins_;
         ring_ = reader_->id();
@@ -172,13 +181,18 @@ private:
             if (wanted.at == ZBQ_START_OFFSET) {
                 const ring_id ring = options_.from.ring();
                 const bool same = ring == whichever_ring || ring == reader_->id();
-                note(gap_cause::history, reader_->offset() - (same ? wanted.offset : 0), !same);
+                note(gap_cause::history, bytes_from(same ? wanted.offset : 0), !same);
             }
         } else if (reader_->id() == ring_) {
-            note(gap_cause::evicted, reader_->offset() - next_, false);
+            note(gap_cause::evicted, bytes_from(next_), false);
         } else { // the old ring was read to its end, unless it was lost before
             gap_ = gap{gap_cause::restarted, reader_->offset(), was_evicted_};
         }
+    }
+
+    // None where a hostile producer starts earlier than it was asked to.
+    std::uint64_t bytes_from(std::uint64_t offset) const noexcept {
+        return reader_->offset() > offset ? reader_->offset() - offset : 0;
     }
 
     void note(gap_cause cause, std::uint64_t bytes, bool at_least) {
@@ -195,6 +209,7 @@ private:
         if (until_now.times != lost_.times && options_.flow != flow::newest) {
             note(gap_cause::lapped, until_now.bytes - lost_.bytes, false);
             lost_ = until_now;
+            next_ = reader_->offset();
         }
     }
 
@@ -224,19 +239,22 @@ private:
         if (why != status::none && why != status::protocol) {
             return;
         }
+        note_lap();
+        connect_options again = options_;
+        again.wait_for_producer = true;
+        again.from = start::at(ring_, next_);
+        std::optional<joining> next(std::in_place, name_, again); // before the old one goes
+        watch(next->event_fd());
         was_evicted_ =
             reader_->ending() != ending::closed && reader_->ending() != ending::producer_died;
         if (options_.mode == wakeup::push) { // a message that is held may keep it open
             ::epoll_ctl(watch_.get(), EPOLL_CTL_DEL, reader_->event_fd(), nullptr);
         }
         reader_.reset();
-        connect_options again = options_;
-        again.wait_for_producer = true;
-        again.from = start::at(ring_, next_);
-        joining_.emplace(name_, again);
-        watch(joining_->event_fd());
+        joining_ = std::move(next);
     }
 
+    detail::birthmark birth_;
     std::string name_;
     connect_options options_;
     unique_fd watch_;

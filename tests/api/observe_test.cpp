@@ -468,6 +468,34 @@ TEST_F(Observe, CopiesWhatIsWhole) {
     }
 }
 
+// Whoever has read something before, and releases it by itself.
+TEST_F(Observe, ACopyIsReleasedWithWhatComesBeforeIt) {
+    const test::joined own = test::join(prod_.get());
+    zbq_consumer *cons = own.consumer.get();
+    for (const bool skips : {false, true}) {
+        publish(5);
+        const auto pass = [&] {
+            zbq_msg_copy copy = {};
+            std::string buffer(200, ' ');
+            return skips ? zbq_consumer_skip(cons, zbq_consumer_window(cons)->cursor + each_size)
+                         : zbq_consumer_copy(cons, buffer.data(), buffer.size(), &copy);
+        };
+        zbq_msg_view view = {};
+        const std::uint64_t start = zbq_consumer_tail(cons);
+        ASSERT_EQ(zbq_consumer_next(cons, &view), ZBQ_OK);
+        ASSERT_EQ(pass(), ZBQ_OK);
+        EXPECT_EQ(zbq_consumer_tail(cons), start);
+        zbq_consumer_publish(cons, view.logical_offset + view.total_len);
+        EXPECT_EQ(zbq_consumer_tail(cons), start + 2 * each_size);
+        ASSERT_EQ(zbq_consumer_next(cons, &view), ZBQ_OK);
+        ASSERT_EQ(pass(), ZBQ_OK);
+        zbq_window_release(zbq_consumer_window(cons), view.logical_offset + view.total_len);
+        EXPECT_EQ(zbq_consumer_tail(cons), start + 3 * each_size);
+        ASSERT_EQ(pass(), ZBQ_OK);
+        EXPECT_EQ(zbq_consumer_tail(cons), start + 5 * each_size);
+    }
+}
+
 TEST_F(Observe, IsToldOfTheEnd) {
     const test::joined own = observer();
     publish(2);

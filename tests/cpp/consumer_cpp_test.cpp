@@ -342,6 +342,69 @@ TEST_F(Consumer, DescriptorsThatNobodyTakesDoNotPileUp) {
     }
 }
 
+// In whichever order what has them goes.
+TEST_F(Consumer, DescriptorsOfWhatGoesOutOfOrderAreClosed) {
+    const auto files = test::numbered_list(2);
+    std::vector<std::byte> copy;
+    const auto in_flight = [&] {
+        zbq_consumer_info info = {};
+        EXPECT_EQ(ring_.consumer_info(0, info), status::ok);
+        return info.fds_in_flight;
+    };
+    for (int i = 0; i < 5; ++i) {
+        ASSERT_EQ(ring_.publish(bytes("x"), test::plain(files), zbq::now), status::ok);
+    }
+    zbq::message oldest = reader_.try_next();
+    zbq::message second = reader_.try_next();
+    second.release();
+    ASSERT_TRUE(reader_.try_copy(copy));
+    for (const zbq::message_view &each : reader_.take_batch()) {
+        EXPECT_EQ(each.descriptor_count(), 2U);
+    }
+    zbq::descriptors got = oldest.take_descriptors();
+    ASSERT_EQ(got.size(), 2U); // it is held
+    EXPECT_EQ(test::number_of(got[0]), test::number_of(files[0].get()));
+    EXPECT_EQ(in_flight(), 8U);
+    oldest.release();
+    EXPECT_EQ(in_flight(), 0U);
+}
+
+// Which may move where the next message is by a ring's length.
+TEST(ConsumerOfASmallRing, LooksAtTheHeadInTheMidstOfABatch) {
+    zbq::producer ring({.capacity = 4096});
+    zbq::consumer reader = join(ring);
+    std::uint64_t published = 0;
+    std::uint64_t read = 0;
+    const auto publish = [&](int count) {
+        for (; count > 0; --count) {
+            ASSERT_EQ(ring.try_publish(bytes(std::to_string(published++) + std::string(40, '.'))),
+                      status::ok);
+        }
+    };
+    const auto check = [&](const zbq::message_view &each) {
+        const std::string expected = std::to_string(read++) + std::string(40, '.');
+        EXPECT_EQ(text_of(each.payload()), expected);
+    };
+    const auto read_some = [&](int count) {
+        for (const zbq::message_view &each : reader.take_batch(static_cast<std::size_t>(count))) {
+            check(each);
+        }
+    };
+    for (int lap = 0; lap < 500; ++lap) {
+        publish(40);
+        read_some(2);
+        publish(2);
+        for (const zbq::message_view &each : reader.take_batch()) {
+            check(each);
+            EXPECT_GT(reader.lag(), 0U);
+        }
+        while (const zbq::message each = reader.try_next()) {
+            check(each);
+        }
+        ASSERT_EQ(read, published);
+    }
+}
+
 TEST_F(Consumer, WaitsForDescriptors) {
     test::start_watchdog();
     zbq_producer *prod = ring_.get();

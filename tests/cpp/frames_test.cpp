@@ -47,6 +47,43 @@ TEST(FramesSetUp, RefusesWhatCannotBe) {
     EXPECT_EQ(make({.frames = 0, .frame_size = 1}), status::invalid);
     EXPECT_EQ(make({.frames = 1, .frame_size = 0}), status::invalid);
     EXPECT_EQ(make({.frames = 65, .frame_size = 1}), status::too_large);
+    EXPECT_EQ(make({.frames = SIZE_MAX, .frame_size = 1}), status::too_large);
+    EXPECT_EQ(make({.frames = 1, .frame_size = SIZE_MAX}), status::too_large);
+}
+
+TEST(FramesSetUp, SeveralPoolsGoIntoOneRing) {
+    zbq::producer ring;
+    zbq::frame_pool one(ring, {.frames = 2, .frame_size = 100}, zbq::now);
+    zbq::frame_pool two(ring, {.frames = 2, .frame_size = 200, .first_key = 100}, zbq::now);
+    const int fds[] = {STDIN_FILENO};
+    ASSERT_EQ(ring.retain(50, bytes(std::string(100, 'x')), fds, zbq::now), status::ok);
+    zbq::frames reader(test::join(ring));
+    for (zbq::frame_pool *pool : {&one, &two}) {
+        zbq::frame next = pool->acquire(zbq::now);
+        next.bytes()[0] = std::byte{pool == &one ? std::uint8_t{1} : std::uint8_t{2}};
+        ASSERT_EQ(next.publish(1, zbq::now), status::ok);
+    }
+    EXPECT_EQ(reader.try_next().bytes()[0], std::byte{1});
+    EXPECT_EQ(reader.try_next().bytes()[0], std::byte{2});
+}
+
+TEST(FramesSetUp, EvictionsOfBeforeHideNoneOfLater) {
+    zbq::producer ring({.max_consumers = 4});
+    zbq::consumer early = test::join(ring);
+    static_cast<void>(test::join(ring)); // which has left
+    ASSERT_EQ(ring.scan(), status::ok);
+    zbq::frame_pool pool(ring, {.frames = 1, .frame_size = 100}, zbq::now);
+    zbq::frames slow(std::move(early));
+    EXPECT_FALSE(slow.try_next()); // it has the buffer now
+    ASSERT_EQ(pool.acquire(zbq::now).publish(100, zbq::now), status::ok);
+    const zbq::received_frame held = slow.try_next();
+    ASSERT_TRUE(held);
+    static_cast<void>(ring.statistics());
+    test::cheat_tail(zbq_consumer_meta(slow.reader().get()), 8);
+    ASSERT_EQ(ring.scan(), status::ok);
+    const zbq::consumer other = test::join(ring); // in its slot
+    EXPECT_TRUE(pool.acquire(zbq::now));
+    EXPECT_EQ(pool.replaced(), 1U);
 }
 
 TEST_F(Frames, AreReadInPlaceByAll) {
@@ -212,6 +249,40 @@ TEST_F(Frames, ReadersLearnOfANewBuffer) {
     EXPECT_EQ(pool_.replaced(), 3U);
 }
 
+TEST_F(Frames, WhoStartsInThePastSkipsFramesWhoseBufferWasReplaced) {
+    zbq::frames slow = join();
+    paint(1);
+    const zbq::received_frame held = slow.try_next();
+    evict(ring_, slow);
+    paint(2);
+    paint(3);
+    paint(4); // in a new buffer
+    zbq::frames late(
+        test::join(ring_, zbq::wakeup::push, zbq::flow::lossless, zbq::start::oldest()));
+    EXPECT_TRUE(is_all(late.try_next(), 2));
+    EXPECT_TRUE(is_all(late.try_next(), 3));
+    EXPECT_TRUE(is_all(late.try_next(), 4));
+    EXPECT_EQ(late.try_next().why(), status::again);
+    EXPECT_EQ(late.skipped(), 1U);
+}
+
+TEST_F(Frames, ThoseThatMoveLeaveNothingBehind) {
+    zbq::frames reader = join();
+    paint(1);
+    zbq::received_frame got = reader.try_next();
+    const zbq::received_frame moved = std::move(got);
+    EXPECT_TRUE(is_all(moved, 1));
+    EXPECT_TRUE(got.bytes().empty()); // NOLINT(*use-after-move,*Move): that is the question
+    EXPECT_EQ(got.why(), status::invalid);
+    zbq::frame one = pool_.acquire(zbq::now);
+    zbq::frame two = pool_.acquire(zbq::now);
+    one = std::move(two);
+    EXPECT_TRUE(one);
+    EXPECT_FALSE(two); // NOLINT(*use-after-move,*Move): and this
+    two = pool_.acquire(zbq::now);
+    EXPECT_TRUE(two); // one's own is free again
+}
+
 TEST_F(Frames, AnObserverSkipsFramesWhoseBufferItMissed) {
     zbq::frames observing = join(zbq::flow::follow);
     zbq::frames slow = join();
@@ -261,14 +332,17 @@ TEST_F(Frames, AMessageThatNamesNoBufferGivesNoFrame) {
     paint(1);
     EXPECT_TRUE(is_all(reader.try_next(), 1));
     using zbq::detail::frame_note;
-    const frame_note right = {0, 1, frame_size};
+    constexpr std::uint64_t mark = zbq::detail::frame_mark;
+    const frame_note right = {mark, frame_size, 1, 1};
     for (const frame_note &wrong :
-         {frame_note{3, 1, frame_size}, frame_note{0, 0, frame_size}, frame_note{0, 2, frame_size},
-          frame_note{0, 1, frame_size + 1}, frame_note{0, 1, UINT64_MAX}}) {
+         {frame_note{mark, frame_size, 4, 1}, frame_note{mark, frame_size, 1, 2},
+          frame_note{mark, frame_size + 1, 1, 1}, frame_note{mark, UINT64_MAX, 1, 1},
+          frame_note{mark + 1, frame_size, 1, 1}}) {
         ASSERT_EQ(ring_.try_publish(std::as_bytes(std::span(&wrong, 1))), status::ok);
         EXPECT_EQ(reader.try_next().why(), status::protocol);
     }
-    ASSERT_EQ(ring_.try_publish(std::as_bytes(std::span(&right, 1)).first(15)), status::ok);
+    ASSERT_EQ(ring_.try_publish(std::as_bytes(std::span(&right, 1)).first(sizeof right - 1)),
+              status::ok);
     EXPECT_EQ(reader.try_next().why(), status::protocol);
     ASSERT_EQ(ring_.try_publish(std::as_bytes(std::span(&right, 1))), status::ok);
     EXPECT_TRUE(reader.try_next());
@@ -280,7 +354,7 @@ TEST_F(Frames, ABufferThatIsNoneIsRefused) {
         const test::unique_fd fd(memfd_create("frame", MFD_CLOEXEC | MFD_ALLOW_SEALING));
         EXPECT_EQ(ftruncate(fd.get(), static_cast<off_t>(size)), 0);
         EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
-        const zbq::detail::frame_buffer_note note = {said, 0, 1};
+        const zbq::detail::frame_buffer_note note = {zbq::detail::frame_mark, said, 1, 1};
         const int fds[] = {fd.get()};
         EXPECT_EQ(other.retain(1, std::as_bytes(std::span(&note, 1)), fds, zbq::now), status::ok);
         return test::thrown_by([&] { const zbq::frames reader(test::join(other)); });

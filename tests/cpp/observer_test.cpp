@@ -184,6 +184,13 @@ TEST_F(Observer, ReadsWhatMayBeTornAndUsesWhatWasWhole) {
               status::ok);
     EXPECT_EQ(calls, 2);
     EXPECT_EQ(used.size(), std::to_string(299).size() + 1000U);
+    EXPECT_EQ(reader.try_read(
+                  [&](std::span<const std::byte> /*payload*/) {
+                      publish_laps(); // again and again
+                      return 0;
+                  },
+                  [](int /*found*/) { FAIL(); }),
+              status::again);
     while (text_in(reader)) {
     }
     EXPECT_EQ(reader.try_read(extract, [](const std::string & /*found*/) {}), status::again);

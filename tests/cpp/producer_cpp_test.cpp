@@ -162,6 +162,40 @@ TEST_F(Producer, WhoFillsPublishesNothingElse) {
     EXPECT_EQ(ring_.try_fill(3, publishes), status::invalid);
     EXPECT_TRUE(reader_.try_next());
     EXPECT_FALSE(reader_.try_next());
+    const auto asks_in_vain = [&](std::span<std::byte> to) noexcept {
+        EXPECT_EQ(ring_.try_reserve(2 * reader_.capacity()).why(), status::too_large);
+        test::write_text(to, "own");
+    };
+    EXPECT_EQ(ring_.try_fill(3, asks_in_vain), status::invalid);
+    EXPECT_FALSE(reader_.try_next());
+    fill(); // no further than there is room
+    EXPECT_EQ(ring_.try_publish({}), status::again);
+}
+
+TEST_F(Producer, WhatFailsMakesAReservationVoidToo) {
+    zbq::reservation room = ring_.try_reserve(5);
+    fill();
+    room = ring_.try_reserve(0);
+    while (reader_.try_next()) {
+    }
+    room = ring_.try_reserve(5);
+    ASSERT_TRUE(room);
+    const std::vector<std::byte> large(reader_.capacity());
+    EXPECT_EQ(ring_.try_publish(large), status::too_large);
+    EXPECT_FALSE(room);
+    EXPECT_EQ(room.commit(), status::invalid);
+}
+
+TEST_F(Producer, WhoCannotWaitIsTold) {
+    if (test::sanitized) {
+        GTEST_SKIP() << "the sanitizers need descriptors of their own";
+    }
+    fill();
+    const test::descriptor_shortage shortage(0);
+    EXPECT_EQ(ring_.publish({}, zbq::never), status::io);
+    EXPECT_EQ(ring_.reserve(0, zbq::never).why(), status::io);
+    EXPECT_EQ(ring_.wait_released(ring_.head(), zbq::never), status::io);
+    EXPECT_EQ(ring_.retain(1, {}, zbq::never), status::io);
 }
 
 TEST_F(Producer, AReservationStaysVoidAfterATurnOfTheRing) {

@@ -186,6 +186,67 @@ TEST_F(Subscription, WhatWasLostOnTheWayToItsStartIsNoGap) {
     EXPECT_EQ(stream.reader()->lost().times, 1U);
 }
 
+TEST_F(Subscription, GivesNothingInAForkedChild) {
+    subscription before(name_);
+    subscription after(name_);
+    join(after);
+    publisher_->publish("one");
+    test::child forked([&] {
+        for (subscription *each : {&before, &after}) {
+            CHILD_CHECK(each->wait(zbq::never) == status::invalid);
+            CHILD_CHECK(each->try_next().why() == status::invalid);
+            CHILD_CHECK(!each->take_gap());
+        }
+        return 0;
+    });
+    EXPECT_EQ(forked.wait(), 0);
+    EXPECT_EQ(take(after), "one");
+    subscription moved = std::move(after);
+    EXPECT_EQ(after.wait(zbq::never), status::invalid); // NOLINT(*use-after-move,*Move)
+}
+
+// A reservation of nearly all the ring, which is given up, leaves nothing to read.
+TEST_F(Subscription, ALapIsToldBeforeARestart) {
+    for (const bool waits : {false, true}) {
+        subscription stream(name_, {.flow = flow::follow});
+        join(stream);
+        const std::uint64_t start = stream.reader()->offset();
+        publisher_->publish("one");
+        publisher_->publish("two");
+        { const zbq::reservation all = publisher_->ring.try_reserve((1U << 16U) - 16); }
+        publisher_.reset();
+        if (waits) {
+            EXPECT_EQ(stream.wait(zbq::now), status::ok);
+        } else {
+            EXPECT_FALSE(stream.try_next());
+        }
+        appear();
+        publisher_->publish("next");
+        EXPECT_EQ(take(stream), "gap: lapped");
+        EXPECT_EQ(last_gap_.bytes, 64U) << start;
+        EXPECT_EQ(take(stream), "gap: producer restarted");
+        EXPECT_EQ(take(stream), "next");
+    }
+}
+
+TEST_F(Subscription, ALapIsToldOnceWhereAnEvictionFollows) {
+    subscription stream(name_, {.flow = flow::follow});
+    join(stream);
+    for (int i = 0; i < 300; ++i) {
+        publisher_->publish(std::string(1000, '.'));
+    }
+    EXPECT_EQ(take(stream), "gap: lapped");
+    const std::uint64_t told = last_gap_.bytes;
+    // As the producer does.
+    zbq_consumer_meta(stream.reader()->get())->eviction = ZBQ_EVICTION_DEAR;
+    wait_for(stream);
+    EXPECT_FALSE(stream.take_gap());
+    const zbq::message next = stream.try_next();
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next.offset(), told);
+    EXPECT_EQ(stream.joins(), 2U);
+}
+
 TEST_F(Subscription, SaysThatThereIsAGapToTake) {
     subscription stream(name_, {.flow = flow::follow});
     join(stream);
