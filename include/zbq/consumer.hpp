@@ -454,10 +454,17 @@ private:
 
     // It is one piece: where another call took a message meanwhile, who may hold it, it ends.
     [[gnu::always_inline]] void advance(const char **next, std::uint64_t *offset) noexcept {
-        if (*offset >= stop_ || left_ == 0 ||
-            (window_->next != *next && !is_still_there(next, *offset))) {
+        if (*offset >= stop_ || left_ == 0) {
             done_ = true;
             return;
+        }
+        if (window_->next != *next) [[unlikely]] {
+            if (window_->cursor != *offset) {
+                done_ = true;
+                return;
+            }
+            *next =
+                window_->next; // another call has looked at the head: a ring's length further down
         }
         // What one look found lies in one piece.
         const bool fits = zbq_window_view(window_, *next, *offset, &current_.view_);
@@ -474,12 +481,6 @@ private:
             *offset = window_->cursor;
         }
         visit();
-    }
-
-    // Where another call looked at the head, the same bytes may be a ring's length further down.
-    [[gnu::noinline]] bool is_still_there(const char **next, std::uint64_t offset) const noexcept {
-        *next = window_->next;
-        return window_->cursor == offset;
     }
 
     // An observer goes on where it was lapped.

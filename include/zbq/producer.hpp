@@ -352,12 +352,13 @@ public:
     /// Publishes a message with a payload of this size that `fill` writes in place, given the
     /// span; as try_reserve and commit, and cheaper than the two. Makes an older reservation void,
     /// also where there is no room. Nothing is published when `fill` throws. Never waits.
-    /// `fill` uses this producer for nothing.
-    /// @return ok, again (no room now), too_large (never), invalid (moved from, or `fill` has used
-    ///         the producer)
+    /// `fill` publishes nothing itself.
+    /// @return ok, again (no room now), too_large (never), invalid (moved from, or `fill` has
+    ///         published)
     template <std::invocable<std::span<std::byte>> Fill>
-    status try_fill(std::size_t payload_size,
-                    Fill &&fill) noexcept(std::is_nothrow_invocable_v<Fill, std::span<std::byte>>) {
+    [[gnu::always_inline]] status
+    try_fill(std::size_t payload_size,
+             Fill &&fill) noexcept(std::is_nothrow_invocable_v<Fill, std::span<std::byte>>) {
         const std::uint64_t bytes = detail::message_size(payload_size);
         if (!state_ || bytes == 0) {
             return state_ ? status::too_large : status::invalid;
@@ -372,12 +373,14 @@ public:
         }
         zbq_commit_window *const window = state_->window;
         const std::uint64_t head = window->head;
+        const std::uint64_t limit = window->limit;
         std::byte *at = state_->next();
         state_->begin_message(at, payload_size, bytes);
         std::forward<Fill>(fill)(std::span(at + detail::header_size, payload_size));
-        if (window->head != head || window->limit - head < bytes) { // `fill` has used the producer
+        if (window->head != head) { // `fill` has published something else there
             return status::invalid;
         }
+        window->limit = limit; // it may have asked for more, in vain
         zbq_window_publish(window, bytes);
         return status::ok;
     }
