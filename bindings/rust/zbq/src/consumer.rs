@@ -66,6 +66,7 @@ pub struct Consumer {
     tail: Tail,
     no_record: Cell<bool>, // there was none to collect, and no look for messages since
     discard_later: Cell<u64>, // up to this record, 0: none
+    put_off: Cell<u64>,    // the newest record that goes once nothing is held, 0: none
     lost_since: Cell<Loss>, // what was overwritten after it was taken, and passed over here
 }
 
@@ -138,6 +139,7 @@ impl Consumer {
             tail: Tail::new(tail),
             no_record: Cell::new(false),
             discard_later: Cell::new(0),
+            put_off: Cell::new(0),
             lost_since: Cell::default(),
         })
     }
@@ -672,7 +674,11 @@ impl Consumer {
 
     #[inline]
     pub(crate) fn let_go(&self, begin: u64, end: u64) {
-        if let Some(tail) = self.tail.let_go(begin, end) {
+        let moved = self.tail.let_go(begin, end);
+        if self.put_off.get() != 0 && !self.tail.holds() {
+            self.discard_fds(self.put_off.take());
+        }
+        if let Some(tail) = moved {
             // SAFETY: a live handle's window.
             unsafe { zbq_sys::zbq_window_release(self.window.as_ptr(), tail) };
         }
@@ -697,6 +703,16 @@ impl Consumer {
                     got => got,
                 };
             }
+        }
+    }
+
+    /// Of what goes, which starts there. Collecting a later record would close those of an earlier
+    /// message that is still held: it waits until nothing is.
+    pub(crate) fn let_go_of_fds(&self, seq_id: u64, begin: u64) {
+        if self.is_oldest(begin) {
+            self.discard_fds(seq_id);
+        } else {
+            self.put_off.set(self.put_off.get().max(seq_id));
         }
     }
 
@@ -930,10 +946,9 @@ impl Consumer {
         let begin = found.view.logical_offset;
         self.step_over(&found.view);
         self.hold();
-        // As for a message: not while an earlier one is held.
         let record = found.header.record();
-        if record != 0 && self.is_oldest(begin) {
-            self.discard_fds(record);
+        if record != 0 {
+            self.let_go_of_fds(record, begin);
         }
         self.let_go(begin, self.cursor());
     }

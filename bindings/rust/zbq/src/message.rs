@@ -353,11 +353,9 @@ impl Drop for Message<'_> {
         if !self.consumer.is_here() {
             return;
         }
-        // Collecting a later record would close those of an earlier message that is still held.
         let record = self.header.record();
-        let may_discard = self.consumer.is_oldest(self.offset);
-        if record != 0 && !self.collected.get() && may_discard {
-            self.consumer.discard_fds(record);
+        if record != 0 && !self.collected.get() {
+            self.consumer.let_go_of_fds(record, self.offset);
         }
         let size = message_size(self.len).unwrap_or_default(); // it lies in the ring
         self.consumer.let_go(self.offset, self.offset + size);

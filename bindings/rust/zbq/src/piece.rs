@@ -152,9 +152,8 @@ impl Drop for Piece<'_> {
         if begin == end || !self.consumer.is_here() {
             return;
         }
-        // As for a message: not while an earlier one is held.
-        if self.seq_id.get() != 0 && self.consumer.is_oldest(begin) {
-            self.consumer.discard_fds(self.seq_id.get());
+        if self.seq_id.get() != 0 {
+            self.consumer.let_go_of_fds(self.seq_id.get(), begin);
         }
         self.consumer.let_go(begin, end);
     }

@@ -38,6 +38,12 @@ impl Tail {
         }
     }
 
+    /// Whether anything is held.
+    #[inline]
+    pub(crate) fn holds(&self) -> bool {
+        self.held.get() != 0
+    }
+
     #[inline]
     pub(crate) fn hold(&self) {
         self.held.set(self.held.get() + 1);

@@ -28,6 +28,7 @@ fn descriptors() {
     of_retained_messages_come_first();
     of_observers_are_dropped_when_they_do_not_take_them();
     of_what_was_copied_are_closed();
+    of_what_goes_out_of_order_are_closed();
     of_lapped_messages_stay_with_the_others();
     cross_processes();
     assert_eq!(open_fds(), before);
@@ -234,6 +235,22 @@ fn of_observers_are_dropped_when_they_do_not_take_them() {
     producer.publish_with(b"again", &many, NOW).unwrap();
     let message = reader.try_next().unwrap();
     assert_eq!(message.take_fds(NOW).unwrap().len(), 100);
+}
+
+fn of_what_goes_out_of_order_are_closed() {
+    let (mut producer, reader) = both_ends(PAGE);
+    let file = file("x");
+    for _ in 0..4 {
+        producer.publish_with(b"x", &[file.as_fd()], LONG).unwrap();
+    }
+    let oldest = reader.try_next().unwrap();
+    drop(reader.try_next().unwrap());
+    reader.try_copy(&mut [0]).unwrap();
+    drop(reader.try_next().unwrap());
+    assert_eq!(oldest.take_fds(LONG).unwrap().len(), 1);
+    assert_eq!(producer.consumer_info(0).unwrap().fds_in_flight, 3);
+    drop(oldest);
+    assert_eq!(producer.consumer_info(0).unwrap().fds_in_flight, 0);
 }
 
 fn of_what_was_copied_are_closed() {
