@@ -401,8 +401,9 @@ TEST(ConsumerOfASmallRing, LooksAtTheHeadInTheMidstOfABatch) {
         int count = 0;
         for (const zbq::message_view &each : reader.take_batch()) {
             check(each);
-            EXPECT_GT(reader.lag(), 0U);
-            ++count;
+            if (count++ == 0) {
+                EXPECT_GT(reader.lag(), 0U);
+            }
         }
         read(64 - count);
         ASSERT_EQ(number, published);
