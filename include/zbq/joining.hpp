@@ -142,7 +142,7 @@ public:
     }
 
     /// Whether a producer is there, who has not answered yet.
-    [[nodiscard]] bool has_met_producer() const noexcept { return static_cast<bool>(socket_); }
+    [[nodiscard]] bool has_met_producer() const noexcept { return socket_ || queue_is_full_; }
     /// Where it looks, in words.
     [[nodiscard]] const std::string &place() const noexcept { return where_.text; }
 
@@ -192,13 +192,14 @@ private:
             detail::throw_errno("making a socket");
         }
         if (::connect(socket.get(), where_.get(), where_.size) != 0) {
-            const bool is_full = errno == EAGAIN;
-            if (!is_full) {
+            queue_is_full_ = errno == EAGAIN; // somebody is there
+            if (!queue_is_full_) {
                 check_absence();
             }
-            start_over(is_full ? retry_queue : later);
+            start_over(queue_is_full_ ? retry_queue : later);
             return false;
         }
+        queue_is_full_ = false;
         check_producer(socket.get());
         const zbq_wakeup_mode mode = detail::mode_of(options_.mode, options_.flow);
         if (!detail::send_hello(socket.get(), mode, options_.from.get())) {
@@ -317,6 +318,7 @@ private:
     detail::place where_;
     detail::join_watch watch_;
     unique_fd socket_;
+    bool queue_is_full_ = false;
     bool welcomed_ = false;
 };
 

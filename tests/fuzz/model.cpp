@@ -123,29 +123,38 @@ int model_consumer::copy(std::uint64_t size, model_view *out) {
     if (result != ZBQ_OK) {
         return result;
     }
-    const bool all_released = tail == cursor;
-    next(out);
-    if (all_released) {
-        release_all();
-    }
+    pass_by(out);
+    release_passed();
     return ZBQ_OK;
 }
 
+// What nobody looks at.
+void model_consumer::pass_by(model_view *out) {
+    passed_from = cursor != passed_to ? cursor : passed_from;
+    next(out);
+    passed_to = cursor;
+}
+
+void model_consumer::release_passed() {
+    if (tail >= passed_from && tail < passed_to) {
+        tail = page_tail = passed_to;
+    }
+}
+
 int model_consumer::skip(std::uint64_t offset) {
-    const bool all_released = tail == cursor;
     const std::uint64_t laps = lost.times;
-    const std::uint64_t end = cursor + ring_.params.ring_capacity;
+    std::uint64_t walked = 0;
     int result = ZBQ_OK;
     while (result == ZBQ_OK && cursor < offset) {
-        result = cursor < end ? look() : ZBQ_ERROR_AGAIN;
+        result = walked < ring_.params.ring_capacity ? look() : ZBQ_ERROR_AGAIN;
         model_view passed = {};
         if (result == ZBQ_OK && cursor < offset) { // where it has come to, if it was lapped
-            next(&passed);
+            const std::uint64_t from = cursor;
+            pass_by(&passed);
+            walked += cursor - from;
         }
     }
-    if (all_released) {
-        release_all();
-    }
+    release_passed();
     const bool is_there = cursor == offset || lost.times != laps;
     return result == ZBQ_OK && !is_there ? ZBQ_ERROR_INVALID : result;
 }
@@ -247,6 +256,7 @@ void model_consumer::publish(std::uint64_t new_tail) {
         tail = page_tail = rounded;
         cursor = std::max(cursor, tail);
     }
+    release_passed();
 }
 
 bool model_consumer::window_release(std::uint64_t new_tail) {

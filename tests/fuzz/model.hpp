@@ -65,6 +65,8 @@ public:
     zbq_wakeup_mode mode;
     std::uint64_t tail;
     std::uint64_t cursor;
+    std::uint64_t passed_from = 0; // the last piece that was copied or skipped
+    std::uint64_t passed_to = 0;
     std::uint64_t known_head;
     bool malformed = false;
     zbq_loss lost = {};
@@ -106,6 +108,8 @@ private:
     int look_past(position at);
     void go_on_at(std::uint64_t offset);
     void release_all() { tail = page_tail = cursor; }
+    void pass_by(model_view *out);
+    void release_passed();
     bool catch_up();
     int observe();
     int find(zbq_seek_to to, std::uint64_t *offset);
