@@ -6,11 +6,13 @@
 //   outlet pipe-full SIGNAL COMMAND...  the same; once it is full, one signal
 //   outlet terminal COLUMNS COMMAND...  standard error is a terminal; prints what it got
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <string_view>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +34,7 @@ pid_t start(char **command, int output, int as) {
     const pid_t child = fork();
     require(child >= 0, "fork");
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); // whoever ends this ends that
         require(dup2(output, as) == as, "dup2");
         execvp(command[0], command);
         give_up(command[0]);
