@@ -120,13 +120,22 @@ int read_all(int socket, std::uint32_t killed, std::uint32_t stopped) {
     return (evicted ? number == stopped + 1 : number == frames) ? 0 : 1;
 }
 
+// Of what there is, the last.
+zbq::received_frame newest_of(zbq::frames *reader) {
+    zbq::received_frame last;
+    while (zbq::received_frame next = reader->try_next()) {
+        last = std::move(next);
+    }
+    return last;
+}
+
 // Whatever is newest when it looks; what is painted over meanwhile does not count.
 int read_newest(int socket) {
-    zbq::frames reader{zbq::consumer(socket, zbq::wakeup::push, zbq::flow::newest)};
+    zbq::frames reader{zbq::consumer(socket, zbq::wakeup::push, zbq::flow::follow)};
     std::uint32_t seen = 0;
     std::uint32_t last = 0;
     while (reader.wait(zbq::never) == zbq::status::ok) {
-        const zbq::received_frame got = reader.try_next();
+        const zbq::received_frame got = newest_of(&reader);
         const std::uint32_t number = got ? check(got) : frames;
         if (!got.intact()) {
             continue;
@@ -156,7 +165,7 @@ int run() {
         for (const child *reader : {&steady, &victim, &hung}) {
             ring.admit(reader->socket());
         }
-        ring.admit(newest.socket(), zbq::wakeup::push, zbq::flow::newest);
+        ring.admit(newest.socket(), zbq::wakeup::push, zbq::flow::follow);
         right = publish_all(ring, pool);
         hung.signal(SIGCONT);
         right = hung.wait() == 0 && right;

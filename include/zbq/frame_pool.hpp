@@ -31,6 +31,7 @@ namespace detail {
 // F_SEAL_FUTURE_WRITE, which Debian 12's <fcntl.h> has with _GNU_SOURCE alone.
 inline constexpr int frame_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | 0x10;
 
+inline constexpr std::size_t most_buffers = 64;                 // as many as a ring can retain
 inline constexpr std::uint64_t frame_mark = 0x32656d6172667162; // tells both from what is none
 
 // What is retained with a buffer's descriptor.
@@ -210,14 +211,13 @@ public:
 private:
     friend class frame;
 
-    static constexpr std::size_t most_frames = 64; // that a ring can retain
     static constexpr std::size_t largest = std::size_t{1} << 62U;
 
     static const frame_pool_options &checked(const frame_pool_options &options) {
         if (options.frames == 0 || options.frame_size == 0) {
             throw error(status::invalid, "a pool of no frames");
         }
-        if (options.frames > most_frames || options.frame_size > largest) {
+        if (options.frames > detail::most_buffers || options.frame_size > largest) {
             throw error(status::too_large, "a pool of so many frames, or of such a size");
         }
         return options;
@@ -418,7 +418,8 @@ private:
     status why_ = status::invalid;
 };
 
-/// The reader of a pool of frames: a consumer in push mode.
+/// The reader of a pool of frames: a consumer in push mode. One that wants the newest frame alone
+/// follows, and takes the last: flow::newest would skip the messages that tell of new buffers.
 class frames {
 public:
     /// Takes over a consumer that has just joined, and maps the buffers.
@@ -471,8 +472,6 @@ public:
     [[nodiscard]] consumer &reader() noexcept { return reader_; }
 
 private:
-    static constexpr std::size_t most_buffers = 64; // that a ring can retain
-
     struct buffer {
         detail::frame_buffer_note note = {};
         std::shared_ptr<const detail::frame_memory> memory;
@@ -517,7 +516,7 @@ private:
         });
         // What names the one before has come already.
         if (same == buffers_.end()) {
-            if (buffers_.size() < most_buffers) { // else a hostile producer's
+            if (buffers_.size() < detail::most_buffers) { // else a hostile producer's
                 buffers_.push_back(std::move(fresh));
             }
         } else {
