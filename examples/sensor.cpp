@@ -6,6 +6,8 @@
 // Each is given every reading, or told how much it has missed, and why.
 //
 //   example_sensor
+#include "child.hpp"
+
 #include <zbq.hpp>
 
 #include <array>
@@ -48,6 +50,7 @@ struct reading {
 class publisher {
 public:
     explicit publisher(const std::string &name) : pid_(fork()) {
+        require(pid_ >= 0, "fork"); // kill(-1) would be everybody
         if (pid_ == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
             publish_readings(name);

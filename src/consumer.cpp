@@ -511,8 +511,8 @@ void zbq_consumer_publish(zbq_consumer *cons, uint64_t new_tail) {
 }
 
 void zbq_consumer_ring(zbq_consumer *cons) {
-    if (cons != nullptr && cons->birth.is_own() && !cons->observes()) { // nobody awaits an observer
-
+    const bool may_be_awaited = cons != nullptr && !cons->observes();
+    if (may_be_awaited && cons->birth.is_own()) {
         event_ring(cons->event.get());
     }
 }

@@ -115,9 +115,9 @@ struct consumer_state {
         }
     }
 
-    // To find none clears the event descriptor, and the library lets it
-    // tell of messages that no look has seen but once: whoever drops messages, one after the other,
-    // does not know that this looks.
+    // To find none clears the event descriptor, and the library lets it tell of messages that no
+    // look has seen but once: whoever drops messages, one after the other, does not know that this
+    // looks.
     void discard(std::uint64_t seq_id) noexcept {
         if (push && !no_record) {
             static_cast<void>(collect(seq_id));
@@ -463,8 +463,7 @@ private:
                 done_ = true;
                 return;
             }
-            *next =
-                window_->next; // another call has looked at the head: a ring's length further down
+            *next = window_->next; // a look at the head has moved it by a ring's length
         }
         // What one look found lies in one piece.
         const bool fits = zbq_window_view(window_, *next, *offset, &current_.view_);

@@ -249,14 +249,24 @@ TEST_F(Frames, ReadersLearnOfANewBuffer) {
     EXPECT_EQ(pool_.replaced(), 3U);
 }
 
-TEST_F(Frames, WhoStartsInThePastSkipsFramesWhoseBufferWasReplaced) {
-    zbq::frames slow = join();
-    paint(1);
-    const zbq::received_frame held = slow.try_next();
-    evict(ring_, slow);
-    paint(2);
-    paint(3);
-    paint(4); // in a new buffer
+class ReplacedFrames : public Frames {
+protected:
+    // 1 to 4, of which the last is in a new buffer: who was evicted looks at the first.
+    void paint_with_a_new_buffer() {
+        paint(1);
+        held_ = slow_.try_next();
+        evict(ring_, slow_);
+        paint(2);
+        paint(3);
+        paint(4);
+    }
+
+    zbq::frames slow_ = join();
+    zbq::received_frame held_;
+};
+
+TEST_F(ReplacedFrames, AreSkippedByWhoStartsInThePast) {
+    paint_with_a_new_buffer();
     zbq::frames late(
         test::join(ring_, zbq::wakeup::push, zbq::flow::lossless, zbq::start::oldest()));
     EXPECT_TRUE(is_all(late.try_next(), 2));
@@ -283,15 +293,9 @@ TEST_F(Frames, ThoseThatMoveLeaveNothingBehind) {
     EXPECT_TRUE(two); // one's own is free again
 }
 
-TEST_F(Frames, AnObserverSkipsFramesWhoseBufferItMissed) {
+TEST_F(ReplacedFrames, AreSkippedByAnObserverThatMissedTheNewBuffer) {
     zbq::frames observing = join(zbq::flow::follow);
-    zbq::frames slow = join();
-    paint(1);
-    const zbq::received_frame held = slow.try_next();
-    evict(ring_, slow);
-    paint(2);
-    paint(3);
-    paint(4); // in a new buffer
+    paint_with_a_new_buffer();
     const std::string other(100'000, 'x');
     for (int i = 0; i < 20; ++i) { // more than the ring
         ASSERT_EQ(ring_.try_publish(bytes(other)), status::ok);
