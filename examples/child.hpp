@@ -43,6 +43,7 @@ public:
 
     [[nodiscard]] int socket() const { return socket_.get(); }
 
+    [[nodiscard]] pid_t pid() const { return pid_; }
     void signal(int number) const { require(kill(pid_, number) == 0, "kill"); }
 
     // As waitpid gives it; 0 when it exited with 0.

@@ -11,18 +11,21 @@
 #error "zbq.hpp needs C++20: -std=c++20; CMake: target_compile_features(target PRIVATE cxx_std_20)"
 #else
 
-#include "zbq/channel.hpp"      // typed producer and consumer
-#include "zbq/connect.hpp"      // connect: joining by name
-#include "zbq/consumer.hpp"     // consumer, message, message_batch
-#include "zbq/descriptors.hpp"  // unique_fd, descriptors
-#include "zbq/error.hpp"        // status, error
-#include "zbq/frame_pool.hpp"   // frame_pool, frames: buffers that come back
-#include "zbq/joining.hpp"      // joining: the same without blocking
-#include "zbq/listener.hpp"     // listener: newcomers at a name
-#include "zbq/producer.hpp"     // producer, reservation, batch
-#include "zbq/start.hpp"        // start, ring_id: history
-#include "zbq/subscription.hpp" // subscription: messages and gaps, through it all
-#include "zbq/text.hpp"         // payloads that are text
-#include "zbq/time.hpp"         // deadlines
+#include "zbq/channel.hpp"          // typed producer and consumer
+#include "zbq/collector.hpp"        // collector: many producers, which dial in
+#include "zbq/connect.hpp"          // connect: joining by name
+#include "zbq/consumer.hpp"         // consumer, message, message_batch
+#include "zbq/descriptors.hpp"      // unique_fd, descriptors
+#include "zbq/dialing.hpp"          // dial, dialing: in to a collector
+#include "zbq/error.hpp"            // status, error
+#include "zbq/frame_pool.hpp"       // frame_pool, frames: buffers that come back
+#include "zbq/joining.hpp"          // joining: the same without blocking
+#include "zbq/listener.hpp"         // listener: newcomers at a name
+#include "zbq/producer.hpp"         // producer, reservation, batch
+#include "zbq/start.hpp"            // start, ring_id: history
+#include "zbq/subscription.hpp"     // subscription: messages and gaps, through it all
+#include "zbq/text.hpp"             // payloads that are text
+#include "zbq/thread_producers.hpp" // a producer for each thread
+#include "zbq/time.hpp"             // deadlines
 
 #endif

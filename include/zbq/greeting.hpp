@@ -6,21 +6,35 @@
 
 #include "descriptors.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <optional>
+#include <string_view>
 #include <sys/socket.h>
 
 namespace ZBQ_NAMESPACE::detail {
 
-// One packet each. Hello: 'z' 'b' 'q' version mode start 0 0, an offset, a ring's id. Welcome: 'z'
-// 'b' 'q' version answer 0 0 0.
+// One packet each. Hello: 'z' 'b' 'q' version mode start side 0, then of who reads an offset and a
+// ring's id, of who publishes its name. Welcome: 'z' 'b' 'q' version answer 0 0 0.
 using greeting = std::array<unsigned char, 8>;
 using hello = std::array<unsigned char, 32>;
 
 inline constexpr unsigned char greeting_version = 2;
 
-enum class answer : unsigned char { welcome = 0, full = 1, refused = 2, no_such_start = 3 };
+enum class answer : unsigned char {
+    welcome = 0,
+    full = 1,
+    refused = 2,
+    no_such_start = 3,
+    other_side = 4, // who listens there is no producer, or no collector
+};
+
+// Of who says hello.
+enum class side : unsigned char { reads = 0, publishes = 1 };
+
+// Bytes of a source's name.
+inline constexpr std::size_t source_name_size = 24;
 
 inline constexpr int listener_type = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
 
@@ -49,6 +63,17 @@ inline hello make_hello(zbq_wakeup_mode mode, const zbq_start &from = {}) noexce
     return message;
 }
 
+// The same of a producer that dials: the name is cut where it is too long.
+inline hello make_call(zbq_wakeup_mode mode, std::string_view name) noexcept {
+    hello message = make_hello(mode);
+    message[6] = static_cast<unsigned char>(side::publishes);
+    const std::size_t size = std::min(name.size(), source_name_size);
+    if (size != 0) {
+        std::memcpy(&message[8], name.data(), size);
+    }
+    return message;
+}
+
 struct wish {
     zbq_wakeup_mode mode = ZBQ_WAKEUP_PUSH;
     zbq_start from = {};
@@ -67,14 +92,32 @@ inline std::optional<wish> wish_in(const hello &message, ssize_t size) noexcept 
     return is_one ? std::optional(asked) : std::nullopt;
 }
 
+// Of a producer that dials. Whoever reads it need not believe its name, nor print it as it is.
+struct call {
+    zbq_wakeup_mode mode = ZBQ_WAKEUP_PUSH;
+    std::string_view name = {}; // in the hello
+};
+
+inline std::optional<call> call_in(const hello &message, ssize_t size) noexcept {
+    const auto *text = reinterpret_cast<const char *>(&message[8]);
+    const call asked = {static_cast<zbq_wakeup_mode>(message[4]),
+                        {text, ::strnlen(text, source_name_size)}};
+    const bool is_one = size == static_cast<ssize_t>(message.size()) &&
+                        message == make_call(asked.mode, asked.name) &&
+                        (asked.mode & ZBQ_WAKEUP_PULL) == 0 && asked.mode <= ZBQ_OBSERVE_PULL;
+    return is_one ? std::optional(asked) : std::nullopt;
+}
+
+// To who said what cannot be served: the other side has its own place.
+template <typename Wanted>
+constexpr answer answer_to_stray(const Wanted &wanted) noexcept {
+    return wanted ? answer::other_side : answer::refused;
+}
+
 template <std::size_t Size>
 bool send_packet(int socket, const std::array<unsigned char, Size> &message) noexcept {
     return ::send(socket, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL) ==
            static_cast<ssize_t>(message.size());
-}
-
-inline bool send_hello(int socket, zbq_wakeup_mode mode, const zbq_start &from = {}) noexcept {
-    return send_packet(socket, make_hello(mode, from));
 }
 
 inline bool send_answer(int socket, answer said) noexcept {

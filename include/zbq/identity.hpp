@@ -82,6 +82,17 @@ inline bool lists_group(const std::vector<gid_t> &list, gid_t gid) noexcept {
     return is_group(gid) && std::find(list.begin(), list.end(), gid) != list.end();
 }
 
+// Whether a peer is listed: by its user, its effective group, or a supplementary one.
+inline bool is_one_of(const std::vector<uid_t> &users, const std::vector<gid_t> &groups, uid_t uid,
+                      gid_t gid, int socket) {
+    if (lists_user(users, uid) || lists_group(groups, gid)) {
+        return true;
+    }
+    const std::vector<gid_t> more = groups.empty() ? std::vector<gid_t>() : groups_of_peer(socket);
+    return std::any_of(more.begin(), more.end(),
+                       [&groups](gid_t group) { return lists_group(groups, group); });
+}
+
 // For people.
 inline std::string user_text(uid_t uid) {
     return "user " + std::to_string(uid) + (is_user(uid) ? "" : ", who may be anyone");

@@ -3,18 +3,15 @@
 /// Where consumers find a producer: a named socket, and who may come in by it.
 #pragma once
 
-#include "name.hpp"
+#include "doorway.hpp"
 #include "passed.hpp"
 #include "producer.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <vector>
 
 namespace ZBQ_NAMESPACE {
@@ -90,7 +87,7 @@ public:
     /// Takes over a Unix socket of type SOCK_SEQPACKET that listens already.
     /// @throws error invalid (it is another kind of descriptor, which is closed), io
     explicit listener(unique_fd listening, listener_options options = {})
-        : listener(detail::take_over(std::move(listening)), std::move(options), delegated()) {}
+        : listener(detail::take_over(std::move(listening)), std::move(options)) {}
 
     /// Takes over the socket that systemd listens at (ListenSequentialPacket=), as
     /// sd_listen_fds(3) describes.
@@ -117,7 +114,7 @@ public:
 
     /// A descriptor that becomes readable when serve has something to do. It stays this
     /// listener's. -1 when moved from.
-    [[nodiscard]] int event_fd() const noexcept { return watch_.get(); }
+    [[nodiscard]] int event_fd() const noexcept { return door_.event_fd(); }
 
     /// Does what there is to do: accepts, listens to strangers, admits, drops. Never blocks.
     /// Nothing in a forked child, and nothing while strangers are left alone.
@@ -126,26 +123,14 @@ public:
     void serve(producer &ring, const report &on_decision = {});
 
 private:
-    struct stranger {
-        unique_fd socket;
-        deadline until;
-    };
+    struct nothing {};
+    using doorway = detail::doorway<nothing>;
 
-    using strangers = std::deque<stranger>; // the oldest first
-    struct delegated {};
-    static constexpr std::chrono::milliseconds longest_rest{100};
+    listener(detail::named_socket &&named, listener_options &&options)
+        : options_(std::move(options)),
+          door_(std::move(named), {options_.max_strangers, options_.patience}) {}
 
-    listener(detail::named_socket &&named, listener_options &&options, delegated how);
-
-    void set_timer();
-    void rest(deadline until);
-    void rest_from(std::chrono::nanoseconds work);
-    void give_up();
-    bool hear_strangers(producer &ring, const report &on_decision);
-    bool accept_some(producer &ring, const report &on_decision);
-    strangers::iterator drop(const strangers::iterator &who);
-    void keep(stranger who);
-    bool is_settled(const stranger &who, producer &ring, const report &on_decision) const;
+    bool is_settled(int socket, producer &ring, const report &on_decision) const;
     void answer_hello(int socket, peer who, producer &ring, const report &on_decision) const;
     status decide(const peer &who, int socket, const producer &ring, terms *given) const;
     status admit(const peer &who, int socket, producer &ring, std::uint32_t *slot) const;
@@ -153,57 +138,22 @@ private:
     [[nodiscard]] bool is_full(const peer &who, const producer &ring) const;
 
     listener_options options_;
-    unique_fd watch_; // epoll of the next two
-    unique_fd door_;  // epoll of the socket and the strangers
-    unique_fd timer_; // the next stranger's end, or the end of a rest
-    unique_fd listening_;
-    strangers strangers_;
-    deadline resting_until_ = now;
-    detail::birthmark birth_;
-    std::optional<detail::socket_file> file_;
+    doorway door_;
 };
 
 namespace detail {
 
-// For users but the owner, connecting needs permission to write.
-inline mode_t mode_for(const listener_options &options) {
-    constexpr mode_t owner = S_IRUSR | S_IWUSR;
-    constexpr mode_t everyone = owner | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
-    const bool only_owner = options.users.empty() && options.groups.empty() &&
-                            options.observing_users.empty() && options.observing_groups.empty();
-    return only_owner ? owner : everyone;
-}
-
-// Adds a descriptor to an epoll, or changes what is waited for.
-inline bool watch(const unique_fd &epoll, int fd, std::uint32_t events, int operation) noexcept {
-    epoll_event event = {};
-    event.events = events;
-    event.data.fd = fd;
-    return ::epoll_ctl(epoll.get(), operation, fd, &event) == 0;
+inline bool is_for_others(const listener_options &options) noexcept {
+    return !options.users.empty() || !options.groups.empty() || !options.observing_users.empty() ||
+           !options.observing_groups.empty();
 }
 
 } // namespace detail
 
 inline listener::listener(const std::string &name, listener_options options)
     : listener(detail::listen_at(detail::place_of(name, detail::directory_use::create),
-                                 detail::mode_for(options)),
-               std::move(options), delegated()) {}
-
-inline listener::listener(detail::named_socket &&named, listener_options &&options,
-                          [[maybe_unused]] delegated how)
-    : options_(std::move(options)), watch_(::epoll_create1(EPOLL_CLOEXEC)),
-      door_(::epoll_create1(EPOLL_CLOEXEC)),
-      timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
-      listening_(std::move(named.socket)), file_(std::move(named.file)) {
-    const bool is_watched = watch_ && door_ && timer_ &&
-                            detail::watch(door_, listening_.get(), EPOLLIN, EPOLL_CTL_ADD) &&
-                            detail::watch(watch_, door_.get(), EPOLLIN, EPOLL_CTL_ADD) &&
-                            detail::watch(watch_, timer_.get(), EPOLLIN, EPOLL_CTL_ADD);
-    if (!is_watched) {
-        detail::throw_errno("watching a socket");
-    }
-    detail::read_overflow_ids();
-}
+                                 detail::mode_for(detail::is_for_others(options))),
+               std::move(options)) {}
 
 inline listener listener::from_systemd(const std::string &fd_name, listener_options options) {
     const int fd = detail::passed_socket(fd_name);
@@ -214,43 +164,7 @@ inline listener listener::from_systemd(const std::string &fd_name, listener_opti
     return listener(unique_fd(fd), std::move(options));
 }
 
-// The timer serves strangers who are late, and the end of a rest.
-inline void listener::set_timer() {
-    deadline next = never;
-    if (resting_until_ > now) {
-        next = resting_until_;
-    } else if (!strangers_.empty()) {
-        next = strangers_.front().until;
-    }
-    itimerspec when = {};
-    if (next != never) {
-        const auto left = static_cast<long>(std::max<std::uint64_t>(detail::left_until(next), 1));
-        when.it_value = {left / 1'000'000'000, left % 1'000'000'000};
-    }
-    ::timerfd_settime(timer_.get(), 0, &when, nullptr);
-}
-
-// Nothing of what strangers do makes the descriptor readable until then.
-inline void listener::rest(deadline until) {
-    const bool resting = until > now;
-    if (resting != (resting_until_ > now)) {
-        // Were it to fail: a wait that ends too early.
-        detail::watch(watch_, door_.get(), resting ? 0U : std::uint32_t{EPOLLIN}, EPOLL_CTL_MOD);
-    }
-    resting_until_ = until;
-}
-
 namespace detail {
-
-inline bool is_one_of(const std::vector<uid_t> &users, const std::vector<gid_t> &groups,
-                      const peer &who, int socket) {
-    if (lists_user(users, who.uid) || lists_group(groups, who.gid)) {
-        return true;
-    }
-    const std::vector<gid_t> more = groups.empty() ? std::vector<gid_t>() : groups_of_peer(socket);
-    return std::any_of(more.begin(), more.end(),
-                       [&groups](gid_t group) { return lists_group(groups, group); });
-}
 
 // Where one starts that may not start further back.
 inline start within(const start &wanted, const terms &given, const producer &ring) {
@@ -285,9 +199,9 @@ inline std::uint32_t observers_of(const producer &ring) {
 
 inline bool listener::is_listed(const peer &who, int socket) const {
     return detail::is_own_user(who.uid) ||
-           detail::is_one_of(options_.users, options_.groups, who, socket) ||
-           (who.observes &&
-            detail::is_one_of(options_.observing_users, options_.observing_groups, who, socket));
+           detail::is_one_of(options_.users, options_.groups, who.uid, who.gid, socket) ||
+           (who.observes && detail::is_one_of(options_.observing_users, options_.observing_groups,
+                                              who.uid, who.gid, socket));
 }
 
 inline bool listener::is_full(const peer &who, const producer &ring) const {
@@ -356,10 +270,8 @@ inline void listener::answer_hello(int socket, peer who, producer &ring,
 
 // Whether there is nothing more to expect of this one. A greeting is one packet: whole, or
 // not a greeting.
-inline bool listener::is_settled(const stranger &who, producer &ring,
-                                 const report &on_decision) const {
+inline bool listener::is_settled(int socket, producer &ring, const report &on_decision) const {
     detail::hello hello = {};
-    const int socket = who.socket.get();
     const ssize_t size = detail::receive_packet(socket, &hello);
     if (size < 0) {
         return errno != EAGAIN && errno != EINTR;
@@ -372,84 +284,15 @@ inline bool listener::is_settled(const stranger &who, producer &ring,
                       (asked->mode & ZBQ_OBSERVE_PUSH) != 0, start(asked->from)},
                      ring, on_decision);
     } else if (size > 0) {
-        detail::send_answer(socket, detail::answer::refused);
+        detail::send_answer(socket, detail::answer_to_stray(detail::call_in(hello, size)));
     }
     return true;
-}
-
-// While it is watched: a forked child may have a copy, and the entry would outlive it here.
-inline listener::strangers::iterator listener::drop(const strangers::iterator &who) {
-    detail::watch(door_, who->socket.get(), 0, EPOLL_CTL_DEL);
-    return strangers_.erase(who);
-}
-
-inline void listener::keep(stranger who) {
-    if (!strangers_.empty() && strangers_.size() >= options_.max_strangers) {
-        drop(strangers_.begin());
-    }
-    if (detail::watch(door_, who.socket.get(), EPOLLIN, EPOLL_CTL_ADD)) { // else it is dropped
-        strangers_.push_back(std::move(who));
-    }
-}
-
-// Whether any of them has been answered.
-inline bool listener::hear_strangers(producer &ring, const report &on_decision) {
-    const std::size_t before = strangers_.size();
-    for (auto who = strangers_.begin(); who != strangers_.end();) {
-        who = is_settled(*who, ring, on_decision) ? drop(who) : who + 1;
-    }
-    const bool answered = strangers_.size() != before;
-    while (!strangers_.empty() && detail::left_until(strangers_.front().until) == 0) {
-        drop(strangers_.begin());
-    }
-    return answered;
-}
-
-// Whether there was anybody.
-inline bool listener::accept_some(producer &ring, const report &on_decision) {
-    const std::size_t most = std::max<std::size_t>(options_.max_strangers, 1);
-    for (std::size_t i = 0; i < most; ++i) {
-        stranger who = {
-            unique_fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)),
-            in(options_.patience)};
-        if (!who.socket) {
-            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-                give_up();
-            }
-            return i != 0;
-        }
-        if (!is_settled(who, ring, on_decision)) {
-            keep(std::move(who));
-        }
-    }
-    return true;
-}
-
-// Out of descriptors or memory: the queue would keep the descriptor readable all the while.
-inline void listener::give_up() {
-    rest(in(longest_rest));
-    while (!strangers_.empty()) {
-        drop(strangers_.begin());
-    }
-}
-
-// Whoever comes, the producer has four fifths of its time to itself.
-inline void listener::rest_from(std::chrono::nanoseconds work) {
-    rest(std::max(resting_until_, in(std::min<std::chrono::nanoseconds>(4 * work, longest_rest))));
 }
 
 inline void listener::serve(producer &ring, const report &on_decision) {
-    if (!birth_.is_here() || detail::left_until(resting_until_) != 0) {
-        return;
-    }
-    rest(now);
-    const deadline start = clock::now();
-    const bool answered = hear_strangers(ring, on_decision);
-    const bool accepted = accept_some(ring, on_decision);
-    if (answered || accepted) {
-        rest_from(clock::now() - start);
-    }
-    set_timer();
+    door_.serve([&](const doorway::stranger &who) {
+        return is_settled(who.socket.get(), ring, on_decision);
+    });
 }
 
 } // namespace ZBQ_NAMESPACE

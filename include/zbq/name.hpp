@@ -191,20 +191,27 @@ inline void bind_socket(const unique_fd &socket, const place &where, mode_t mode
 
 // As in the library: a stranger's descriptors are not even received, where the kernel (6.16) can
 // refuse them. Connections inherit it.
-inline void refuse_descriptors(int socket) noexcept {
+inline void let_descriptors_in(int socket, bool in) noexcept {
     constexpr int passrights = 83; // SO_PASSRIGHTS, include/uapi/asm-generic/socket.h
-    const int off = 0;
-    ::setsockopt(socket, SOL_SOCKET, passrights, &off, sizeof off);
+    const int value = in ? 1 : 0;
+    ::setsockopt(socket, SOL_SOCKET, passrights, &value, sizeof value);
 }
 
 inline void start_listening(const unique_fd &bound, const place &where) {
-    refuse_descriptors(bound.get());
+    let_descriptors_in(bound.get(), false);
     if (::listen(bound.get(), SOMAXCONN) != 0) {
         throw_errno(where.text);
     }
 }
 
 // ---- names ----
+
+// For users but the owner, connecting needs permission to write.
+constexpr mode_t mode_for(bool is_for_others) noexcept {
+    constexpr mode_t owner = S_IRUSR | S_IWUSR;
+    constexpr mode_t everyone = owner | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
+    return is_for_others ? everyone : owner;
+}
 
 // Socket, and its file if it has one.
 struct named_socket {

@@ -22,7 +22,7 @@ inline named_socket take_over(unique_fd listening) {
         throw error(status::invalid, "descriptor " + std::to_string(fd) +
                                          " is not a listening Unix socket of packets");
     }
-    refuse_descriptors(fd);
+    let_descriptors_in(fd, false);
     if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
         throw_errno("taking over a socket");
     }

@@ -3,6 +3,7 @@
 /// The producer: room, messages, consumers.
 #pragma once
 
+#include "attached.hpp"
 #include "descriptors.hpp"
 #include "shared_state.hpp"
 #include "start.hpp"
@@ -13,7 +14,6 @@
 #include <cstring>
 #include <new>
 #include <optional>
-#include <poll.h>
 #include <span>
 #include <type_traits>
 
@@ -318,6 +318,7 @@ public:
         if (this != &other) {
             end();
             state_ = std::move(other.state_);
+            attached_ = std::move(other.attached_);
         }
         return *this;
     }
@@ -459,20 +460,62 @@ public:
         return fd;
     }
 
-    /// Sleeps until it is worth while to try again what gave `again`, or the deadline.
-    /// Spurious returns are possible.
+    /// Sleeps until it is worth while to try again what gave `again`, or the deadline. Serves what
+    /// is attached meanwhile. Spurious returns are possible.
     /// @return ok, again (the deadline has passed), invalid (moved from), io
     status wait_for_room(deadline end) noexcept {
         const int fd = zbq_producer_event_fd(get());
         if (fd < 0) {
             return static_cast<status>(fd);
         }
-        pollfd polled = {fd, POLLIN, 0};
-        const int ready = ::poll(&polled, 1, detail::poll_timeout(end, ZBQ_WAIT_SLICE_NS));
+        const int ready = attached_.wait(*this, fd, detail::poll_timeout(end, ZBQ_WAIT_SLICE_NS));
         if (ready < 0 && errno != EINTR) {
             return status::io;
         }
         return ready > 0 || detail::left_until(end) != 0 ? status::ok : status::again;
+    }
+
+    // ---- serving ----
+
+    /// From now on all calls that take a deadline serve this while they wait, and some hundred
+    /// times a second while they need not: newcomers come in by a listener, a collector by a
+    /// dialing. It stays the caller's, where it is, until it is detached or this producer goes. A
+    /// program whose producer is silent calls serve_until or serve.
+    template <service Service>
+    void attach(Service &served) {
+        attached_.add(&served);
+    }
+    /// Serves it no more.
+    template <service Service>
+    void detach(const Service &served) noexcept {
+        attached_.remove(&served);
+    }
+
+    /// Serves what is attached and has something to do. Never blocks.
+    /// @throws what one of them threw, the last time, now or while this waited
+    void serve() {
+        attached_.wait(*this, -1, 0);
+        attached_.rethrow();
+    }
+
+    /// Serves what is attached until it is enough, which is asked after each time and some ten
+    /// times a second, or the deadline. Sleeps in poll.
+    /// @return ok, again (not before the deadline)
+    /// @throws as serve
+    template <std::predicate<> Enough>
+    status serve_until(deadline end, Enough &&enough) {
+        while (!enough()) {
+            if (detail::left_until(end) == 0) {
+                return status::again;
+            }
+            attached_.wait(*this, -1, detail::poll_timeout(end, ZBQ_WAIT_SLICE_NS));
+            attached_.rethrow();
+        }
+        return status::ok;
+    }
+    /// The same, until so many consumers are there.
+    status serve_until_joined(std::uint32_t consumers, deadline end) {
+        return serve_until(end, [&] { return statistics().consumers >= consumers; });
     }
 
     // ---- consumers ----
@@ -570,6 +613,7 @@ private:
     // Tries, and waits, until the deadline.
     template <typename Try>
     status until(deadline end, const Try &attempt) noexcept {
+        attached_.look(*this);
         auto result = static_cast<status>(attempt());
         while (result == status::again) {
             const status waited = wait_for_room(end);
@@ -604,6 +648,7 @@ private:
     }
 
     detail::shared<detail::producer_state> state_;
+    detail::attachments attached_;
 };
 
 } // namespace ZBQ_NAMESPACE

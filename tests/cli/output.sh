@@ -28,12 +28,34 @@ lost --count busy
 lost --sha256 idle
 lost --wait nobody
 
+# The same for one that reads already, and waits.
+"$zbq" sub idle >pipe 2>sub.err &
+sub=$!
+exec {reader}<pipe
+wait_until "a subscriber" joined $sub
+exec {reader}<&-
+ended $sub 6
+
 # What it took has arrived.
 status=0
 "$zbq" sub busy 2>sub.err | head -c 100 >out || status=$? # breaks on purpose
 [ $status -eq 6 ] || fail "status $status for a closed pipe"
 [ "$(stat -c %s out)" -eq 100 ] || fail "100 bytes wanted"
 wait_until "the publisher to notice" grep -Eq 'consumer 1 \(pid [0-9]+\) gone \(left or died\)' busy.err
+
+# Who is dead is told of, also where the next one has its slot at once.
+"$zbq" pub --max-consumers 1 narrow <&"$never" 2>narrow.err &
+wait_until "the publisher of narrow" test -S zbq/narrow
+for one in 1 2 3; do
+    "$zbq" sub narrow 2>sub.err &
+    sub=$!
+    wait_until "a subscriber" joined $sub
+    kill -KILL $sub
+    ended $sub 137
+done
+for one in 1 2; do
+    wait_until "the publisher to tell" told narrow.err "consumer $one (pid"
+done
 
 # Sockets hang up in a way of their own.
 expect_status 6 "$outlet" socket-left "$zbq" sub busy

@@ -250,6 +250,14 @@ TEST_F(Observer, WaitsForWhatIsReleased) {
     EXPECT_EQ(open.offset(), ring_.head());
 }
 
+TEST_F(Observer, ToRetainMakesAReservationVoid) {
+    zbq::reservation room = ring_.try_reserve(5);
+    const std::vector<std::byte> huge(ring_.statistics().max_consumers * (1U << 20U));
+    EXPECT_EQ(ring_.retain(3, huge, zbq::now), status::too_large);
+    EXPECT_FALSE(room); // whether or not it came to anything
+    EXPECT_EQ(room.commit(), status::invalid);
+}
+
 TEST_F(Observer, RetainedMessagesComeFirst) {
     const test::unique_fd treasure = test::numbered(42);
     const int fds[] = {treasure.get()};

@@ -5,6 +5,7 @@
 #include "support/sanitizer.hpp"
 
 #include <gtest/gtest.h>
+#include <optional>
 
 #include "both_ends.hpp"
 
@@ -448,11 +449,14 @@ TEST_F(Producer, AssigningToItEndsItsStream) {
 TEST_F(Producer, AReservationThatOutlivesItIsVoid) {
     zbq::reservation room;
     zbq::batch batch;
+    std::optional<zbq::consumer> reader;
     {
         zbq::producer brief(small());
+        reader = test::join(brief);
         room = brief.try_reserve(5);
         EXPECT_TRUE(room);
     }
+    EXPECT_EQ(reader->ending(), zbq::ending::closed);
     EXPECT_FALSE(room);
     EXPECT_TRUE(room.payload().empty());
     EXPECT_EQ(room.commit(), status::invalid);

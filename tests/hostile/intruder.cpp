@@ -52,7 +52,8 @@ unique_fd intruder::dial() const {
 bool intruder::try_join() {
     const unique_fd socket = dial();
     zbq::detail::greeting answer = {};
-    if (!zbq::detail::send_hello(socket.get(), observes ? ZBQ_OBSERVE_PUSH : ZBQ_WAKEUP_PUSH) ||
+    if (!zbq::detail::send_packet(
+            socket.get(), zbq::detail::make_hello(observes ? ZBQ_OBSERVE_PUSH : ZBQ_WAKEUP_PUSH)) ||
         recv(socket.get(), answer.data(), answer.size(), 0) != 8 ||
         zbq::detail::answer_in(answer) != zbq::detail::answer::welcome) {
         return false;

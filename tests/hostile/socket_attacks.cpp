@@ -76,7 +76,7 @@ void greet(int socket, unsigned how, int extra) {
         zbq::core::send_record(socket, hello.data(), hello.size(), fds, 2);
         break;
     case hello_alone:
-        zbq::detail::send_hello(socket, ZBQ_WAKEUP_PUSH);
+        zbq::detail::send_packet(socket, zbq::detail::make_hello(ZBQ_WAKEUP_PUSH));
         break;
     case another_protocol:
         (void)send(socket, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL | MSG_DONTWAIT);
