@@ -54,7 +54,7 @@ wait $flood || true # the socket is gone before it ends
 "$stranger" zbq/y nonsense >mute.out &
 wait_until "a false publisher" told mute.out listening
 expect_status 1 "$zbq" sub y 2>sub.err
-says sub.err "not a zbq producer's answer"
+says sub.err "not a zbq program's answer"
 "$stranger" zbq/z mute >silence.out &
 wait_until "a mute publisher" told silence.out listening
 expect_status 1 "$zbq" sub z 2>sub.err

@@ -450,6 +450,11 @@ class Reads(ProtocolTest):
                 line.send(hello)
                 self.assertEqual(zbq.read_welcome(line.recv(9)), zbq.REFUSED)
                 self.assertEqual(line.recv(9), b"")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as dialing:
+            dialing.settimeout(FOREVER)
+            dialing.connect(zbq.address_of("name"))
+            dialing.send(zbq.call(PUSH, b"source"))
+            self.assertEqual(zbq.read_welcome(dialing.recv(9)), zbq.OTHER_SIDE)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
             probe.connect(zbq.address_of("name"))
         tool.stdin.write(b"still here\n")
@@ -468,7 +473,7 @@ class Reads(ProtocolTest):
         yield zbq.hello(PUSH, Start(OFFSET + 1))
         yield zbq.hello(PUSH, Start(255))
         for place in 0, 1, 2, 6, 7:
-            yield right[:place] + b"\1" + right[place + 1:]
+            yield right[:place] + b"\2" + right[place + 1:]
         for size in 1, 8, 31:
             yield right[:size]
         yield right + b"\0"

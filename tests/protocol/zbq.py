@@ -279,9 +279,10 @@ def ring_bell(event):
 # ---- The rendezvous by name: section 13
 
 GREETING_VERSION = 2
-WELCOME, FULL, REFUSED, NO_SUCH_START = 0, 1, 2, 3
+WELCOME, FULL, REFUSED, NO_SUCH_START, OTHER_SIDE = 0, 1, 2, 3, 4
 HEAD, OLDEST, LAST, OFFSET = 0, 1, 2, 3
 HELLO = struct.Struct("<3sBBBHQ16s")
+CALL = struct.Struct("<3sBBBBB24s")
 HELLO_SIZE, WELCOME_SIZE = 32, 8
 HELLO_TIMEOUT = 5.0
 
@@ -291,6 +292,20 @@ Start = collections.namedtuple("Start", "at offset ring_id",
 
 def hello(mode, start=Start(), version=GREETING_VERSION):
     return HELLO.pack(b"zbq", version, mode, start.at, 0, start.offset, start.ring_id)
+
+
+def call(mode, name):
+    """Of a producer that dials a collector."""
+    return CALL.pack(b"zbq", GREETING_VERSION, mode, 0, 1, 0, name)
+
+
+def read_call(data):
+    """The mode and the name in it; None for anything malformed."""
+    if len(data) != HELLO_SIZE:
+        return None
+    _, _, mode, _, _, _, name = CALL.unpack(data)
+    name = name.partition(b"\0")[0]
+    return (mode, name) if data == call(mode, name) and mode in (PUSH, OBSERVE_PUSH) else None
 
 
 def read_hello(data):
@@ -373,9 +388,10 @@ class Listener:
         with self.socket.accept()[0] as connection:
             connection.settimeout(HELLO_TIMEOUT)
             try:
-                asked = read_hello(connection.recv(HELLO_SIZE + 1))
+                data = connection.recv(HELLO_SIZE + 1)
+                asked = read_hello(data)
                 if asked is None or not self._admits(connection):
-                    connection.send(welcome(REFUSED))
+                    connection.send(welcome(OTHER_SIDE if read_call(data) else REFUSED))
                     return None
                 mode, start = asked
                 offset = producer.find_start(start)
