@@ -178,6 +178,23 @@ TEST(Scan, ATrickleDoesNotLastForEver) {
     EXPECT_EQ(test::info(prod.get(), trickler.slot).eviction, uint32_t{ZBQ_EVICTION_STALLED});
 }
 
+// Less is enough where less is wanted, whatever is wanted later.
+TEST(Scan, WhoMovesAsFarAsIsWantedStartsAnew) {
+    const auto prod = test::make_producer(scans_by_hand);
+    const test::joined hung = test::join(prod.get());
+    const test::joined slow = test::join(prod.get());
+    std::string payload;
+    test::fill(prod.get());
+    look(prod.get(), 3);
+    ASSERT_EQ(test::read_one(slow.consumer.get(), &payload), ZBQ_OK);
+    look(prod.get(), 1);
+    zbq_contiguous_run run = {};
+    ASSERT_EQ(zbq_producer_reserve(prod.get(), page, &run), ZBQ_ERROR_AGAIN);
+    look(prod.get(), 1);
+    EXPECT_EQ(test::info(prod.get(), hung.slot).eviction, uint32_t{ZBQ_EVICTION_STALLED});
+    EXPECT_EQ(test::info(prod.get(), slow.slot).eviction, uint32_t{ZBQ_EVICTION_NONE});
+}
+
 TEST(Scan, WhoMovesFarEnoughStays) {
     const auto prod = test::make_producer(scans_by_hand);
     const test::joined slow = test::join(prod.get());
@@ -241,6 +258,14 @@ TEST_F(Patience, EndsWithinAWait) {
     ASSERT_EQ(zbq_producer_set_patience(prod_.get(), slow_.slot, &little), ZBQ_OK);
     test::fill(prod_.get());
     EXPECT_EQ(test::scan_until_evicted(prod_.get(), slow_.slot), uint32_t{ZBQ_EVICTION_SLOW});
+}
+
+TEST_F(Patience, IsForNobodyElse) {
+    const test::joined other = test::join(prod_.get());
+    ASSERT_EQ(zbq_producer_set_patience(prod_.get(), slow_.slot, &little), ZBQ_OK);
+    test::fill(prod_.get());
+    EXPECT_EQ(test::scan_until_evicted(prod_.get(), slow_.slot), uint32_t{ZBQ_EVICTION_SLOW});
+    EXPECT_EQ(test::info(prod_.get(), other.slot).eviction, uint32_t{ZBQ_EVICTION_NONE});
 }
 
 TEST_F(Patience, IsForThoseThatComeLaterToo) {
