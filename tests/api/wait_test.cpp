@@ -6,6 +6,7 @@
 #include "support/rig.hpp"
 
 #include <csignal>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/time.h>
 #include <thread>
@@ -116,6 +117,16 @@ TEST_F(Quiet, NobodyWhoSleepsNowAndThen) {
     EXPECT_EQ(mark(), 0U);
     EXPECT_EQ(quiet_until(), 0U);
     EXPECT_EQ(prod_->window.unusual, 0U);
+}
+
+// For the next wake-ups there is credit, less what this one has cost.
+TEST_F(Quiet, NobodyWhoHasCredit) {
+    test::forget_wakes(prod_.get(), joined_.slot); // long ago
+    ASSERT_TRUE(publish_to_a_sleeper());
+    const int64_t credit = prod_->slots[0].wakes.credit;
+    constexpr int64_t most = zbq::core::most_wake_credit_ns - zbq::core::wake_overhead_ns;
+    EXPECT_LE(credit, most);
+    EXPECT_GE(credit, most - static_cast<int64_t>(zbq::core::suspicious_wake_ns));
 }
 
 TEST_F(Quiet, WhoIsWokenAgainAndAgain) {
@@ -236,6 +247,15 @@ TEST_F(Debt, IsNotTakenOverByAnother) {
     EXPECT_EQ(told(), 0U);
 }
 
+TEST_F(Debt, IsNotTakenOverFromWhoIsThere) {
+    const test::joined other = test::join(prod_.get());
+    prod_->slots[other.slot].uid = fresh_.uid = stranger + 1;
+    prod_->slots[other.slot].wakes = {-1, 1, UINT64_MAX, 0};
+    zbq::core::take_over_debt(prod_.get(), &fresh_);
+    EXPECT_EQ(told(), 0U);
+    EXPECT_FALSE(zbq::core::owes_much(prod_.get(), stranger + 1));
+}
+
 // Whose processes can do worse.
 TEST_F(Debt, IsNotTakenOverByTheOwnUser) {
     prod_->slots[0].uid = fresh_.uid = geteuid();
@@ -281,6 +301,44 @@ TEST_F(Quiet, NotWhoseBellFailed) {
     ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
     EXPECT_EQ(mark(), 0U);
     EXPECT_FALSE(prod_->slots[0].bell_failed);
+}
+
+// Within the wake-up, in the producer's own thread, for longer than any may take.
+void spend_thread_time(int /*signal*/) {
+    const uint64_t start = zbq::core::thread_time_ns();
+    while (zbq::core::thread_time_ns() - start <= zbq::core::dear_wake_ns) {
+    }
+}
+
+// One that has the kernel signal the producer for each bell.
+class Dear : public Quiet {
+protected:
+    void SetUp() override {
+        struct sigaction action = {};
+        action.sa_handler = spend_thread_time;
+        action.sa_flags = SA_RESTART;
+        ASSERT_EQ(sigaction(SIGIO, &action, nullptr), 0);
+        const int bells = cons_->event.get();
+        const f_owner_ex producer = {F_OWNER_TID, gettid()};
+        ASSERT_EQ(fcntl(bells, F_SETOWN_EX, &producer), 0);
+        ASSERT_EQ(fcntl(bells, F_SETFL, fcntl(bells, F_GETFL) | O_ASYNC), 0);
+    }
+    void ring() {
+        zbq::core::wake_account *account = &prod_->slots[0].wakes;
+        *account = {0, 0, 0, account->dear}; // nothing is owed
+        zbq::core::choose_marks(prod_.get());
+        zbq::core::park_announce(cons_->parking.place, zbq::core::parked_on_event);
+        ASSERT_TRUE(test::publish(prod_.get(), "x"));
+    }
+    uint32_t eviction() { return test::info(prod_.get(), joined_.slot).eviction; }
+};
+
+TEST_F(Dear, WhoIsSoAgainAndAgainIsEvicted) {
+    for (uint32_t i = 0; i < zbq::core::most_dear_wakes; ++i) {
+        ASSERT_EQ(eviction(), uint32_t{ZBQ_EVICTION_NONE});
+        ring();
+    }
+    EXPECT_EQ(eviction(), uint32_t{ZBQ_EVICTION_DEAR});
 }
 
 TEST_F(Wait, TheEndTakesTheMarkOff) {
