@@ -274,7 +274,9 @@ std::string disorder_of_eviction(const scene &now) {
     if (now.rang()) {
         return "the bell is rung before the mark";
     }
-    if (has_hung_up(now.readers[slow].consumer->side.get())) {
+    const zbq_consumer &gone = *now.readers[slow].consumer;
+    const bool hung_up_before = now.what().evicts == ZBQ_EVICTION_DEAD; // itself
+    if (has_hung_up(gone.side.get()) || (!hung_up_before && has_hung_up(gone.event.get()))) {
         return "its sockets are closed before the mark";
     }
     return "";
