@@ -179,6 +179,13 @@ void await_record_and_send_it(scene &at) {
     send_record(at, 1);
 }
 
+// A look before the bell, in vain, has put the mark there again, and its nap is over.
+void await_record_for_long_and_send_it(scene &at) {
+    await_record_and_send_it(at);
+    zbq::core::park_announce(at.cons()->parking.place, zbq::core::parked_on_event);
+    at.cons()->nap_end = 1;
+}
+
 void commit_unseen(scene &at) {
     watch_and_read_all(at);
     ASSERT_TRUE(at.publish());
@@ -485,6 +492,13 @@ const std::vector<operation> &operations() {
          {}},
         {"peek_that_takes_a_bell_of_records",
          await_record_and_send_it,
+         look_for_message,
+         is_told,
+         one_page(),
+         false,
+         {}},
+        {"peek_without_a_nap_that_takes_a_bell_of_records",
+         await_record_for_long_and_send_it,
          look_for_message,
          is_told,
          one_page(),
