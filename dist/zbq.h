@@ -6222,7 +6222,7 @@ void charge(slot *consumer, uint64_t step, uint64_t now) {
 }
 
 bool is_used_up(const patience &of) {
-    return of.limited && of.used > of.rate.at_once_ns;
+    return of.used > of.rate.at_once_ns;
 }
 
 // Why it is to be given up, if it is.
@@ -6321,8 +6321,8 @@ uint64_t until_next_look(const zbq_producer *prod) {
             }
         }
         const patience &of = consumer.waited;
-        if (consumer.is_in_the_way() && of.limited && of.rate.at_once_ns > of.used) {
-            next = least(next, of.rate.at_once_ns - of.used + 1);
+        if (consumer.is_in_the_way() && of.rate.at_once_ns > of.used) {
+            next = least(next - 1, of.rate.at_once_ns - of.used) + 1; // just over it
         }
     }
     return next;

@@ -186,7 +186,7 @@ uint64_t until_next_look(const zbq_producer *prod) {
         }
         const patience &of = consumer.waited;
         if (consumer.is_in_the_way() && of.rate.at_once_ns > of.used) {
-            next = least(next, of.rate.at_once_ns - of.used + 1);
+            next = least(next - 1, of.rate.at_once_ns - of.used) + 1; // just over it
         }
     }
     return next;

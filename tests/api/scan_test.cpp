@@ -287,6 +287,17 @@ TEST_F(Patience, ComesBack) {
     EXPECT_EQ(wait_for_it(20), 20);
 }
 
+// The next look at it is no sooner for that.
+TEST_F(Patience, MayBeAllThereIs) {
+    const zbq_patience all_of_it = {.at_once_ns = UINT64_MAX, .per_second_ns = 0};
+    ASSERT_EQ(zbq_producer_set_patience(prod_.get(), slow_.slot, &all_of_it), ZBQ_OK);
+    test::fill(prod_.get());
+    ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    const zbq::core::slot &slot = prod_->slots[slow_.slot];
+    ASSERT_TRUE(slot.is_in_the_way());
+    ASSERT_EQ(slot.waited.used, 0U);
+    EXPECT_GT(zbq::core::until_next_look(prod_.get()), 0U);
+}
 TEST_F(Patience, ComesBackByItsRate) {
     constexpr uint64_t second = 1000 * ms;
     const zbq_patience rate = {.at_once_ns = 3600 * second, .per_second_ns = second / 2};
