@@ -185,6 +185,37 @@ TEST_F(GivenUp, CountsAgainstNobody) {
     EXPECT_TRUE(zbq_consumer_valid(cons_));
 }
 
+// Nor where so many are left that they are not taken back at once.
+TEST_F(GivenUp, HoldsNobodyBack) {
+    prod_ = test::make_producer({.clog_threshold = 1'000'000, .stall_timeout_ns = 1});
+    joined_ = test::join(prod_.get());
+    constexpr uint64_t records = 160;
+    const std::vector<int> fds(ZBQ_MAX_FD_PER_MSG, fd_.get());
+    for (uint64_t seq_id = 1; seq_id <= records; ++seq_id) {
+        ASSERT_EQ(send(seq_id, fds, 3), ZBQ_OK);
+        prod_->newest_whole = false;
+    }
+    ASSERT_EQ(send(records + 1, fds, ZBQ_MAX_FD_PER_MSG), ZBQ_ERROR_AGAIN);
+    for (int scans = 0; scans < 3; ++scans) {
+        ASSERT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    }
+    EXPECT_EQ(test::stats(prod_.get()).evicted[0], 0U);
+    EXPECT_EQ(send(records + 1, fds, ZBQ_MAX_FD_PER_MSG), ZBQ_OK);
+}
+
+// Who had collected it keeps what came after it, though another has no room.
+TEST_F(GivenUp, TakesNothingElseFromWhoHadCollectedIt) {
+    const test::joined collector = test::join(prod_.get());
+    const std::vector<int> fds(ZBQ_MAX_FD_PER_MSG, fd_.get());
+    ASSERT_EQ(send(1, fds, ZBQ_MAX_FD_PER_MSG), ZBQ_OK);
+    ASSERT_EQ(test::collect(collector.consumer.get(), 1).result, ZBQ_OK);
+    ASSERT_EQ(test::info(prod_.get(), collector.slot).fds_in_flight, 0U);
+    prod_->newest_whole = false;
+    ASSERT_EQ(send(2, fds, ZBQ_MAX_FD_PER_MSG), ZBQ_OK);
+    ASSERT_EQ(send(3, fds, ZBQ_MAX_FD_PER_MSG), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(test::collect(collector.consumer.get(), 2).result, ZBQ_OK);
+}
+
 TEST_F(Broadcast, CapsWhatOneConsumerHasInFlight) {
     const auto fds = test::numbered_list(200);
     const auto plain = test::plain(fds);
@@ -364,14 +395,15 @@ TEST_F(TakenBack, WhereARecordNeedsTheRoom) {
     rlimit before = {};
     ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
     constexpr rlim_t for_joins = rlim_t{zbq::core::most_unanswered} * zbq::core::join_descriptors;
-    const rlimit tight = {2 * (for_joins + 100), before.rlim_max};
+    const rlimit tight = {2 * (for_joins + 200), before.rlim_max};
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
-    const test::joined other = test::join(prod_.get(), ZBQ_WAKEUP_PULL);
+    const test::joined other = test::join(prod_.get()); // a later join would take it back
     evict_one_with(95);
     ASSERT_EQ(left(), 95 - zbq::core::most_taken_back);
-    const test::joined next = test::join(prod_.get());
-    const std::vector<int> fds(80, fd_.get());
-    EXPECT_EQ(send(zbq_producer_next_seq_id(prod_.get()), fds, 80), ZBQ_OK);
+    ASSERT_EQ(test::collect(other.consumer.get(), 95).result, ZBQ_OK);
+    ASSERT_EQ(test::info(prod_.get(), other.slot).fds_in_flight, 0U);
+    const std::vector<int> fds(180, fd_.get());
+    EXPECT_EQ(send(zbq_producer_next_seq_id(prod_.get()), fds, 180), ZBQ_OK);
     EXPECT_EQ(left(), 0U);
     EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
