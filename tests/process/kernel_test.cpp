@@ -284,4 +284,24 @@ TEST(Kernel, QueueLengthForbiddenHoldsRecordsBack) {
               0);
 }
 
+// What nobody was sent never was: nor was its id.
+TEST(Kernel, RecordThatIsRefusedAtOnceNeverWas) {
+    EXPECT_EQ(
+        in_child([] {
+            const auto prod = test::make_producer();
+            const test::joined other = test::join(prod.get());
+            test::joined first = test::join(prod.get()); // the newest is the first to get it
+            const int side = prod->slots[first.slot].side.get();
+            test::answer_with({SYS_sendmsg, 0, all_bits, static_cast<uint32_t>(side)}, EINVAL);
+            CHILD_CHECK(test::broadcast(prod.get(), 2) == ZBQ_ERROR_INVALID);
+            CHILD_CHECK(test::collect(other.consumer.get(), 2).result == ZBQ_ERROR_AGAIN);
+            first.consumer.reset();
+            CHILD_CHECK(zbq_producer_scan(prod.get()) == ZBQ_OK);
+            CHILD_CHECK(test::broadcast(prod.get(), 1) == ZBQ_OK);
+            CHILD_CHECK(test::collect(other.consumer.get(), 1).result == ZBQ_OK);
+            return 0;
+        }),
+        0);
+}
+
 } // namespace

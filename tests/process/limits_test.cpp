@@ -7,6 +7,7 @@
 #include "support/descriptors.hpp"
 #include "support/remote.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <grp.h>
 #include <gtest/gtest.h>
@@ -17,14 +18,16 @@
 
 namespace {
 
-// Runs the body as a user that is not root, with so many descriptors.
+// Runs the body as a user that is not root, with so many descriptors. What is in flight is counted
+// for a user: none of these tests is the same as another that runs now.
 int as_another(rlim_t descriptors, const std::function<int()> &body) {
     return test::child([&] {
                const rlimit limit = {descriptors, descriptors};
                CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+               const auto user = static_cast<uid_t>(60'000 + getpid() % 4'000);
                CHILD_CHECK(geteuid() != 0 ||
                            (setgroups(0, nullptr) == 0 && setresgid(65533, 65533, 65533) == 0 &&
-                            setresuid(65533, 65533, 65533) == 0));
+                            setresuid(user, user, user) == 0));
                return body();
            })
         .wait();
@@ -149,6 +152,79 @@ TEST(DescriptorLimit, WhoNeverCollectsCostsNobody) {
                          }),
               0);
 }
+
+// ---- a record that stops in its turns ----
+
+// As a user that nobody else is, so that the turns are as long as here.
+class Turns : public testing::Test {
+protected:
+    void SetUp() override {
+        if (geteuid() != 0) {
+            GTEST_SKIP() << "not root: what other tests have in flight counts, too";
+        }
+    }
+    // With some of the readers that have the first record, and some that have not.
+    static int run(std::size_t readers,
+                   const std::function<int(zbq_producer *, const many &)> &body) {
+        return as_another(few_descriptors, [&] {
+            const auto prod = test::make_producer(
+                {.clog_threshold = 1000, .stall_timeout_ns = 1, .max_consumers = 64});
+            const many all(prod.get(), readers);
+            CHILD_CHECK(send(prod.get(), 1, ZBQ_MAX_FD_PER_MSG) == ZBQ_ERROR_AGAIN);
+            return body(prod.get(), all);
+        });
+    }
+    static bool any_collects(const many &readers, std::uint64_t id) {
+        return std::any_of(readers.all.begin(), readers.all.end(), [&](const test::joined &who) {
+            return collects(who, id, ZBQ_MAX_FD_PER_MSG);
+        });
+    }
+};
+
+// When all have had theirs, nobody waits for those that do not collect.
+TEST_F(Turns, AreNoMatterOnceAllHaveHadThem) {
+    EXPECT_EQ(run(4,
+                  [](zbq_producer *prod, const many &readers) {
+                      CHILD_CHECK(any_collects(readers, 1));
+                      CHILD_CHECK(send(prod, 1, ZBQ_MAX_FD_PER_MSG) == ZBQ_OK);
+                      for (int scans = 0; scans < 3; ++scans) {
+                          CHILD_CHECK(zbq_producer_scan(prod) == ZBQ_OK);
+                      }
+                      CHILD_CHECK(test::stats(prod).evicted[0] == 0);
+                      return 0;
+                  }),
+              0);
+}
+
+// What some have of a record that is given up is no obstacle to the next.
+TEST_F(Turns, OfARecordGivenUpAreTakenBack) {
+    EXPECT_EQ(run(8,
+                  [](zbq_producer *prod, const many &readers) {
+                      CHILD_CHECK(send(prod, 2, ZBQ_MAX_FD_PER_MSG) == ZBQ_ERROR_AGAIN);
+                      CHILD_CHECK(any_collects(readers, 2));
+                      return 0;
+                  }),
+              0);
+}
+
+// For as many as need not be answered.
+TEST_F(Turns, LeaveRoomForJoins) {
+    EXPECT_EQ(run(8,
+                  [](zbq_producer *prod, const many & /*readers*/) {
+                      std::vector<test::socket_pair> sockets;
+                      for (std::uint32_t i = 0; i < zbq::core::most_unanswered; ++i) {
+                          std::uint32_t slot = 0;
+                          sockets.push_back(test::make_sockets());
+                          CHILD_CHECK(zbq_producer_handshake(prod,
+                                                             sockets.back().producer_end.get(),
+                                                             ZBQ_WAKEUP_PUSH, &slot) == ZBQ_OK);
+                      }
+                      return 0;
+                  }),
+              0);
+}
+
+// ---- joins that are not answered ----
 
 // Strangers that ask for slots and never take what they are sent: a share for each user, and one
 // for all. Who is evicted before it has answered counts until its join is taken, or nobody's any
