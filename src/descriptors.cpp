@@ -97,7 +97,7 @@ void blame_all_in_flight(zbq_producer *prod) {
 void disown_unfinished(zbq_producer *prod) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         slot *consumer = &prod->slots[prod->active[i]];
-        if (must_have(*consumer) && consumer->newest_record == prod->newest_seq) {
+        if (consumer->newest_sent == prod->newest_seq) {
             consumer->in_flight.orphan_last();
         }
     }
@@ -181,6 +181,7 @@ sending send_to(zbq_producer *prod, slot *consumer, const record_to_send &record
     switch (result) {
     case 0:
         consumer->newest_record = record.seq_id;
+        consumer->newest_sent = record.seq_id;
         consumer->side_blocked = false;
         return sending::done;
     case -EAGAIN: // full

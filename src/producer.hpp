@@ -56,6 +56,7 @@ struct slot {
     uint64_t joined_at = 0;
     uint64_t tail_seen = 0;     // the last valid tail
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
+    uint64_t newest_sent = 0;   // newest that it has, but for those of retained messages
     uint64_t dropped = 0;       // an observer's records that it had no room for
     stall_clock ring_stall;
     stall_clock side_stall;

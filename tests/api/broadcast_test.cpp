@@ -167,6 +167,21 @@ TEST_F(GivenUp, IsNothingToTheOthers) {
     }
 }
 
+// Nor from who joined meanwhile what it was sent for that.
+TEST_F(GivenUp, IsNothingToWhoJoinedMeanwhile) {
+    const zbq_msg_header header = {1, 1, 0, 0, 1};
+    const int fd = fd_.get();
+    ASSERT_EQ(send_one(1), ZBQ_OK);
+    ASSERT_EQ(zbq_producer_retain(prod_.get(), 1, &header, "x", &fd), ZBQ_OK);
+    const std::vector<int> fds(ZBQ_MAX_FD_PER_MSG, fd);
+    ASSERT_EQ(send(2, fds, ZBQ_MAX_FD_PER_MSG), ZBQ_OK);
+    ASSERT_EQ(send(3, fds, ZBQ_MAX_FD_PER_MSG), ZBQ_OK);
+    prod_->newest_whole = false;
+    const test::joined newcomer = test::join(prod_.get());
+    ASSERT_EQ(send(4, fds, ZBQ_MAX_FD_PER_MSG), ZBQ_ERROR_AGAIN);
+    EXPECT_EQ(test::collect(newcomer.consumer.get(), 1).result, ZBQ_OK);
+}
+
 TEST_F(GivenUp, CountsAgainstNobody) {
     leave_unfinished(1);
     const auto many = test::numbered_list(ZBQ_MAX_FD_PER_MSG);
