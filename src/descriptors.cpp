@@ -282,7 +282,7 @@ int broadcast_once(zbq_producer *prod, const record_to_send &record) {
     }
     prod->newest_whole = sent == sending::done;
     if (sent == sending::refused) {
-        if (!any) { // it never was
+        if (!any && record.seq_id != newest_before) { // it never was
             prod->newest_seq = newest_before;
             prod->newest_whole = true;
         }

@@ -304,4 +304,29 @@ TEST(Kernel, RecordThatIsRefusedAtOnceNeverWas) {
         0);
 }
 
+// But where some have it, it is given up for another, however often it was refused.
+TEST(Kernel, RecordThatIsRefusedToSomeIsGivenUp) {
+    EXPECT_EQ(
+        in_child([] {
+            const auto prod = test::make_producer();
+            test::joined last = test::join(prod.get());
+            const test::joined first = test::join(prod.get());
+            const int side = prod->slots[last.slot].side.get();
+            test::answer_with({SYS_sendmsg, 0, all_bits, static_cast<uint32_t>(side)}, EINVAL);
+            const std::vector<int> fds(ZBQ_MAX_FD_PER_MSG, STDIN_FILENO);
+            const auto send = [&](std::uint64_t seq_id) {
+                return zbq_producer_broadcast_fds(prod.get(), seq_id, fds.data(),
+                                                  ZBQ_MAX_FD_PER_MSG);
+            };
+            for (const std::uint64_t seq_id : {1U, 1U, 2U, 2U}) {
+                CHILD_CHECK(send(seq_id) == ZBQ_ERROR_INVALID);
+            }
+            last.consumer.reset();
+            CHILD_CHECK(zbq_producer_scan(prod.get()) == ZBQ_OK);
+            CHILD_CHECK(send(3) == ZBQ_OK);
+            return 0;
+        }),
+        0);
+}
+
 } // namespace
