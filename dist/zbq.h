@@ -3234,6 +3234,7 @@ struct slot {
     uint64_t joined_at = 0;
     uint64_t tail_seen = 0;     // the last valid tail
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
+    uint64_t newest_sent = 0;   // newest that it has, but for those of retained messages
     uint64_t dropped = 0;       // an observer's records that it had no room for
     stall_clock ring_stall;
     stall_clock side_stall;
@@ -4441,7 +4442,7 @@ void blame_all_in_flight(zbq_producer *prod) {
 void disown_unfinished(zbq_producer *prod) {
     for (uint32_t i = 0; i < prod->active_count; ++i) {
         slot *consumer = &prod->slots[prod->active[i]];
-        if (must_have(*consumer) && consumer->newest_record == prod->newest_seq) {
+        if (consumer->newest_sent == prod->newest_seq) {
             consumer->in_flight.orphan_last();
         }
     }
@@ -4525,6 +4526,7 @@ sending send_to(zbq_producer *prod, slot *consumer, const record_to_send &record
     switch (result) {
     case 0:
         consumer->newest_record = record.seq_id;
+        consumer->newest_sent = record.seq_id;
         consumer->side_blocked = false;
         return sending::done;
     case -EAGAIN: // full
@@ -4625,7 +4627,7 @@ int broadcast_once(zbq_producer *prod, const record_to_send &record) {
     }
     prod->newest_whole = sent == sending::done;
     if (sent == sending::refused) {
-        if (!any) { // it never was
+        if (!any && record.seq_id != newest_before) { // it never was
             prod->newest_seq = newest_before;
             prod->newest_whole = true;
         }
