@@ -46,7 +46,13 @@ broadcaster::broadcaster(const pub_options &options)
       ring_(std::in_place, ring_options(options)), evictions_(options.max_consumers),
       progress_(!options.quiet) {
     retain_files(options, &*ring_);
-    door_.emplace(options.name, door_options());
+    if (options.dial) {
+        dial_options how;
+        how.name = options.source;
+        line_.emplace(options.name, how);
+    } else {
+        door_.emplace(options.name, door_options());
+    }
     for (const unique_fd &file : files_) {
         file_numbers_.push_back(file.get());
     }
@@ -114,7 +120,7 @@ bool broadcaster::wait_for_turn() {
 
 void broadcaster::idle(uint64_t nanoseconds, int input, bool *readable) {
     std::array<pollfd, 2> polled = {
-        {{input, POLLIN, 0}, {door_->event_fd(), POLLIN, 0}}}; // poll ignores -1
+        {{input, POLLIN, 0}, {newcomers_fd(), POLLIN, 0}}}; // poll ignores -1
     const timespec time = {static_cast<time_t>(nanoseconds / second),
                            static_cast<long>(nanoseconds % second)};
     const int ready = ppoll(polled.data(), polled.size(), &time, nullptr);
@@ -145,9 +151,21 @@ void broadcaster::serve_between_messages() {
     }
 }
 
+int broadcaster::newcomers_fd() const {
+    return line_ ? line_->event_fd() : door_->event_fd();
+}
+
+void broadcaster::serve_newcomers() {
+    if (line_) {
+        line_->serve(*ring_);
+    } else {
+        door_->serve(*ring_, [this](const newcomer &who) { report(who); });
+    }
+}
+
 void broadcaster::serve() {
     check_descriptors();
-    door_->serve(*ring_, [this](const newcomer &who) { report(who); });
+    serve_newcomers();
     const uint64_t now = now_ns();
     if (now - last_scan_ >= second) {
         scan();
@@ -187,7 +205,7 @@ void broadcaster::report(const newcomer &who) {
 
 // Without a free one, nobody is even seen to connect.
 void broadcaster::check_descriptors() {
-    const unique_fd spare(fcntl(door_->event_fd(), F_DUPFD_CLOEXEC, 0));
+    const unique_fd spare(fcntl(newcomers_fd(), F_DUPFD_CLOEXEC, 0));
     if (!spare) {
         report_lack_of_descriptors(errno);
     }

@@ -39,6 +39,8 @@ private:
     void idle(uint64_t nanoseconds, int input = -1, bool *readable = nullptr);
     bool wait_for_room(status result, const char *what);
     void serve_between_messages();
+    [[nodiscard]] int newcomers_fd() const;
+    void serve_newcomers();
     void serve();
     void scan();
     void report(const newcomer &who);
@@ -52,7 +54,8 @@ private:
     std::vector<int> file_numbers_; // of the first message, while it is to come
     std::optional<producer> ring_;
     std::optional<listener>
-        door_; // last: a name appears when it can be joined, and all is retained
+        door_;                    // last: a name appears when it can be joined, and all is retained
+    std::optional<dialing> line_; // or this one, to a collector
     eviction_log evictions_;
     progress progress_;
     tally published_;

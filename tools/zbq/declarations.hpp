@@ -17,8 +17,10 @@ struct declarations {
     CLI::App app;
     pub_options publish;
     sub_options subscribe;
+    collect_options collect;
     CLI::App *pub;
     CLI::App *sub;
+    CLI::App *gather;
 };
 
 } // namespace zbq::tool

@@ -62,7 +62,8 @@ ordered_json describe(const CLI::App &app, const help_text &help) {
 void describe_all(const char *path) {
     const declarations declared;
     ordered_json all = describe(declared.app, main_help);
-    all["subcommands"] = {describe(*declared.pub, pub_help), describe(*declared.sub, sub_help)};
+    all["subcommands"] = {describe(*declared.pub, pub_help), describe(*declared.sub, sub_help),
+                          describe(*declared.gather, collect_help)};
     std::ofstream file;
     file.exceptions(std::ios::failbit | std::ios::badbit);
     file.open(path);

@@ -8,7 +8,7 @@ namespace zbq::tool {
 const help_text main_help = {
     "NAME is a socket in $XDG_RUNTIME_DIR/zbq (else /run/user/UID/zbq or /tmp/zbq-UID),\n"
     "a path when it has a slash, or an abstract name when it begins with @.\n"
-    "'zbq pub --help' and 'zbq sub --help' tell more.",
+    "'zbq pub --help', 'zbq sub --help' and 'zbq collect --help' tell more.",
     {"zbq sub --wait log | grep -i error &", "tail -f /var/log/syslog | zbq pub log"}};
 
 const help_text pub_help = {
@@ -24,6 +24,12 @@ const help_text pub_help = {
 const help_text sub_help = {"",
                             {"zbq sub log", "zbq sub --wait --sha256 --count frames",
                              "zbq sub --pull --length-prefixed frames | decode"}};
+
+const help_text collect_help = {
+    "Each message is a line, after its publisher's name and process number: NAME[PID]: TEXT.\n"
+    "Publishers dial in: zbq pub --dial NAME, or zbq::dial in a program. Who comes and goes\n"
+    "is told on standard error. Only this user's can, but for --user and --group.",
+    {"zbq collect @trace > trace.log &", "make 2>&1 | zbq pub --dial @trace --source make"}};
 
 const std::string about_statuses = "what sub has read before is written, as far as it can be";
 

@@ -21,6 +21,7 @@ struct status_meaning {
 extern const help_text main_help;
 extern const help_text pub_help;
 extern const help_text sub_help;
+extern const help_text collect_help;
 
 // One table for all commands.
 extern const std::string about_statuses;

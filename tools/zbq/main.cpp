@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// zbq: the command-line tool. Each subcommand is a file: pub.cpp, sub.cpp.
+// zbq: the command-line tool. Each subcommand is a file: pub.cpp, sub.cpp, collect.cpp.
 #include "commands.hpp"
 #include "errors.hpp"
 #include "io.hpp"
@@ -19,6 +19,9 @@ int run(const command_line &line) {
     }
     if (const auto *options = std::get_if<sub_options>(&line)) {
         return subscribe(*options);
+    }
+    if (const auto *options = std::get_if<collect_options>(&line)) {
+        return collect(*options);
     }
     return status_after(write_output(std::get<help_request>(line).text));
 }

@@ -103,6 +103,21 @@ void add_pub_access(CLI::App *pub, pub_options *options) {
                    "and whoever is in this group; repeatable");
 }
 
+void add_pub_dial(CLI::App *pub, pub_options *options) {
+    CLI::Option *dial =
+        pub->add_flag("--dial", options->dial,
+                      "NAME is a collector's (zbq collect): dial in there, and start when it is "
+                      "there; nobody else can join");
+    for (const char *other :
+         {"--user", "--group", "--observer", "--observer-group", "--wait-for"}) {
+        dial->excludes(pub->get_option(other));
+    }
+    pub->add_option("--source", options->source,
+                    "what the collector calls this: 24 bytes at most (default zbq)")
+        ->type_name("TEXT")
+        ->needs(dial);
+}
+
 CLI::App *add_pub(CLI::App *app, pub_options *options) {
     CLI::App *pub = app->add_subcommand("pub", "publish standard input, or a file");
     pub->add_option("NAME", options->name, "what subscribers ask for")->required();
@@ -123,6 +138,7 @@ CLI::App *add_pub(CLI::App *app, pub_options *options) {
                     "messages per second; what a pause has cost is not made up for")
         ->type_name("R");
     add_pub_access(pub, options);
+    add_pub_dial(pub, options);
     pub->add_flag("--quiet", options->quiet, "no summary at the end, no progress");
     pub->footer(footer(pub_help));
     return pub;
@@ -195,18 +211,38 @@ CLI::App *add_sub(CLI::App *app, sub_options *options) {
     return sub;
 }
 
+CLI::App *add_collect(CLI::App *app, collect_options *options) {
+    CLI::App *collect =
+        app->add_subcommand("collect", "write what many publish to standard output, line by line");
+    collect->add_option("NAME", options->name, "where they dial in")->required();
+    add_identities(collect, "--user", "USER", &options->users, parse_user,
+                   "this user's publishers may dial in, too; a name or a number, repeatable");
+    add_identities(collect, "--group", "GROUP", &options->groups, parse_group,
+                   "and whoever is in this group; repeatable");
+    collect
+        ->add_option("--max-sources", options->max_sources,
+                     "how many at one time, from 1 to 65536 (default 200)")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 65536U).description(""));
+    collect->add_flag("--until-last", options->until_last,
+                      "end when the last one has gone; without it, by a signal alone");
+    collect->footer(footer(collect_help));
+    return collect;
+}
+
 // A bare name lies in a directory that is this user's alone.
-void check_access(const pub_options &options) {
-    const bool shared = !options.users.empty() || !options.groups.empty() ||
-                        !options.observers.empty() || !options.observer_groups.empty();
-    const bool is_bare =
-        !options.name.starts_with('@') && options.name.find('/') == std::string::npos;
+void check_access(const std::string &name, bool shared, const char *options) {
+    const bool is_bare = !name.starts_with('@') && name.find('/') == std::string::npos;
     if (shared && is_bare) {
-        throw usage_error(
-            fmt::format("--user, --group, --observer: others cannot reach '{0}', whose directory "
-                        "is private; give a path with a slash, or @{0}",
-                        options.name));
+        throw usage_error(fmt::format("{1}: others cannot reach '{0}', whose directory is private; "
+                                      "give a path with a slash, or @{0}",
+                                      name, options));
     }
+}
+
+void check_collect(const collect_options &options) {
+    check_access(options.name, !options.users.empty() || !options.groups.empty(),
+                 "--user, --group");
 }
 
 void check_retained(const std::vector<retained_file> &files) {
@@ -249,7 +285,13 @@ void check_pub(const pub_options &options) {
                                       "to {}",
                                       options.rate, highest_rate));
     }
-    check_access(options);
+    if (options.source.size() > 24 || options.source.find('\0') != std::string::npos) {
+        throw usage_error("--source: 24 bytes at most");
+    }
+    check_access(options.name,
+                 !options.users.empty() || !options.groups.empty() || !options.observers.empty() ||
+                     !options.observer_groups.empty(),
+                 "--user, --group, --observer");
 }
 
 void check_sub(const sub_options &options) {
@@ -264,7 +306,7 @@ void check_command(const CLI::App &app, std::string_view first) {
     const auto named = app.get_subcommands(
         [first](const CLI::App *command) { return command->get_name() == first; });
     if (named.empty() && !first.starts_with('-')) {
-        throw usage_error(fmt::format("there is no command '{}'; there are pub and sub\n"
+        throw usage_error(fmt::format("there is no command '{}'; there are pub, sub and collect\n"
                                       "Try 'zbq --help'.",
                                       first));
     }
@@ -285,7 +327,8 @@ uint64_t pub_options::payload_limit() const {
 
 declarations::declarations()
     : app("Broadcasts a stream from one process to many through shared memory.", "zbq"),
-      pub(add_pub(&app, &publish)), sub(add_sub(&app, &subscribe)) {
+      pub(add_pub(&app, &publish)), sub(add_sub(&app, &subscribe)),
+      gather(add_collect(&app, &collect)) {
     app.set_version_flag("--version", fmt::format("zbq {}.{}.{}", ZBQ_VERSION_MAJOR,
                                                   ZBQ_VERSION_MINOR, ZBQ_VERSION_PATCH));
     app.require_subcommand(1);
@@ -303,6 +346,10 @@ command_line parse_command_line(int argc, char **argv) {
         return help_request{help_of(declared.app, request)};
     } catch (const CLI::ParseError &error) {
         throw usage_error(fmt::format("{}\nTry 'zbq --help'.", error.what()));
+    }
+    if (declared.gather->parsed()) {
+        check_collect(declared.collect);
+        return declared.collect;
     }
     if (!declared.pub->parsed()) {
         check_sub(declared.subscribe);

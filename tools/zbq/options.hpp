@@ -38,6 +38,8 @@ struct pub_options {
     std::vector<gid_t> groups;
     std::vector<uid_t> observers; // users that may observe, and no more
     std::vector<gid_t> observer_groups;
+    bool dial = false;  // the name is a collector's
+    std::string source; // what that calls this
     bool quiet = false;
 
     // The largest payload that a message can have.
@@ -62,12 +64,20 @@ struct sub_options {
     [[nodiscard]] bool writes() const { return writes_messages() || count || sha256; }
 };
 
+struct collect_options {
+    std::string name;
+    std::vector<uid_t> users; // that may dial in, beside the own one
+    std::vector<gid_t> groups;
+    uint32_t max_sources = 200;
+    bool until_last = false;
+};
+
 // There is nothing to run.
 struct help_request {
     std::string text;
 };
 
-using command_line = std::variant<pub_options, sub_options, help_request>;
+using command_line = std::variant<pub_options, sub_options, collect_options, help_request>;
 
 // Throws a usage error for what makes no sense.
 command_line parse_command_line(int argc, char **argv);

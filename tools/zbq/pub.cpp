@@ -35,7 +35,7 @@ void publish_messages(const pub_options &options, broadcaster *ring) {
 int publish(const pub_options &options) {
     broadcaster ring(options);
     try {
-        if (ring.wait_for_consumers(options.wait_for)) {
+        if (ring.wait_for_consumers(options.dial ? 1 : options.wait_for)) {
             publish_messages(options, &ring);
         }
     } catch (...) {
