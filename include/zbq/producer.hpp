@@ -8,6 +8,7 @@
 #include "shared_state.hpp"
 #include "start.hpp"
 #include "time.hpp"
+#include "topology.hpp"
 
 #include <algorithm>
 #include <concepts>
@@ -29,8 +30,9 @@ struct patience {
 /// What a ring is like.
 struct producer_options {
     /// Bytes of the ring: a multiple of 4096 and of the page size. A message takes its
-    /// payload and 16 bytes, rounded up to 16.
-    std::uint64_t capacity = 1U << 20U;
+    /// payload and 16 bytes, rounded up to 16. Unless it is given, 1 MiB where all processors share a
+    /// cache, as far as the kernel says, and 64 MiB where they do not.
+    std::uint64_t capacity = detail::suitable_capacity();
     /// How long a consumer may hold the producer back and move by less than what is wanted of it,
     /// or a sixteenth of the ring; 0: for ever.
     std::chrono::nanoseconds stall_timeout = std::chrono::seconds(1);

@@ -58,7 +58,7 @@ says dial.err 'nobody collects there'
 "$zbq" collect --until-last bad >bad.out 2>bad.err &
 bad=$!
 wait_until "the collector" test -S zbq/bad
-echo text | "$zbq" pub --dial --quiet --source $'a\n\e[0m' bad
+printf text | "$zbq" pub --dial --quiet --source $'a\n\e[0m' bad
 ended $bad 0
 [ "$(wc -l <bad.out)" -eq 1 ] || fail "a line of its own"
 says bad.out '^a\?\?\[0m\[[0-9]+\]: text$'

@@ -4,6 +4,8 @@
 #include "support/process.hpp"
 #include "support/sanitizer.hpp"
 
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <optional>
 
@@ -485,6 +487,53 @@ TEST(Patience, ReachesTheLibrary) {
     EXPECT_EQ(ring.set_patience(1000, std::nullopt), zbq::status::invalid);
     zbq::producer moved = std::move(ring);
     EXPECT_EQ(ring.set_patience(little), zbq::status::invalid); // NOLINT(bugprone-use-after-move)
+}
+
+// As sysfs tells it.
+class Processors : public testing::Test {
+protected:
+    Processors() {
+        char name[] = "/tmp/zbq-test-XXXXXX";
+        top_ = mkdtemp(name);
+    }
+    ~Processors() override { std::filesystem::remove_all(top_); }
+    Processors(const Processors &) = delete;
+    Processors &operator=(const Processors &) = delete;
+    Processors(Processors &&) = delete;
+    Processors &operator=(Processors &&) = delete;
+
+    void write(const std::string &file, const std::string &line) const {
+        const std::filesystem::path path = top_ + "/" + file;
+        std::filesystem::create_directories(path.parent_path());
+        std::ofstream(path) << line << '\n';
+    }
+
+    std::string top_;
+};
+
+TEST_F(Processors, AreNearWhereTheLargestCacheIsShared) {
+    write("online", "2-5");
+    write("cpu2/cache/index0/shared_cpu_list", "2");
+    write("cpu2/cache/index3/shared_cpu_list", "2-5");
+    EXPECT_FALSE(zbq::detail::has_far_processors(top_));
+}
+
+TEST_F(Processors, AreFarWhereItIsNot) {
+    write("online", "0-3,8");
+    write("cpu0/cache/index0/shared_cpu_list", "0-3,8");
+    write("cpu0/cache/index3/shared_cpu_list", "0-1");
+    EXPECT_TRUE(zbq::detail::has_far_processors(top_));
+}
+
+TEST_F(Processors, AreNearWhereNobodyTells) {
+    EXPECT_FALSE(zbq::detail::has_far_processors(top_));
+    write("online", "0-3");
+    EXPECT_FALSE(zbq::detail::has_far_processors(top_));
+}
+
+TEST_F(Processors, DecideHowLargeARingIs) {
+    const bool far = zbq::detail::has_far_processors("/sys/devices/system/cpu");
+    EXPECT_EQ(zbq::producer_options().capacity, std::uint64_t{far ? 64U : 1U} << 20U);
 }
 
 } // namespace

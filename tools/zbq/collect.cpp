@@ -55,7 +55,7 @@ private:
             tell(from.who(), "came");
         };
         how.on_end = [this](const source &from, ending end) { tell_end(from, end); };
-        how.on_refusal = [this](const caller &who, status why) {
+        how.on_refusal = [](const caller &who, status why) {
             tell(who, fmt::format("was refused: {}", to_string(why)));
         };
         return how;

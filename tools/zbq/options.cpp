@@ -42,7 +42,8 @@ void add_pub_ring(CLI::App *pub, pub_options *options) {
            [options](const std::string &text) {
                options->capacity = parse_size("--capacity", text);
            },
-           "bytes in the ring, such as 64K, 1M or 1G (default 4M)")
+           "bytes in the ring, such as 64K, 1M or 1G (default 4M; 64M where some processors share "
+           "no cache)")
         ->type_name("SIZE");
     pub->add_option_function<std::string>(
            "--stall-timeout",

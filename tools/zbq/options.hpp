@@ -5,6 +5,7 @@
 
 #include <zbq.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <sys/types.h>
@@ -27,7 +28,7 @@ struct pub_options {
     std::string input; // empty: standard input
     input_framing framing = input_framing::lines;
     uint64_t chunk_size = 0;
-    uint64_t capacity = 4U << 20U;
+    uint64_t capacity = std::max<uint64_t>(4U << 20U, producer_options().capacity);
     uint64_t stall_timeout = 5'000'000'000;
     uint32_t max_consumers = 64;
     uint32_t wait_for = 0;

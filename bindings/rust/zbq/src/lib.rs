@@ -160,6 +160,7 @@ mod retained;
 mod statistics;
 mod tail;
 mod time;
+mod topology;
 mod typed;
 
 #[cfg(feature = "tokio")]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! What a ring is like, and how it is joined.
 
+use crate::topology;
 use std::time::Duration;
 use zbq_sys::{
     zbq_patience, zbq_producer_params, zbq_start, zbq_start_at, zbq_type, zbq_wakeup_mode,
@@ -26,10 +27,11 @@ pub struct Options {
 }
 
 impl Options {
-    /// A megabyte for 16 consumers, who may hold the producer back for a second.
+    /// For 16 consumers, who may hold the producer back for a second; of a megabyte where all
+    /// processors share a cache, as far as the kernel says, and of 64 where they do not.
     pub fn new() -> Self {
         Self {
-            capacity: 1 << 20,
+            capacity: topology::suitable_capacity(),
             stall_timeout: Some(Duration::from_secs(1)),
             max_consumers: 16,
             clog_threshold: 16,
