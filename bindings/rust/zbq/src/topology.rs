@@ -14,10 +14,11 @@ fn has_far_processors(cpus: &Path) -> bool {
     let online = line_of(cpus.join("online"));
     let first = online.split([',', '-']).next().unwrap_or_default();
     let caches = cpus.join(format!("cpu{first}/cache"));
-    let shared = (0..8) // the last one is the largest
-        .map(|index| line_of(caches.join(format!("index{index}/shared_cpu_list"))))
-        .filter(|list| !list.is_empty())
-        .last();
+    let shared =
+        (0..8) // the last one is the largest
+            .map(|index| line_of(caches.join(format!("index{index}/shared_cpu_list"))))
+            .filter(|list| !list.is_empty())
+            .last();
     shared.map_or(false, |list| list != online)
 }
 
