@@ -26,10 +26,12 @@ inline std::string line_of(const std::string &path) {
 inline bool has_far_processors(const std::string &cpus) {
     const std::string online = line_of(cpus + "/online");
     const std::string first = online.substr(0, online.find_first_of(",-"));
+    const std::string caches = cpus + "/cpu" + first + "/cache/index";
     std::string shared;
-    for (int index = 0; index < 8; ++index) { // the last one is the largest
-        const std::string found = line_of(cpus + "/cpu" + first + "/cache/index" +
-                                          std::to_string(index) + "/shared_cpu_list");
+    for (const char *index : {"0", "1", "2", "3", "4", "5"}) { // the last one is the largest
+        std::string list = caches;
+        list.append(index).append("/shared_cpu_list");
+        const std::string found = line_of(list);
         shared = found.empty() ? shared : found;
     }
     return !shared.empty() && shared != online;

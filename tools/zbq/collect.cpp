@@ -54,7 +54,7 @@ private:
             ++sources_;
             tell(from.who(), "came");
         };
-        how.on_end = [this](const source &from, ending end) { tell_end(from, end); };
+        how.on_end = tell_end;
         how.on_refusal = [](const caller &who, status why) {
             tell(who, fmt::format("was refused: {}", to_string(why)));
         };
@@ -112,7 +112,7 @@ private:
         say(fmt::format("{} (pid {}, user {}) {}", printable(who.name), who.pid, who.uid, what));
     }
 
-    void tell_end(const source &from, ending end) {
+    static void tell_end(const source &from, ending end) {
         const loss missed = from.ring().lost();
         const char *how = end == ending::closed          ? "ended"
                           : end == ending::producer_died ? "died"
