@@ -30,8 +30,8 @@ struct patience {
 /// What a ring is like.
 struct producer_options {
     /// Bytes of the ring: a multiple of 4096 and of the page size. A message takes its
-    /// payload and 16 bytes, rounded up to 16. Unless it is given, 1 MiB where all processors share a
-    /// cache, as far as the kernel says, and 64 MiB where they do not.
+    /// payload and 16 bytes, rounded up to 16. Unless it is given, 1 MiB where all processors share
+    /// a cache, as far as the kernel says, and 64 MiB where they do not.
     std::uint64_t capacity = detail::suitable_capacity();
     /// How long a consumer may hold the producer back and move by less than what is wanted of it,
     /// or a sixteenth of the ring; 0: for ever.
