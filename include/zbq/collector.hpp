@@ -330,7 +330,6 @@ private:
         if (options_.on_join) {
             options_.on_join(place->second);
         }
-        make_ready(number); // it may have ended by now
         return status::ok;
     }
 

@@ -265,8 +265,31 @@ TEST_F(Collector, HoldsAMessageForSoLong) {
     EXPECT_GE(zbq::clock::now() - *first_held, std::chrono::milliseconds(20));
 }
 
+// Who has more meanwhile does not keep it busy.
+TEST_F(Collector, HoldsWithoutSpinning) {
+    start({.hold = std::chrono::hours(1)});
+    zbq::producer silent(small);
+    zbq::producer ring(small);
+    zbq::dialing silent_way(name_);
+    zbq::dialing way(name_);
+    dial_in(silent_way, silent);
+    dial_in(way, ring);
+    serve_until([&] { return joins_ == 2; });
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_EQ(ring.try_publish(bytes("x")), status::ok);
+    }
+    std::size_t given = 0;
+    int turns = 0;
+    while (collector_->wait(zbq::in(std::chrono::milliseconds(150))) == status::ok) {
+        ASSERT_LT(++turns, 1000) << "it has always something to do";
+        given += collector_->serve_in_order([](const zbq::message &) { return std::uint64_t{0}; },
+                                            [](const zbq::source &, const zbq::message &) {});
+    }
+    EXPECT_EQ(given, 0U);
+}
+
 TEST_F(Collector, ItsMessagesInOrderAreOfferedAgain) {
-    start({.turn = 2});
+    start({.turn = 2, .hold = std::chrono::hours(1)});
     zbq::producer ring(small);
     zbq::dialing way(name_);
     dial_in(way, ring);
@@ -495,11 +518,29 @@ TEST_F(Collector, LeavesNothing) {
     collector_.reset();
 }
 
+TEST_F(Collector, OneThatIsDialedInStaysSo) {
+    start();
+    zbq::producer ring(small);
+    zbq::dialing way(name_);
+    dial_in(way, ring);
+    const std::optional<std::uint32_t> slot = way.step(ring);
+    for (int i = 0; i < 5; ++i) {
+        serve();
+        EXPECT_EQ(way.step(ring), slot);
+    }
+    EXPECT_EQ(joins_, 1);
+    EXPECT_EQ(ring.statistics().joined, 1U);
+}
+
 TEST_F(Collector, AForkedChildDoesNothing) {
     start();
     zbq::producer ring(small);
     zbq::dialing way(name_);
     dial_in(way, ring);
+    serve_until([&] { return joins_ == 1; });
+    while (collector_->wait(zbq::in(std::chrono::milliseconds(150))) == status::ok) {
+        serve(); // until it rests
+    }
     ASSERT_EQ(ring.try_publish(bytes("x")), status::ok);
     test::child child([&] { return serve() == 0 && got_.empty() && !way.step(ring) ? 0 : 1; });
     EXPECT_EQ(child.wait(), 0);
@@ -540,6 +581,7 @@ TEST_F(Collector, AnAttachedLineDialsAgain) {
         got_.clear();
         collector_.reset();
         ASSERT_EQ(ring.scan(), status::ok);
+        const zbq::consumer other = test::join(ring); // in its slot
         EXPECT_FALSE(way.is_dialed_in(ring));
     }
 }

@@ -561,15 +561,25 @@ TEST_F(Listener, WhereNoMessageStartsNobodyDoes) {
 
 TEST_F(Listener, ServingFromInsideOfItDoesNothing) {
     zbq::listener *inner = nullptr;
+    bool is_asking = false;
     int asked = 0;
     zbq::listener door(path_, {.accept = [&](const zbq::peer & /*who*/, zbq::terms & /*given*/) {
-                           inner->serve(ring_);
-                           return ++asked != 0;
+                           EXPECT_FALSE(is_asking);
+                           is_asking = true;
+                           inner->serve(ring_); // the other one waits, too
+                           is_asking = false;
+                           return ++asked == 0;
                        }});
     inner = &door;
-    EXPECT_EQ(connect_to(door, path_), status::ok);
-    EXPECT_EQ(asked, 1);
-    EXPECT_EQ(ring_.statistics().joined, 1U);
+    const zbq::unique_fd first = dial(path_);
+    const zbq::unique_fd second = dial(path_);
+    serve_all(door);
+    for (const zbq::unique_fd *stranger : {&first, &second}) {
+        ASSERT_TRUE(
+            zbq::detail::send_packet(stranger->get(), zbq::detail::make_hello(ZBQ_WAKEUP_PUSH)));
+    }
+    serve_all(door);
+    EXPECT_EQ(asked, 2);
 }
 
 TEST_F(Listener, ObserversHaveSoManySlots) {
