@@ -519,9 +519,9 @@ TEST_F(Processors, AreNearWhereTheLargestCacheIsShared) {
 }
 
 TEST_F(Processors, AreFarWhereItIsNot) {
-    write("online", "0-3,8");
-    write("cpu0/cache/index0/shared_cpu_list", "0-3,8");
-    write("cpu0/cache/index3/shared_cpu_list", "0-1");
+    write("online", "3-6,8");
+    write("cpu3/cache/index0/shared_cpu_list", "3-6,8");
+    write("cpu3/cache/index3/shared_cpu_list", "3-4");
     EXPECT_TRUE(zbq::detail::has_far_processors(top_));
 }
 
