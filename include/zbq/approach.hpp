@@ -111,6 +111,27 @@ public:
         return is_answered ? said_ : std::nullopt;
     }
 
+    // Throws unless it is a welcome.
+    void check_welcome(answer said, const char *instead) const {
+        if (said == answer::other_side) {
+            throw error(status::refused, where_.text + instead);
+        }
+        if (said != answer::welcome) {
+            throw error(said == answer::full ? status::full : status::refused, where_.text);
+        }
+    }
+
+    // Goes on; what that throws can be tried again.
+    template <typename Advance>
+    auto attempt(const Advance &advance) {
+        try {
+            return advance();
+        } catch (...) {
+            start_over(retry);
+            throw;
+        }
+    }
+
     void start_over(std::uint64_t later) noexcept {
         socket_.reset();
         said_.reset();

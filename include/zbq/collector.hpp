@@ -255,7 +255,8 @@ private:
         const std::optional<detail::call> asked = detail::call_in(hello, size);
         if (!asked) {
             if (size > 0) {
-                detail::send_answer(socket, detail::answer_to_stray(detail::wish_in(hello, size)));
+                detail::send_answer(
+                    socket, detail::answer_to_stray(detail::wish_in(hello, size).has_value()));
             }
             return true;
         }

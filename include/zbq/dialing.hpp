@@ -61,12 +61,7 @@ public:
             approach_.start_over(ZBQ_WAIT_SLICE_NS);
             return slot_;
         }
-        try {
-            return advance(ring);
-        } catch (...) {
-            approach_.start_over(detail::approach::retry);
-            throw;
-        }
+        return approach_.attempt([&] { return advance(ring); });
     }
 
     /// The same, for producer::attach: what it throws is kept by the producer.
@@ -92,19 +87,10 @@ private:
                                              name.empty() ? program_invocation_short_name : name));
         slot_.reset();
         if (said) {
-            check_answer(*said);
+            approach_.check_welcome(*said, " publishes: nobody collects there");
             admit(ring);
         }
         return slot_;
-    }
-
-    void check_answer(detail::answer said) const {
-        if (said == detail::answer::other_side) {
-            throw error(status::refused, place() + " publishes: nobody collects there");
-        }
-        if (said != detail::answer::welcome) {
-            throw error(said == detail::answer::full ? status::full : status::refused, place());
-        }
     }
 
     void admit(producer &ring) {

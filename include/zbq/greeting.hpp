@@ -109,9 +109,8 @@ inline std::optional<call> call_in(const hello &message, ssize_t size) noexcept 
 }
 
 // To who said what cannot be served: the other side has its own place.
-template <typename Wanted>
-constexpr answer answer_to_stray(const Wanted &wanted) noexcept {
-    return wanted ? answer::other_side : answer::refused;
+constexpr answer answer_to_stray(bool is_other_side) noexcept {
+    return is_other_side ? answer::other_side : answer::refused;
 }
 
 template <std::size_t Size>

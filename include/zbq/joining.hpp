@@ -55,12 +55,7 @@ public:
     ///               invalid (no message starts where to start), no_memory, io. It can be tried
     ///               again after each
     std::optional<consumer> step() {
-        try {
-            return advance();
-        } catch (...) {
-            approach_.start_over(detail::approach::retry);
-            throw;
-        }
+        return approach_.attempt([this] { return advance(); });
     }
 
     /// Whether a producer is there, who has not answered yet.
@@ -76,25 +71,16 @@ private:
         if (!said) {
             return std::nullopt;
         }
-        check_answer(*said);
+        if (*said == detail::answer::no_such_start) {
+            throw no_such_start();
+        }
+        approach_.check_welcome(*said, " collects: nobody publishes there");
         std::optional<consumer> joined = take_slot();
         if (joined && !go_to_start(&*joined)) { // it went away meanwhile, or was evicted
             approach_.start_over(detail::approach::retry);
             return std::nullopt;
         }
         return joined;
-    }
-
-    void check_answer(detail::answer said) const {
-        if (said == detail::answer::no_such_start) {
-            throw no_such_start();
-        }
-        if (said == detail::answer::other_side) {
-            throw error(status::refused, place() + " collects: nobody publishes there");
-        }
-        if (said != detail::answer::welcome) {
-            throw error(said == detail::answer::full ? status::full : status::refused, place());
-        }
     }
 
     std::optional<consumer> take_slot() {

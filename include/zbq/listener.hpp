@@ -284,7 +284,8 @@ inline bool listener::is_settled(int socket, producer &ring, const report &on_de
                       (asked->mode & ZBQ_OBSERVE_PUSH) != 0, start(asked->from)},
                      ring, on_decision);
     } else if (size > 0) {
-        detail::send_answer(socket, detail::answer_to_stray(detail::call_in(hello, size)));
+        detail::send_answer(socket,
+                            detail::answer_to_stray(detail::call_in(hello, size).has_value()));
     }
     return true;
 }

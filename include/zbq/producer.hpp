@@ -515,10 +515,6 @@ public:
         }
         return status::ok;
     }
-    /// The same, until so many consumers are there.
-    status serve_until_joined(std::uint32_t consumers, deadline end) {
-        return serve_until(end, [&] { return statistics().consumers >= consumers; });
-    }
 
     // ---- consumers ----
 

@@ -70,13 +70,9 @@ private:
         if (!output_.empty()) {
             const write_result result = write_output(output_);
             output_.clear();
-            return result == write_result::done ? look_around() : outcome(end_with(result));
+            return result == write_result::done ? look_around() : outcome(status_after(result));
         }
         return look_around();
-    }
-
-    static int end_with(write_result result) {
-        return result == write_result::stopped ? status_when_stopped() : status_after(result);
     }
 
     // What came while nothing was written.
