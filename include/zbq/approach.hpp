@@ -9,14 +9,13 @@
 #include "place.hpp"
 #include "process.hpp"
 #include "time.hpp"
+#include "watch.hpp"
 
 #include <functional>
 #include <optional>
 #include <poll.h>
 #include <string>
-#include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <sys/timerfd.h>
 #include <vector>
 
 namespace ZBQ_NAMESPACE::detail {
@@ -24,10 +23,8 @@ namespace ZBQ_NAMESPACE::detail {
 // What there is to wait for: one descriptor over a socket, a timer and a directory.
 class approach_watch {
 public:
-    approach_watch()
-        : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-          timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
-        if (!epoll_ || !timer_ || !add(timer_.get(), EPOLLIN)) {
+    approach_watch() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), timer_(make_timer()) {
+        if (!epoll_ || !timer_ || !watch(epoll_, timer_.get())) {
             throw_errno("making a descriptor to wait for a name");
         }
     }
@@ -36,7 +33,7 @@ public:
 
     // For a socket that is closed later, and leaves the watch by that.
     void watch_socket(int socket) {
-        if (!add(socket, EPOLLIN)) {
+        if (!watch(epoll_, socket)) {
             throw_errno("watching a socket");
         }
     }
@@ -46,7 +43,7 @@ public:
     bool watch_directory(const std::string &path) noexcept {
         if (!inotify_) {
             inotify_ = unique_fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-            if (!inotify_ || !add(inotify_.get(), EPOLLIN)) {
+            if (!inotify_ || !watch(epoll_, inotify_.get())) {
                 inotify_.reset();
                 return false;
             }
@@ -55,11 +52,7 @@ public:
         return ::inotify_add_watch(inotify_.get(), path.c_str(), comes) >= 0;
     }
 
-    void set_timer(std::uint64_t nanoseconds) noexcept {
-        const auto time = static_cast<long>(nanoseconds);
-        const itimerspec when = {{}, {time / 1'000'000'000, time % 1'000'000'000}};
-        ::timerfd_settime(timer_.get(), 0, &when, nullptr);
-    }
+    void set_timer(std::uint64_t nanoseconds) noexcept { detail::set_timer(timer_, nanoseconds); }
 
     // What has been told is not told again.
     void clear() noexcept {
@@ -70,12 +63,6 @@ public:
     }
 
 private:
-    bool add(int fd, std::uint32_t events) noexcept {
-        epoll_event event = {};
-        event.events = events;
-        return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
-    }
-
     unique_fd epoll_;
     unique_fd timer_;
     unique_fd inotify_;

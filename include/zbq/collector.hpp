@@ -106,7 +106,7 @@ public:
                                   detail::mode_for(is_for_others(options_))),
                 {options_.max_strangers, options_.patience}),
           watch_(::epoll_create1(EPOLL_CLOEXEC)), bell_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-          timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
+          timer_(detail::make_timer()) {
         if (!watch_ || !bell_ || !timer_ || !watch(door_.event_fd(), door_number) ||
             !watch(bell_.get(), bell_number) || !watch(timer_.get(), bell_number)) {
             detail::throw_errno("making a descriptor to wait for sources");
@@ -207,10 +207,8 @@ private:
     bool watch(int fd, std::uint64_t number, int operation = EPOLL_CTL_ADD) noexcept {
         // A source is told once, until it has been read to the end of what is there.
         const bool is_source = number != bell_number && number != door_number;
-        epoll_event event = {};
-        event.events = EPOLLIN | (is_source ? std::uint32_t{EPOLLONESHOT} : 0U);
-        event.data.u64 = number;
-        return ::epoll_ctl(watch_.get(), operation, fd, &event) == 0;
+        return detail::watch(watch_, fd, EPOLLIN | (is_source ? std::uint32_t{EPOLLONESHOT} : 0U),
+                             operation, number);
     }
 
     // ---- who comes ----

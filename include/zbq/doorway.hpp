@@ -4,33 +4,14 @@
 #pragma once
 
 #include "name.hpp"
+#include "watch.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <deque>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <utility>
 
 namespace ZBQ_NAMESPACE::detail {
-
-// Adds a descriptor to an epoll, or changes what is waited for.
-inline bool watch(const unique_fd &epoll, int fd, std::uint32_t events, int operation) noexcept {
-    epoll_event event = {};
-    event.events = events;
-    event.data.fd = fd;
-    return ::epoll_ctl(epoll.get(), operation, fd, &event) == 0;
-}
-
-// Makes it readable then.
-inline void set_timer(const unique_fd &timer, deadline when) noexcept {
-    itimerspec setting = {};
-    if (when != never) {
-        const auto left = static_cast<long>(std::max<std::uint64_t>(left_until(when), 1));
-        setting.it_value = {left / 1'000'000'000, left % 1'000'000'000};
-    }
-    ::timerfd_settime(timer.get(), 0, &setting, nullptr);
-}
 
 // How much strangers may cost.
 struct stranger_limits {
@@ -54,13 +35,10 @@ public:
 
     doorway(named_socket &&named, stranger_limits limits)
         : limits_(limits), watch_(::epoll_create1(EPOLL_CLOEXEC)),
-          door_(::epoll_create1(EPOLL_CLOEXEC)),
-          timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
+          door_(::epoll_create1(EPOLL_CLOEXEC)), timer_(make_timer()),
           listening_(std::move(named.socket)), file_(std::move(named.file)) {
-        const bool is_watched = watch_ && door_ && timer_ &&
-                                watch(door_, listening_.get(), EPOLLIN, EPOLL_CTL_ADD) &&
-                                watch(watch_, door_.get(), EPOLLIN, EPOLL_CTL_ADD) &&
-                                watch(watch_, timer_.get(), EPOLLIN, EPOLL_CTL_ADD);
+        const bool is_watched = watch_ && door_ && timer_ && watch(door_, listening_.get()) &&
+                                watch(watch_, door_.get()) && watch(watch_, timer_.get());
         if (!is_watched) {
             throw_errno("watching a socket");
         }
@@ -151,7 +129,7 @@ private:
         if (!strangers_.empty() && strangers_.size() >= limits_.most) {
             drop(strangers_.begin());
         }
-        if (watch(door_, who.socket.get(), EPOLLIN, EPOLL_CTL_ADD)) { // else it is dropped
+        if (watch(door_, who.socket.get())) { // else it is dropped
             strangers_.push_back(std::move(who));
         }
     }

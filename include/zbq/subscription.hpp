@@ -147,9 +147,7 @@ private:
     }
 
     void watch(int fd) {
-        epoll_event event = {};
-        event.events = EPOLLIN;
-        if (::epoll_ctl(watch_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+        if (!detail::watch(watch_, fd)) {
             detail::throw_errno("watching a stream");
         }
     }
