@@ -9,6 +9,7 @@
 
 #include "child.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <map>
@@ -21,7 +22,7 @@ namespace {
 
 constexpr int programs = 3;
 constexpr int threads = 2;
-constexpr std::uint64_t most = 50'000; // entries of a thread
+constexpr std::uint64_t enough = 50'000; // entries of a thread; the program that is killed goes on
 
 struct entry {
     std::uint64_t time;
@@ -36,7 +37,7 @@ std::uint64_t time_of_day() {
     return static_cast<std::uint64_t>(zbq::clock::now().time_since_epoch().count());
 }
 
-void log(zbq::thread_producers *trace, account *committed, int thread) {
+void log(zbq::thread_producers *trace, account *committed, int thread, std::uint64_t most) {
     for (std::uint64_t number = 0; number < most; ++number) {
         const entry line = {time_of_day(), number, thread};
         const auto bytes = std::as_bytes(std::span(&line, 1));
@@ -47,12 +48,12 @@ void log(zbq::thread_producers *trace, account *committed, int thread) {
     }
 }
 
-int program(const std::string &collector, account *committed) {
+int program(const std::string &collector, account *committed, std::uint64_t most) {
     zbq::thread_producers trace(collector, {}, {}, std::chrono::seconds(60));
     std::vector<std::thread> all;
     all.reserve(threads);
     for (int thread = 0; thread < threads; ++thread) {
-        all.emplace_back(log, &trace, committed, thread);
+        all.emplace_back(log, &trace, committed, thread, most);
     }
     for (std::thread &each : all) {
         each.join();
@@ -116,19 +117,27 @@ account *share_accounts() {
     return new (memory) account[programs]();
 }
 
+// Each of its threads.
+bool has_logged(const account &committed) {
+    return std::ranges::all_of(committed, [](const auto &number) {
+        return number.load(std::memory_order_relaxed) > enough / 4;
+    });
+}
+
 int run() {
     const std::string name = "@zbq-example-trace-" + std::to_string(getpid());
     account *const committed = share_accounts();
     std::vector<child> all;
     all.reserve(programs);
     for (int i = 0; i < programs; ++i) {
-        all.emplace_back([&, i](int) { return program(name, &committed[i]); });
+        all.emplace_back(
+            [&, i](int) { return program(name, &committed[i], i == 0 ? UINT64_MAX : enough); });
     }
     reader collected(name);
     bool was_killed = false;
     while (!collected.is_over()) {
         collected.step();
-        if (!was_killed && committed[0][0].load(std::memory_order_relaxed) > most / 4) {
+        if (!was_killed && has_logged(committed[0])) {
             all[0].signal(SIGKILL);
             was_killed = true;
         }
