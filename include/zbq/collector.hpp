@@ -51,7 +51,6 @@ private:
     consumer ring_;
     bool is_ready_ = false; // there may be messages
     message next_;          // taken, where they are given in order
-    std::uint64_t key_ = 0; // its
     deadline taken_ = now;
 };
 
@@ -226,18 +225,24 @@ private:
             const std::uint64_t number = events[i].data.u64;
             if (number == door_number) {
                 door_.serve([this](doorway::stranger &who) { return is_settled(&who); });
-            } else if (number != bell_number) {
-                make_ready(number);
+            } else if (const auto found = sources_.find(number); found != sources_.end()) {
+                make_ready(&found->second);
             }
         }
         return true;
     }
 
-    void make_ready(std::uint64_t number) {
-        const auto found = sources_.find(number);
-        if (found != sources_.end() && !std::exchange(found->second.is_ready_, true)) {
-            ready_.push_back(number);
+    void make_ready(source *from) {
+        if (!std::exchange(from->is_ready_, true)) {
+            ready_.push_back(from);
         }
+    }
+
+    source *first_ready() {
+        source *first = ready_.front();
+        ready_.pop_front();
+        first->is_ready_ = false;
+        return first;
     }
 
     bool is_settled(doorway::stranger *who) {
@@ -337,43 +342,35 @@ private:
     // The first of those that are ready, which stays so until it is found to have no more.
     template <typename Use>
     std::size_t give_turn(Use &use) {
-        const auto place = sources_.find(ready_.front());
-        source &from = place->second;
+        source *from = ready_.front();
         {
-            message_batch batch = from.ring_.take_batch(options_.turn);
+            message_batch batch = from->ring_.take_batch(options_.turn);
             if (batch.begin() != std::default_sentinel) {
-                use(std::as_const(from), batch);
-                ready_.push_back(from.number_);
-                ready_.pop_front();
+                use(std::as_const(*from), batch);
+                make_ready(first_ready()); // behind the others
                 return 1;
             }
         }
-        ready_.pop_front();
-        rest(place);
+        rest(first_ready());
         return 0;
     }
 
     // Of one that gave nothing: it waits for its descriptor, or has ended.
-    void rest(source_map::iterator place) {
-        source &from = place->second;
-        const status seen = from.ring_.wait(now);
+    void rest(source *from) {
+        const status seen = from->ring_.wait(now);
         if (seen == status::ok) { // meanwhile
-            ready_.push_back(from.number_);
-            return;
-        }
-        from.is_ready_ = false;
-        if (seen != status::again) {
-            end(place);
+            make_ready(from);
+        } else if (seen != status::again) {
+            end(*from);
         } else {
-            watch(from.ring_.event_fd(), from.number_, EPOLL_CTL_MOD);
+            watch(from->ring_.event_fd(), from->number_, EPOLL_CTL_MOD);
         }
     }
 
-    void end(source_map::iterator place) {
-        const source &from = place->second;
+    void end(const source &from) {
         const ending how = from.ring_.ending();
         ::epoll_ctl(watch_.get(), EPOLL_CTL_DEL, from.ring_.event_fd(), nullptr);
-        auto gone = sources_.extract(place);
+        auto gone = sources_.extract(from.number_);
         if (options_.on_end) {
             options_.on_end(gone.mapped(), how == ending::none ? ending::malformed : how);
         }
@@ -395,33 +392,27 @@ private:
     template <typename KeyOf>
     void take_all(const KeyOf &key_of) {
         for (std::size_t turns = ready_.size(); turns != 0; --turns) {
-            const auto place = sources_.find(ready_.front());
-            source &from = place->second;
-            ready_.pop_front();
-            if (from.next_) { // it is ready again when that has gone
-                from.is_ready_ = false;
+            source *from = first_ready();
+            if (from->next_) { // it is ready again when that has gone
                 continue;
             }
-            from.next_ = from.ring_.try_next();
-            if (!from.next_) {
-                rest(place);
+            from->next_ = from->ring_.try_next();
+            if (!from->next_) {
+                rest(from);
                 continue;
             }
-            from.key_ = key_of(std::as_const(from.next_));
-            from.taken_ = clock::now();
-            from.is_ready_ = false;
-            order_.emplace(from.key_, from.number_);
+            from->taken_ = clock::now();
+            order_.emplace(key_of(std::as_const(from->next_)), from);
         }
     }
 
     template <typename Use>
     void give_first(Use &use) {
-        const std::uint64_t number = order_.begin()->second;
+        source *from = order_.begin()->second;
         order_.erase(order_.begin());
-        source &from = sources_.find(number)->second;
-        message next = std::exchange(from.next_, message());
-        make_ready(number);
-        use(std::as_const(from), next);
+        message next = std::exchange(from->next_, message());
+        make_ready(from);
+        use(std::as_const(*from), next);
     }
 
     [[nodiscard]] bool is_complete() const noexcept { return order_.size() == sources_.size(); }
@@ -429,8 +420,8 @@ private:
     // The highest key of those that were taken before: with it all below are due.
     [[nodiscard]] std::optional<std::uint64_t> due_key(deadline before) const {
         std::optional<std::uint64_t> highest;
-        for (const auto &[key, number] : order_) {
-            if (sources_.find(number)->second.taken_ <= before) {
+        for (const auto &[key, from] : order_) {
+            if (from->taken_ <= before) {
                 highest = key;
             }
         }
@@ -440,8 +431,8 @@ private:
     // For the next that is due.
     void set_timer() noexcept {
         deadline next = never;
-        for (const auto &[key, number] : order_) {
-            next = std::min(next, sources_.find(number)->second.taken_ + options_.hold);
+        for (const auto &[key, from] : order_) {
+            next = std::min(next, from->taken_ + options_.hold);
         }
         detail::set_timer(timer_, next);
     }
@@ -453,8 +444,8 @@ private:
     unique_fd bell_;  // readable while a source is ready
     unique_fd timer_; // what waits in order is due
     source_map sources_;
-    std::deque<std::uint64_t> ready_; // the numbers of sources; who comes first has the next turn
-    std::multimap<std::uint64_t, std::uint64_t> order_; // keys, and the sources that hold them
+    std::deque<source *> ready_;                   // each once; who comes first has the next turn
+    std::multimap<std::uint64_t, source *> order_; // keys, and the sources that hold them
     std::uint64_t last_number_ = 0;
     bool rings_ = false;
 };
