@@ -149,10 +149,11 @@ public:
     std::size_t serve(Use &&use) {
         std::size_t given = 0;
         if (look_around()) {
+            ringing after(this);
             for (std::size_t turns = ready_.size(); turns != 0; --turns) {
                 given += give_turn(use);
             }
-            ring_bell(!ready_.empty());
+            after.is_more = !ready_.empty();
         }
         return given;
     }
@@ -171,6 +172,7 @@ public:
         if (!look_around()) {
             return 0;
         }
+        ringing after(this);
         std::size_t given = 0;
         const std::size_t most = options_.turn * std::max<std::size_t>(sources_.size(), 1);
         take_all(key_of);
@@ -181,7 +183,7 @@ public:
             ++given;
             take_all(key_of);
         }
-        ring_bell(given == most || !ready_.empty());
+        after.is_more = given == most || !ready_.empty();
         set_timer();
         return given;
     }
@@ -386,23 +388,39 @@ private:
         }
     }
 
+    // Rings at the end of a call, also where a function that was given to it throws.
+    struct ringing {
+        explicit ringing(collector *whose) noexcept : of(whose) {}
+        ringing(const ringing &) = delete;
+        ringing &operator=(const ringing &) = delete;
+        ringing(ringing &&) = delete;
+        ringing &operator=(ringing &&) = delete;
+        ~ringing() { of->ring_bell(is_more); }
+
+        collector *of;
+        bool is_more = true;
+    };
+
     // ---- in order ----
 
     // The next message of each that has none.
     template <typename KeyOf>
     void take_all(const KeyOf &key_of) {
         for (std::size_t turns = ready_.size(); turns != 0; --turns) {
-            source *from = first_ready();
+            source *from = ready_.front();
             if (from->next_) { // it is ready again when that has gone
+                first_ready();
                 continue;
             }
-            from->next_ = from->ring_.try_next();
-            if (!from->next_) {
-                rest(from);
+            message next = from->ring_.try_next();
+            if (!next) {
+                rest(first_ready());
                 continue;
             }
+            order_.emplace(key_of(std::as_const(next)), from); // where that throws it stays ready
+            from->next_ = std::move(next);
             from->taken_ = clock::now();
-            order_.emplace(key_of(std::as_const(from->next_)), from);
+            first_ready();
         }
     }
 

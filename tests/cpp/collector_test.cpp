@@ -68,6 +68,12 @@ protected:
             serve();
         }
     }
+    // Until it has nothing more to do: a rest after strangers ends, too.
+    void settle() {
+        while (collector_->wait(zbq::in(std::chrono::milliseconds(150))) == status::ok) {
+            serve();
+        }
+    }
     // Both sides in one thread.
     void dial_in(zbq::dialing &way, zbq::producer &ring) {
         serve_until([&] { return way.step(ring).has_value(); });
@@ -200,11 +206,6 @@ TEST_F(Collector, ItsDescriptorRests) {
     zbq::dialing way(name_);
     dial_in(way, ring);
     serve_until([&] { return joins_ == 1; });
-    const auto settle = [&] { // a rest after strangers ends, too
-        while (collector_->wait(zbq::in(std::chrono::milliseconds(150))) == status::ok) {
-            serve();
-        }
-    };
     settle();
     ASSERT_EQ(ring.try_publish(bytes("x")), status::ok);
     EXPECT_EQ(collector_->wait(zbq::in(std::chrono::seconds(60))), status::ok);
@@ -548,9 +549,7 @@ TEST_F(Collector, AForkedChildDoesNothing) {
     zbq::dialing way(name_);
     dial_in(way, ring);
     serve_until([&] { return joins_ == 1; });
-    while (collector_->wait(zbq::in(std::chrono::milliseconds(150))) == status::ok) {
-        serve(); // until it rests
-    }
+    settle();
     ASSERT_EQ(ring.try_publish(bytes("x")), status::ok);
     test::child child([&] { return serve() == 0 && got_.empty() && !way.step(ring) ? 0 : 1; });
     EXPECT_EQ(child.wait(), 0);
@@ -565,13 +564,36 @@ TEST_F(Collector, WhatItsUserThrowsLosesNothingOfOthers) {
     zbq::dialing other_way(name_, {.name = "other"});
     dial_in(one_way, one);
     dial_in(other_way, other);
-    serve_until([&] { return joins_ == 2; });
+    settle();
     ASSERT_EQ(one.try_publish(bytes("x")), status::ok);
     ASSERT_EQ(other.try_publish(bytes("y")), status::ok);
     ASSERT_EQ(collector_->wait(zbq::in(std::chrono::seconds(60))), status::ok);
     EXPECT_THROW(collector_->serve([](const zbq::source &, zbq::message_batch &) { throw 1; }),
                  int);
-    serve_until([&] { return got_.size() == 1; }); // the one that was visited is gone
+    EXPECT_EQ(collector_->wait(zbq::now), status::ok); // it has something to do
+    serve_until([&] { return got_.size() == 1; });     // the one that was visited is gone
+}
+
+TEST_F(Collector, WhereNoKeyCanBeMadeItGoesOn) {
+    start();
+    zbq::producer ring(small);
+    zbq::dialing way(name_);
+    dial_in(way, ring);
+    settle();
+    ASSERT_EQ(ring.try_publish(bytes("bad")), status::ok);
+    ASSERT_EQ(ring.try_publish(bytes("good")), status::ok);
+    const auto key_of = [](const zbq::message &message) {
+        return text_of(message.payload()) == "good" ? std::uint64_t{0} : throw 1;
+    };
+    std::size_t given = 0;
+    const auto serve_in_order = [&] {
+        given += collector_->serve_in_order(key_of, [](const zbq::source &, zbq::message &) {});
+    };
+    ASSERT_EQ(collector_->wait(zbq::in(std::chrono::seconds(60))), status::ok);
+    EXPECT_THROW(serve_in_order(), int);
+    ASSERT_EQ(collector_->wait(zbq::now), status::ok);
+    serve_in_order();
+    EXPECT_EQ(given, 1U);
 }
 
 // ---- a line that stays ----
