@@ -15,6 +15,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+// What main returns: that of `run`, or 1 with a word of what went wrong.
+template <typename Run>
+int guarded(const Run &run) {
+    try {
+        return run();
+    } catch (const std::exception &failure) {
+        std::fprintf(stderr, "%s\n", failure.what());
+        return 1;
+    }
+}
+
 inline void require(bool done, const char *what) {
     if (!done) {
         std::perror(what);
@@ -56,12 +67,7 @@ public:
 private:
     template <typename Body>
     [[noreturn]] static void exit_with(const Body &body, int socket) {
-        int status = 1;
-        try {
-            status = body(socket);
-        } catch (const std::exception &failure) {
-            std::fprintf(stderr, "%s\n", failure.what());
-        }
+        const int status = guarded([&] { return body(socket); });
         std::fflush(stdout);
         _exit(status);
     }

@@ -322,10 +322,5 @@ int run() {
 } // namespace
 
 int main() {
-    try {
-        return run();
-    } catch (const std::exception &failure) {
-        std::fprintf(stderr, "%s\n", failure.what());
-        return 1;
-    }
+    return guarded(run);
 }

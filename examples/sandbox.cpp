@@ -188,10 +188,5 @@ int main() {
         std::puts("skipped: the filter would kill a sanitizer's run time");
         return 77;
     }
-    try {
-        return run();
-    } catch (const std::exception &failure) {
-        std::fprintf(stderr, "%s\n", failure.what());
-        return 1;
-    }
+    return guarded(run);
 }
