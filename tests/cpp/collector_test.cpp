@@ -49,6 +49,12 @@ protected:
         return collector_.emplace(name_, std::move(options));
     }
 
+    // With a source that says nothing.
+    void start_beside_silent(zbq::collector_options options) {
+        start(std::move(options));
+        dial_in(silent_way_, silent_);
+    }
+
     // Once, when its descriptor says that there is something to do.
     std::size_t serve() {
         if (collector_->wait(zbq::in(std::chrono::milliseconds(10))) != status::ok) {
@@ -59,6 +65,11 @@ protected:
                 got_[from.who().name].emplace_back(text_of(message.payload()));
             }
         });
+    }
+    // All of one key.
+    std::size_t serve_in_order() {
+        return collector_->serve_in_order([](const zbq::message &) { return std::uint64_t{0}; },
+                                          [](const zbq::source &, const zbq::message &) {});
     }
     template <typename Done>
     void serve_until(const Done &done) {
@@ -86,6 +97,8 @@ protected:
 
     std::string name_ = "@zbq-collector-" + std::to_string(getpid());
     std::optional<zbq::collector> collector_;
+    zbq::producer silent_{small};
+    zbq::dialing silent_way_{name_};
     std::map<std::string, std::vector<std::string>> got_;
     std::vector<ending> ends_;
     std::vector<status> refusals_;
@@ -245,12 +258,9 @@ TEST_F(Collector, GivesMessagesInTheOrderOfTheirKeys) {
 }
 
 TEST_F(Collector, HoldsAMessageForSoLong) {
-    start({.hold = std::chrono::milliseconds(20)});
-    zbq::producer silent(small);
+    start_beside_silent({.hold = std::chrono::milliseconds(20)});
     zbq::producer ring(small);
-    zbq::dialing silent_way(name_);
     zbq::dialing way(name_);
-    dial_in(silent_way, silent);
     dial_in(way, ring);
     serve_until([&] { return joins_ == 2; });
     ASSERT_EQ(ring.try_publish(bytes("x")), status::ok);
@@ -259,8 +269,7 @@ TEST_F(Collector, HoldsAMessageForSoLong) {
     while (given == 0) {
         ASSERT_EQ(collector_->wait(zbq::in(std::chrono::seconds(60))), status::ok);
         const zbq::deadline before = zbq::clock::now();
-        given = collector_->serve_in_order([](const zbq::message &) { return std::uint64_t{0}; },
-                                           [](const zbq::source &, const zbq::message &) {});
+        given = serve_in_order();
         first_held = first_held ? *first_held : before;
     }
     EXPECT_GE(zbq::clock::now() - *first_held, std::chrono::milliseconds(20));
@@ -268,12 +277,9 @@ TEST_F(Collector, HoldsAMessageForSoLong) {
 
 // Who has more meanwhile does not keep it busy.
 TEST_F(Collector, HoldsWithoutSpinning) {
-    start({.hold = std::chrono::hours(1)});
-    zbq::producer silent(small);
+    start_beside_silent({.hold = std::chrono::hours(1)});
     zbq::producer ring(small);
-    zbq::dialing silent_way(name_);
     zbq::dialing way(name_);
-    dial_in(silent_way, silent);
     dial_in(way, ring);
     serve_until([&] { return joins_ == 2; });
     for (int i = 0; i < 3; ++i) {
@@ -283,8 +289,7 @@ TEST_F(Collector, HoldsWithoutSpinning) {
     int turns = 0;
     while (collector_->wait(zbq::in(std::chrono::milliseconds(150))) == status::ok) {
         ASSERT_LT(++turns, 1000) << "it has always something to do";
-        given += collector_->serve_in_order([](const zbq::message &) { return std::uint64_t{0}; },
-                                            [](const zbq::source &, const zbq::message &) {});
+        given += serve_in_order();
     }
     EXPECT_EQ(given, 0U);
 }
@@ -301,8 +306,7 @@ TEST_F(Collector, ItsMessagesInOrderAreOfferedAgain) {
     std::size_t given = 0;
     while (given < 100) {
         ASSERT_EQ(collector_->wait(zbq::in(std::chrono::seconds(60))), status::ok);
-        given += collector_->serve_in_order([](const zbq::message &) { return std::uint64_t{0}; },
-                                            [](const zbq::source &, const zbq::message &) {});
+        given += serve_in_order();
     }
 }
 
