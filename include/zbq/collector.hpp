@@ -301,8 +301,20 @@ private:
         }
     }
 
+    // Of the ring that is on its way, before it is mapped, which takes long for a large one; 0:
+    // nothing has come yet, or no join.
+    static std::uint64_t announced_capacity(int socket) noexcept {
+        zbq_join_payload payload = {};
+        const ssize_t size = ::recv(socket, &payload, sizeof payload, MSG_PEEK | MSG_DONTWAIT);
+        return size == sizeof payload ? payload.ring_capacity : 0;
+    }
+
     // Whether it has joined, or never will.
     bool join(int socket, const caller &who) {
+        if (announced_capacity(socket) > options_.max_capacity) {
+            refuse(who, status::too_large);
+            return true;
+        }
         status why = status::full;
         try {
             consumer ring(socket, wakeup::push, who.waits ? flow::lossless : flow::follow);
@@ -322,9 +334,6 @@ private:
     status add(const caller &who, consumer ring) {
         if (sources_.size() >= options_.max_sources) { // others came between welcome and join
             return status::full;
-        }
-        if (ring.capacity() > options_.max_capacity) {
-            return status::too_large;
         }
         const int fd = ring.event_fd();
         const std::uint64_t number = ++last_number_;
