@@ -62,7 +62,7 @@ struct collector_options {
     std::vector<gid_t> groups = {};
     /// Asked last, when set: false refuses.
     std::function<bool(const caller &)> accept = {};
-    /// Sources at one time. Each takes four descriptors of this process, and the address space of
+    /// Sources at one time. Each takes five descriptors of this process, and the address space of
     /// its ring twice.
     std::size_t max_sources = 200;
     /// Bytes of the largest ring that a source may have.
