@@ -298,6 +298,7 @@ TEST_F(Patience, MayBeAllThereIs) {
     ASSERT_EQ(slot.waited.used, 0U);
     EXPECT_GT(zbq::core::until_next_look(prod_.get()), 0U);
 }
+
 TEST_F(Patience, ComesBackByItsRate) {
     constexpr uint64_t second = 1000 * ms;
     const zbq_patience rate = {.at_once_ns = 3600 * second, .per_second_ns = second / 2};
