@@ -19,13 +19,17 @@
 #include "zbq/dialing.hpp"          // dial, dialing: in to a collector
 #include "zbq/error.hpp"            // status, error
 #include "zbq/frame_pool.hpp"       // frame_pool, frames: buffers that come back
+#include "zbq/hash.hpp"             // type_hash: numbers for names
 #include "zbq/joining.hpp"          // joining: the same without blocking
 #include "zbq/listener.hpp"         // listener: newcomers at a name
 #include "zbq/producer.hpp"         // producer, reservation, batch
+#include "zbq/serving_thread.hpp"   // newcomers, while the program does something else
 #include "zbq/start.hpp"            // start, ring_id: history
 #include "zbq/subscription.hpp"     // subscription: messages and gaps, through it all
 #include "zbq/text.hpp"             // payloads that are text
 #include "zbq/thread_producers.hpp" // a producer for each thread
 #include "zbq/time.hpp"             // deadlines
+#include "zbq/typed_batch.hpp"      // messages as what they mean
+#include "zbq/variant_channel.hpp"  // several types on one ring
 
 #endif

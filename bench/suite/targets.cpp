@@ -207,6 +207,11 @@ void judge_frames(judgement *all) {
     }
 }
 
+void judge_threads(judgement *all) {
+    all->at_least("threads/64", "times a mutex", 1, to_floor("zbq, thread_producers"));
+    all->at_least("threads/64", "times a queue", 1, to_reference("zbq, thread_producers"));
+}
+
 std::string text_of(const std::optional<double> &value) {
     return value ? fmt::format("{:.2f}", *value) : "-";
 }
@@ -234,6 +239,7 @@ std::vector<verdict> judge(const std::vector<workload_result> &results, const ca
     judge_latency(&all);
     judge_streams(&all);
     judge_frames(&all);
+    judge_threads(&all);
     all.at_least("fan-out/4", "million messages a second, delivered", 10, delivered_to(4));
     all.at_least("fan-out/4", "processor time of the best peer, times its own", 1, cpu_lead);
     if (!costs.fast.empty()) {

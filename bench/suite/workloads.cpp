@@ -7,6 +7,7 @@
 #include "history.hpp"
 #include "observed.hpp"
 #include "ping_pong.hpp"
+#include "threads.hpp"
 
 #include <algorithm>
 #include <fmt/core.h>
@@ -161,6 +162,23 @@ public:
         add(std::move(work), 12);
     }
 
+    void threads() {
+        workload work;
+        work.key = "threads/64";
+        work.title =
+            fmt::format("64 B from {} threads of a process, one that reads", publishing_threads);
+        work.unit = "messages a second";
+        work.own = [] { return std::make_unique<from_threads<ring_each>>(); };
+        work.floor_name = behind_a_mutex::name;
+        work.floor = [] { return std::make_unique<from_threads<behind_a_mutex>>(); };
+#ifdef BENCH_BOOST
+        work.also = [] { return std::make_unique<from_threads<behind_a_queue>>(); };
+#endif
+        work.stage.pinned = false;
+        work.stage.slice = std::chrono::milliseconds(50);
+        add(std::move(work), 12);
+    }
+
     void beside(unsigned observers) {
         workload work;
         work.key = fmt::format("observers/{}", observers);
@@ -222,7 +240,9 @@ public:
         add(std::move(work), receivers > 8 ? 12 : 20);
     }
 
-    std::vector<workload> take() { return std::move(all_); }
+    std::vector<workload> take() {
+        return std::move(all_);
+    }
 
 private:
     static void measure_by_bare_ring(workload *work) {
@@ -288,6 +308,7 @@ std::vector<workload> all_workloads(double effort) {
         all.history("last", ring_bytes, at_last);
         all.history("offset", ring_bytes, at_offset);
     }
+    all.threads();
     all.frames("frames of 160 x 120", std::size_t{160} * 120 * 4);
     all.frames("frames of 1920 x 1080", std::size_t{1920} * 1080 * 4);
     return all.take();
@@ -300,9 +321,9 @@ std::vector<std::unique_ptr<act>> make_acts(const workload &work, std::vector<ac
     std::vector<std::unique_ptr<act>> acts;
     if (work.own) {
         acts.push_back(work.own());
-        return acts;
     }
-    for (const system_under_test &system : systems()) {
+    for (const system_under_test &system :
+         work.own ? std::vector<system_under_test>() : systems()) {
         if (work.alone && system.name != "zbq") {
             continue;
         }

@@ -6,6 +6,7 @@
 #include "consumer.hpp"
 #include "hash.hpp"
 #include "producer.hpp"
+#include "typed_batch.hpp"
 
 #include <string>
 #include <string_view>
@@ -42,13 +43,32 @@ class channel {
 
 public:
     /// What the join says.
-    static constexpr zbq_type type = {detail::hash(Name.view()), sizeof(T), alignof(T)};
+    static constexpr zbq_type type = {type_hash(Name.view()), sizeof(T), alignof(T)};
 
     class producer;
     class batch;
     class consumer;
     class received;
-    class received_batch;
+    class form;
+    /// Ts that are there, in place.
+    ///
+    ///     for (const quote &each : quotes.take_batch()) { ... }
+    using received_batch = typed_batch<form>;
+};
+
+/// How a message is a T: see typed_batch.
+template <typename T, type_name Name>
+class channel<T, Name>::form {
+public:
+    using value = T;             ///< what is in a message
+    using reference = const T &; ///< in place
+    using decoded = const T *;   ///< where it lies; nullptr: it has another size
+
+    /// Looks whether it is one.
+    static decoded decode(const message_view &message) noexcept {
+        const std::span<const std::byte> payload = message.payload();
+        return payload.size() == sizeof(T) ? reinterpret_cast<const T *>(payload.data()) : nullptr;
+    }
 };
 
 /// Room for several Ts that are published by one commit: see zbq::batch.
@@ -159,88 +179,14 @@ private:
     /// @endcond
     explicit received(message &&from) noexcept : message_(std::move(from)) {}
 
-    bool is_there() const noexcept { return message_ && message_.payload().size() == sizeof(T); }
+    bool is_there() const noexcept { return message_ && form::decode(message_) != nullptr; }
     const T *get() const noexcept {
-        return reinterpret_cast<const T *>(is_there() ? message_.payload().data() : nothing);
+        return is_there() ? form::decode(message_) : reinterpret_cast<const T *>(nothing);
     }
 
     // Bytes that nobody writes. Not const, so that they take no room in the program's file.
     alignas(T) inline static std::byte nothing[sizeof(T)] = {};
     message message_;
-};
-
-/// Ts that are there, in place: a range to go through once, as zbq::message_batch is. It ends at a
-/// message of another size, which is passed over.
-///
-///     for (const quote &each : quotes.take_batch()) { ... }
-template <typename T, type_name Name>
-class [[nodiscard]] channel<T, Name>::received_batch {
-public:
-    /// Of a single pass.
-    class iterator {
-    public:
-        using value_type = T;                              ///< what it gives
-        using difference_type = std::ptrdiff_t;            ///< as std::input_iterator wants
-        using reference = const T &;                       ///< in place
-        using pointer = const T *;                         ///< in place
-        using iterator_category = std::input_iterator_tag; ///< one pass
-
-        iterator() noexcept = default;
-        /// @param batch whose Ts it goes through
-        explicit iterator(received_batch *batch) noexcept
-            : batch_(batch), at_(batch->messages_.begin()) {
-            look();
-        }
-        reference operator*() const noexcept { return *operator->(); } ///< the T
-        pointer operator->() const noexcept {                          ///< the T
-            return reinterpret_cast<const T *>(at_->payload().data());
-        }
-        iterator &operator++() noexcept { ///< the next one
-            ++at_;
-            look();
-            return *this;
-        }
-        void operator++(int) noexcept { ++*this; } ///< the next one
-        /// Whether the batch is through.
-        friend bool operator==(const iterator &it, std::default_sentinel_t /*end*/) noexcept {
-            return it.is_done();
-        }
-
-    private:
-        [[nodiscard]] bool is_done() const noexcept {
-            return at_ == std::default_sentinel || batch_->is_other_;
-        }
-        void look() noexcept {
-            if (at_ != std::default_sentinel && at_->payload().size() != sizeof(T)) {
-                batch_->is_other_ = true; // for good: it is passed over, and nothing after it given
-            }
-        }
-
-        received_batch *batch_ = nullptr;
-        message_batch::iterator at_;
-    };
-
-    /// The first, or where an earlier pass stopped.
-    [[nodiscard]] iterator begin() noexcept { return iterator(this); }
-    /// The end.
-    [[nodiscard]] static std::default_sentinel_t end() noexcept { return {}; }
-
-    /// Asked after reading, as zbq::message_batch::intact: for all that was visited.
-    [[nodiscard]] bool intact() const noexcept { return messages_.intact(); }
-    /// Why it ended: as zbq::message_batch::why; protocol also at a message of another size.
-    [[nodiscard]] status why() const noexcept {
-        return is_other_ ? status::protocol : messages_.why();
-    }
-
-private:
-    /// @cond
-    friend class channel<T, Name>::consumer;
-    /// @endcond
-    received_batch(zbq::consumer *from, std::size_t most) noexcept
-        : messages_(from->take_batch(most)) {}
-
-    message_batch messages_;
-    bool is_other_ = false;
 };
 
 /// A consumer of a channel.
@@ -250,10 +196,10 @@ public:
     /// Takes over a consumer, of zbq::connect for instance, that receives this type.
     /// @throws error type_mismatch: it receives something else; the text says what
     explicit consumer(zbq::consumer &&untyped) : untyped_(std::move(untyped)) {
-        const zbq_type told = untyped_.type();
-        if (told.hash != type.hash || told.size != type.size || told.align != type.align) {
-            throw error(status::type_mismatch, mismatch(told));
-        }
+        detail::require_type(type, untyped_.type(),
+                             "expected '" + std::string(Name.view()) + "' of " +
+                                 std::to_string(sizeof(T)) + " bytes, aligned to " +
+                                 std::to_string(alignof(T)));
     }
     /// Joins through a socket. @throws error as zbq::consumer, and type_mismatch
     explicit consumer(int socket, wakeup mode = wakeup::push)
@@ -274,18 +220,6 @@ public:
     [[nodiscard]] zbq::consumer &ring() noexcept { return untyped_; }
 
 private:
-    static std::string mismatch(const zbq_type &told) {
-        const std::string expected = "expected '" + std::string(Name.view()) + "' of " +
-                                     std::to_string(sizeof(T)) + " bytes, aligned to " +
-                                     std::to_string(alignof(T));
-        if (told.hash == 0 && told.size == 0) {
-            return expected + "; the producer does not say what it sends";
-        }
-        const std::string other = told.hash == type.hash ? "that name" : "another name";
-        return expected + "; the producer sends " + other + ", " + std::to_string(told.size) +
-               " bytes, aligned to " + std::to_string(told.align);
-    }
-
     zbq::consumer untyped_;
 };
 

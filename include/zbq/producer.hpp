@@ -52,10 +52,10 @@ constexpr std::uint64_t message_size(std::uint64_t payload_size) noexcept {
     return payload_size > UINT32_MAX ? 0 : (header_size + payload_size + mask) & ~mask;
 }
 
-inline void write_header(std::byte *at, std::size_t payload_size, std::size_t fd_count = 0,
-                         std::uint64_t seq_id = 0) noexcept {
+inline void write_header(std::byte *at, std::size_t payload_size, std::uint8_t flags,
+                         std::size_t fd_count = 0, std::uint64_t seq_id = 0) noexcept {
     const zbq_msg_header header = {static_cast<std::uint32_t>(payload_size),
-                                   static_cast<std::uint8_t>(fd_count), 0, 0, seq_id};
+                                   static_cast<std::uint8_t>(fd_count), flags, 0, seq_id};
     std::memcpy(at, &header, sizeof header);
 }
 
@@ -81,14 +81,14 @@ struct producer_state {
 
     // Writes the header of a message, and asks for the cache lines of one that comes later: the
     // writing of many small ones would else wait for one line after the other.
-    void begin_message(std::byte *at, std::size_t payload_size,
-                       std::uint64_t bytes) const noexcept {
+    void begin_message(std::byte *at, std::size_t payload_size, std::uint64_t bytes,
+                       std::uint8_t flags) const noexcept {
         constexpr std::uint64_t ahead = 1024;
         const auto begun = static_cast<std::uint64_t>(at - next());
         if (window->limit - window->head > begun + ahead + bytes) { // known to be free
             zbq_prefetch_for_writing(at + ahead, bytes);
         }
-        write_header(at, payload_size);
+        write_header(at, payload_size, flags);
     }
 
     zbq_producer *handle = nullptr; // null once the producer is destroyed
@@ -135,9 +135,9 @@ public:
     status why() const noexcept { return why_; }
     zbq_producer *handle() const noexcept { return state_->handle; }
     std::uint64_t head() const noexcept { return head_; }
-    void begin_message(std::byte *at, std::size_t payload_size,
-                       std::uint64_t bytes) const noexcept {
-        state_->begin_message(at, payload_size, bytes);
+    void begin_message(std::byte *at, std::size_t payload_size, std::uint64_t bytes,
+                       std::uint8_t flags) const noexcept {
+        state_->begin_message(at, payload_size, bytes, flags);
     }
 
     // 0 bytes give it up.
@@ -192,6 +192,15 @@ public:
     /// is no room.
     [[nodiscard]] std::uint64_t offset() const noexcept { return run_.is_open() ? run_.head() : 0; }
 
+    /// Gives the message flags, the application's own, which are 0 before. Nothing, where there is
+    /// no room.
+    void set_flags(std::uint8_t flags) noexcept {
+        flags_ = flags;
+        if (run_.is_open()) {
+            detail::write_header(run_.base(), size_, flags);
+        }
+    }
+
     /// Publishes all of the payload.
     status commit() noexcept { return run_.commit(detail::message_size(size_)); }
 
@@ -216,7 +225,7 @@ public:
             }
         }
         if (used != size_ || !fds.empty()) {
-            detail::write_header(run_.base(), used, fds.size(), fds.empty() ? 0 : seq_id_);
+            detail::write_header(run_.base(), used, flags_, fds.size(), fds.empty() ? 0 : seq_id_);
         }
         return run_.commit(detail::message_size(used));
     }
@@ -229,7 +238,7 @@ private:
     reservation(const detail::shared<detail::producer_state> &state, std::size_t size) noexcept
         : run_(make(state, size)), size_(size) {
         if (run_.why() == status::ok) {
-            run_.begin_message(run_.base(), size, detail::message_size(size));
+            run_.begin_message(run_.base(), size, detail::message_size(size), 0);
         }
     }
 
@@ -253,6 +262,7 @@ private:
     detail::run run_;
     std::size_t size_ = 0;
     std::uint64_t seq_id_ = 0; // once descriptors were sent for it
+    std::uint8_t flags_ = 0;
 };
 
 /// Room for several messages that are published by one commit. As a reservation in all else.
@@ -274,15 +284,18 @@ public:
     /// Messages added so far.
     [[nodiscard]] std::size_t size() const noexcept { return messages_; }
 
-    /// Adds a message and gives its payload to fill, aligned to 16. With no room left for it,
-    /// or with a batch that is void, the span has no data() and the batch is as it was.
-    [[nodiscard]] std::span<std::byte> add(std::size_t payload_size) noexcept {
+    /// Adds a message, with flags of the application's own, and gives its payload to fill, aligned
+    /// to
+    /// 16. With no room left for it, or with a batch that is void, the span has no data() and the
+    /// batch is as it was.
+    [[nodiscard]] std::span<std::byte> add(std::size_t payload_size,
+                                           std::uint8_t flags = 0) noexcept {
         const std::uint64_t bytes = detail::message_size(payload_size);
         if (bytes == 0 || bytes > static_cast<std::uint64_t>(end_ - next_) || !run_.is_open()) {
             return {};
         }
         std::byte *at = next_;
-        run_.begin_message(at, payload_size, bytes);
+        run_.begin_message(at, payload_size, bytes, flags);
         next_ += bytes;
         ++messages_;
         return {at + detail::header_size, payload_size};
@@ -355,13 +368,13 @@ public:
     /// Publishes a message with a payload of this size that `fill` writes in place, given the
     /// span; as try_reserve and commit, and cheaper than the two. Makes an older reservation void,
     /// also where there is no room. Nothing is published when `fill` throws. Never waits.
-    /// `fill` publishes nothing itself.
+    /// `fill` publishes nothing itself. The flags are the application's own.
     /// @return ok, again (no room now), too_large (never), invalid (moved from, or `fill` has
     ///         published)
     template <std::invocable<std::span<std::byte>> Fill>
-    [[gnu::always_inline]] status
-    try_fill(std::size_t payload_size,
-             Fill &&fill) noexcept(std::is_nothrow_invocable_v<Fill, std::span<std::byte>>) {
+    [[gnu::always_inline]] status try_fill(
+        std::size_t payload_size, Fill &&fill,
+        std::uint8_t flags = 0) noexcept(std::is_nothrow_invocable_v<Fill, std::span<std::byte>>) {
         const std::uint64_t bytes = detail::message_size(payload_size);
         if (!state_ || bytes == 0) {
             return state_ ? status::too_large : status::invalid;
@@ -378,7 +391,7 @@ public:
         const std::uint64_t head = window->head;
         const std::uint64_t limit = window->limit;
         std::byte *at = state_->next();
-        state_->begin_message(at, payload_size, bytes);
+        state_->begin_message(at, payload_size, bytes, flags);
         std::forward<Fill>(fill)(std::span(at + detail::header_size, payload_size));
         if (window->head != head) { // `fill` has published something else there
             return status::invalid;
@@ -390,15 +403,17 @@ public:
 
     /// Publishes a copy of these bytes. Never waits.
     /// @return as try_fill
-    status try_publish(std::span<const std::byte> payload) noexcept {
-        return try_fill(payload.size(),
-                        [payload](std::span<std::byte> to) noexcept { copy(payload, to); });
+    status try_publish(std::span<const std::byte> payload, std::uint8_t flags = 0) noexcept {
+        return try_fill(
+            payload.size(), [payload](std::span<std::byte> to) noexcept { copy(payload, to); },
+            flags);
     }
 
     /// Publishes a copy of these bytes, waiting for room until the deadline.
     /// @return as try_publish; again: not before the deadline; io: cannot wait
-    status publish(std::span<const std::byte> payload, deadline end) noexcept {
-        return until(end, [&] { return try_publish(payload); });
+    status publish(std::span<const std::byte> payload, deadline end,
+                   std::uint8_t flags = 0) noexcept {
+        return until(end, [&] { return try_publish(payload, flags); });
     }
 
     /// Publishes a copy of these bytes with descriptors, which stay the caller's. Waits until
@@ -593,6 +608,15 @@ public:
     [[nodiscard]] zbq_producer *get() const noexcept { return state_ ? state_->handle : nullptr; }
 
 private:
+    friend class serving_thread;
+
+    // Sleeps in poll until this descriptor or what is attached is readable, or a slice is over.
+    // false: it cannot.
+    bool serve_beside(int fd) noexcept {
+        return attached_.wait(*this, fd, detail::poll_timeout(never, ZBQ_WAIT_SLICE_NS)) >= 0 ||
+               errno == EINTR;
+    }
+
     static detail::shared<detail::producer_state> make(const producer_options &options) {
         detail::shared<detail::producer_state> state(new detail::producer_state);
         if (options.stall_timeout.count() < 0) {

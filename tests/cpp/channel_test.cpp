@@ -237,8 +237,9 @@ TEST_F(EvictedFromAChannel, AfterAWaitThatGaveOk) {
 TEST(Channel, NamesAreTold) {
     EXPECT_NE(quotes::type.hash, later_quotes::type.hash);
     EXPECT_EQ(quotes::type.size, sizeof(quote));
-    EXPECT_EQ(zbq::detail::hash(""), 0xcbf29ce484222325U); // FNV-1a's own examples
-    EXPECT_EQ(zbq::detail::hash("foobar"), 0x85944171f73967e8U);
+    EXPECT_EQ(zbq::type_hash(""), 0xcbf29ce484222325U); // FNV-1a's own examples
+    EXPECT_EQ(zbq::type_hash("foobar"), 0x85944171f73967e8U);
+    EXPECT_EQ(zbq_type_hash("foobar"), zbq::type_hash("foobar"));
 }
 
 } // namespace

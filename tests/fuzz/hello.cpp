@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Strangers at a listener: what they send first, in how many packets, with what descriptors, and
-// when they go. Each gets the answer that its first packet deserves, and nobody blocks.
+// Strangers at a listener and at a collector: what they send first, in how many packets, with what
+// descriptors, whether a ring follows, and when they go. Each gets the answer that its first packet
+// deserves, and nobody blocks.
 #include "harness.hpp"
 #include "producer.hpp"
 #include "scm.hpp"
 #include "support/descriptors.hpp"
 #include "zbq.hpp"
-#include "zbq/listener.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -30,9 +30,11 @@ constexpr std::uint32_t slots = 2;
 // Kept from input to input: at the end of each nobody is left in it.
 struct house {
     std::string name = "@zbq-fuzz-" + std::to_string(getpid());
+    std::string collecting = name + "-collector";
     zbq::producer ring{{.capacity = 4096, .max_consumers = slots}};
     bool accepts = true;
     zbq::listener door{name, options()};
+    zbq::collector collector{collecting, collector_options()};
     zbq::unique_fd to_send{eventfd(0, EFD_CLOEXEC)};
 
     zbq::listener_options options() {
@@ -42,6 +44,22 @@ struct house {
         chosen.accept = [this](const zbq::peer &, zbq::terms &) { return accepts; };
         return chosen;
     }
+    zbq::collector_options collector_options() {
+        zbq::collector_options chosen;
+        chosen.max_sources = slots;
+        chosen.max_capacity = 4096;
+        chosen.max_strangers = max_strangers;
+        chosen.patience = std::chrono::hours(1);
+        chosen.accept = [this](const zbq::caller &) { return accepts; };
+        chosen.on_join = [](const zbq::source &from) {
+            MUST(from.who().pid == getpid() && from.who().name.size() <= 24);
+            MUST(from.ring().capacity() == 4096);
+        };
+        chosen.on_refusal = [this](const zbq::caller &, status why) {
+            MUST(why != status::ok && (why == status::refused) <= !accepts);
+        };
+        return chosen;
+    }
 };
 
 house &the_house() {
@@ -49,30 +67,37 @@ house &the_house() {
     return made;
 }
 
-// What may come back for a first packet.
-struct verdict {
-    bool is_hello;
-    zbq_wakeup_mode mode;
-};
+// What a first packet is.
+enum class kind { nonsense, hello, call };
 
 constexpr std::size_t hello_size = 32;
 
-verdict judge(const std::vector<unsigned char> &packet) {
-    constexpr unsigned char right[] = {'z', 'b', 'q', 2, 0, 0, 0, 0};
-    if (packet.size() != hello_size) {
-        return {false, ZBQ_WAKEUP_PUSH};
+kind judge(const std::vector<unsigned char> &packet) {
+    constexpr unsigned char right[] = {'z', 'b', 'q', 2};
+    if (packet.size() != hello_size || std::memcmp(packet.data(), right, 4) != 0 ||
+        packet[4] > ZBQ_OBSERVE_PULL || packet[7] != 0) {
+        return kind::nonsense;
     }
-    const unsigned char mode = packet[4];
-    const bool matches = std::memcmp(packet.data(), right, 4) == 0 && packet[5] <= 3 &&
-                         std::memcmp(packet.data() + 6, right + 6, 2) == 0;
-    return {matches && mode <= 3, static_cast<zbq_wakeup_mode>(mode & 3U)};
+    if (packet[6] == 0) { // an offset and a ring's id follow, any
+        return packet[5] <= ZBQ_START_OFFSET ? kind::hello : kind::nonsense;
+    }
+    const auto end = std::find(packet.begin() + 8, packet.end(), 0);
+    const bool is_pull = (packet[4] & ZBQ_WAKEUP_PULL) != 0;
+    const bool is_call = packet[6] == 1 && packet[5] == 0 && !is_pull &&
+                         std::all_of(end, packet.end(), [](unsigned char c) { return c == 0; });
+    return is_call ? kind::call : kind::nonsense;
 }
+
+// The listener's or the collector's.
+enum class door { listener, collector };
 
 struct connection {
     zbq::unique_fd socket;
     std::optional<std::vector<unsigned char>> said; // its first packet
     std::vector<unsigned char> heard;
-    zbq::core::ancillary with; // what came with the join
+    door at = door::listener;
+    std::unique_ptr<zbq::producer> ring; // that the collector was given
+    zbq::core::ancillary with;           // what came with the join
     bool joined = false;
     bool ended = false; // by the listener
 };
@@ -95,7 +120,7 @@ public:
 
 private:
     void step() {
-        switch (input_.ConsumeIntegralInRange(0, 6)) {
+        switch (input_.ConsumeIntegralInRange(0, 7)) {
         case 0:
             connect();
             break;
@@ -111,6 +136,9 @@ private:
             break;
         case 5:
             leave();
+            break;
+        case 6:
+            give_ring();
             break;
         default:
             house_.accepts = input_.ConsumeBool();
@@ -131,8 +159,10 @@ private:
         }
         auto made = std::make_unique<connection>();
         made->socket = zbq::unique_fd(::socket(AF_UNIX, zbq::detail::listener_type, 0));
+        made->at = input_.ConsumeBool() ? door::collector : door::listener;
         const zbq::detail::place where =
-            zbq::detail::place_of(house_.name, zbq::detail::directory_use::look);
+            zbq::detail::place_of(made->at == door::collector ? house_.collecting : house_.name,
+                                  zbq::detail::directory_use::look);
         MUST(::connect(made->socket.get(), where.get(), where.size) == 0);
         connections_.push_back(std::move(made));
     }
@@ -145,6 +175,7 @@ private:
         // Zeros change nothing.
         std::vector<unsigned char> packet = {'z', 'b', 'q', 2};
         packet.resize(hello_size);
+        packet[6] = who->at == door::collector ? 1 : 0;
         const auto changes =
             input_.ConsumeBytes<unsigned char>(input_.ConsumeBool() ? packet.size() : 0);
         for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -161,7 +192,27 @@ private:
         }
     }
 
+    // As a producer does after its welcome, or before.
+    void give_ring() {
+        connection *who = any();
+        if (who == nullptr || who->ring) {
+            return;
+        }
+        const std::uint64_t capacity = input_.ConsumeBool() ? 4096 : 8192; // which is too large
+        who->ring = std::make_unique<zbq::producer>(
+            zbq::producer_options{.capacity = capacity, .max_consumers = 1});
+        try {
+            who->ring->admit(who->socket.get());
+            if (!who->said) {
+                who->said = std::vector<unsigned char>(sizeof(zbq_join_payload));
+            }
+        } catch (const zbq::error &) { // it has gone, or its queue is full
+        }
+    }
+
     void serve() {
+        house_.collector.serve([](const zbq::source &, zbq::message_batch &) { MUST(false); });
+        MUST(house_.collector.size() <= slots);
         house_.door.serve(house_.ring, [this](const zbq::newcomer &who) {
             MUST(who.who.pid == getpid());
             MUST((who.result == status::refused) == !house_.accepts);
@@ -176,8 +227,9 @@ private:
     void serve_until(const Done &done) {
         for (int i = 0; !done(); ++i) {
             MUST(i < 1000);
-            pollfd polled = {house_.door.event_fd(), POLLIN, 0};
-            poll(&polled, 1, 10);
+            pollfd polled[] = {{house_.door.event_fd(), POLLIN, 0},
+                               {house_.collector.event_fd(), POLLIN, 0}};
+            poll(polled, 2, 10);
             serve();
         }
     }
@@ -227,11 +279,16 @@ private:
         }
         MUST(who.said);
         MUST(std::memcmp(who.heard.data(), "zbq\2", 4) == 0);
-        const verdict expected = judge(*who.said);
+        const kind said = judge(*who.said);
         const unsigned char answer = who.heard[4];
-        MUST(answer <= 3);
-        MUST(expected.is_hello || answer == 2);
-        MUST(who.joined == (answer == 0));
+        if (said == kind::nonsense) {
+            MUST(answer == 2);
+        } else if ((said == kind::call) != (who.at == door::collector)) {
+            MUST(answer == 4);
+        } else {
+            MUST(answer <= (said == kind::call ? 2 : 3));
+        }
+        MUST(who.joined == (answer == 0 && who.at == door::listener));
     }
 
     void leave() {
@@ -247,7 +304,8 @@ private:
         serve_until([this] {
             MUST(zbq_producer_scan(house_.ring.get()) == ZBQ_OK);
             zbq::core::unanswered_joins(house_.ring.get(), zbq::core::no_user); // lets go of them
-            return house_.ring.statistics().consumers == 0 && balance_.holds();
+            return house_.ring.statistics().consumers == 0 && house_.collector.size() == 0 &&
+                   balance_.holds();
         });
     }
 
