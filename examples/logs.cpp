@@ -2,26 +2,26 @@
 //
 // Logs: lines in the form of syslog go to two readers, each in an event loop of its own. One
 // prints those that hold a word, the other counts them by program and severity. The publisher
-// waits for lines, for readers and for room in one poll.
+// lets readers in while it waits for them, and for room.
 //
 //   example_logs [WORD] < lines       (journalctl -o short, /var/log/syslog, ...)
 //   example_logs                      lines of its own making, and a check of the counts
+#include "child.hpp"
+
 #include <zbq.hpp>
 
 #include <array>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 #include <map>
-#include <poll.h>
 #include <random>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
+#include <tuple>
 #include <unistd.h>
 
 namespace {
@@ -149,59 +149,20 @@ int count(zbq::consumer reader, const counts &expected) {
 }
 
 template <typename Reader>
-pid_t start(const std::string &name, const Reader &read) {
-    const pid_t pid = fork();
-    if (pid != 0) {
-        return pid;
-    }
-    int status = 1;
-    try {
-        status = read(zbq::connect(name, zbq::in(std::chrono::seconds(60))));
-    } catch (const std::exception &failure) {
-        std::fprintf(stderr, "%s\n", failure.what());
-    }
-    std::fflush(stdout);
-    _exit(status);
+child start(const std::string &name, const Reader &read) {
+    return child([&](int /*socket*/) {
+        return read(zbq::connect(name, zbq::in(std::chrono::seconds(60))));
+    });
 }
 
 // ---- the publisher ----
 
-class publisher {
-public:
-    explicit publisher(const std::string &name) : door_(name) {}
-
-    void wait_for_readers(std::uint32_t number) {
-        while (ring_.statistics().consumers < number) {
-            wait();
-        }
-    }
-
-    void publish(std::string_view line) {
-        while (ring_.try_publish(zbq::bytes_of(line)) == zbq::status::again) {
-            wait();
-        }
-    }
-
-private:
-    // For room, and for newcomers meanwhile.
-    void wait() {
-        std::array<pollfd, 2> polled = {
-            {{ring_.event_fd(), POLLIN, 0}, {door_.event_fd(), POLLIN, 0}}};
-        poll(polled.data(), polled.size(), -1);
-        door_.serve(ring_);
-        static_cast<void>(ring_.scan());
-    }
-
-    static zbq::producer_options options() {
-        zbq::producer_options options;
-        options.capacity = 64U << 10U;
-        options.stall_timeout = std::chrono::seconds(60); // of a machine that may be busy
-        return options;
-    }
-
-    zbq::producer ring_{options()};
-    zbq::listener door_;
-};
+zbq::producer_options ring_options() {
+    zbq::producer_options options;
+    options.capacity = 64U << 10U;
+    options.stall_timeout = std::chrono::seconds(60); // of a machine that may be busy
+    return options;
+}
 
 int run(std::istream &lines, const std::string &word, const counts &expected) {
     const std::string name = "@zbq-example-logs-" + std::to_string(getpid());
@@ -209,16 +170,18 @@ int run(std::istream &lines, const std::string &word, const counts &expected) {
         start(name, [&](zbq::consumer reader) { return filter(std::move(reader), word); }),
         start(name, [&](zbq::consumer reader) { return count(std::move(reader), expected); })};
     {
-        publisher all(name);
-        all.wait_for_readers(readers.size());
+        zbq::listener door(name);
+        zbq::producer ring(ring_options());
+        ring.attach(door);
+        std::ignore = ring.serve_until(
+            zbq::never, [&] { return ring.statistics().consumers == readers.size(); });
         for (std::string line; std::getline(lines, line);) {
-            all.publish(line);
+            std::ignore = ring.publish(zbq::bytes_of(line), zbq::never);
         }
     } // the end of the stream
     bool right = true;
-    for (const pid_t reader : readers) {
-        int status = 0;
-        right = waitpid(reader, &status, 0) == reader && status == 0 && right;
+    for (const child &reader : readers) {
+        right = reader.wait() == 0 && right;
     }
     return right ? 0 : 1;
 }
@@ -226,7 +189,7 @@ int run(std::istream &lines, const std::string &word, const counts &expected) {
 } // namespace
 
 int main(int argc, char **argv) {
-    try {
+    return guarded([&] {
         if (argc > 1) {
             return run(std::cin, argv[1], {});
         }
@@ -238,8 +201,5 @@ int main(int argc, char **argv) {
         }
         lines = std::istringstream(text);
         return run(lines, "error", expected);
-    } catch (const std::exception &failure) {
-        std::fprintf(stderr, "%s\n", failure.what());
-        return 1;
-    }
+    });
 }

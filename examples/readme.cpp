@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
-#include <poll.h>
 #include <string>
 #include <sys/wait.h>
 #include <tuple>
@@ -17,19 +16,12 @@
 
 namespace {
 
-void wait_for(int fd) {
-    pollfd polled = {fd, POLLIN, 0};
-    poll(&polled, 1, -1);
-}
-
 // README: begin
 void produce() {
-    zbq::producer ring;              // a megabyte, for 16 consumers
     zbq::listener door("greetings"); // a socket that only this user can reach
-    while (ring.statistics().consumers == 0) {
-        wait_for(door.event_fd());
-        door.serve(ring);
-    }
+    zbq::producer ring;              // a megabyte, for 16 consumers
+    ring.attach(door);               // newcomers come in whenever the ring waits
+    std::ignore = ring.serve_until(zbq::never, [&] { return ring.statistics().consumers != 0; });
     zbq::reservation room = ring.reserve(5, zbq::never);
     std::ranges::copy(zbq::bytes_of("hello"), room.payload().begin()); // into the ring itself
     std::ignore = room.commit();

@@ -35,14 +35,14 @@ struct reading {
     zbq::producer_options options;
     options.capacity = 64U << 10U;
     options.stall_timeout = std::chrono::milliseconds(20);
-    zbq::producer ring(options);
     zbq::listener door(name);
+    zbq::producer ring(options);
+    ring.attach(door);
     for (std::uint64_t number = 0;; ++number) {
         const reading next = {number, 20 + static_cast<double>(number % 100) / 10};
         std::ignore = ring.publish(std::as_bytes(std::span(&next, 1)), zbq::never);
         if (number % 16 == 15) { // some sixteen thousand a second
             usleep(1000);
-            door.serve(ring);
         }
     }
 }
@@ -174,10 +174,5 @@ int run() {
 } // namespace
 
 int main() {
-    try {
-        return run();
-    } catch (const std::exception &failure) {
-        std::fprintf(stderr, "%s\n", failure.what());
-        return 1;
-    }
+    return guarded(run);
 }

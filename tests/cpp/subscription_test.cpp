@@ -253,10 +253,9 @@ TEST_F(Subscription, GoesOnAfterAProducerThatWasKilled) {
     for (const zbq::wakeup mode : {zbq::wakeup::push, zbq::wakeup::pull}) {
         test::child killed([&] {
             appear();
-            while (publisher_->ring.statistics().consumers == 0) {
-                publisher_->door.serve(publisher_->ring);
-                usleep(100);
-            }
+            zbq::producer &ring = publisher_->ring;
+            ring.attach(publisher_->door);
+            (void)ring.serve_until(zbq::never, [&] { return ring.statistics().consumers != 0; });
             publisher_->publish("last words");
             return pause();
         });

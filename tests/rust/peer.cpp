@@ -9,9 +9,9 @@
 #include <cstdio>
 #include <cstring>
 #include <iostream>
-#include <poll.h>
 #include <string>
 #include <sys/mman.h>
+#include <tuple>
 #include <unistd.h>
 #include <vector>
 
@@ -138,8 +138,7 @@ void write_quotes() {
         }
         quotes::batch room = sender.try_batch(more);
         while (!room) {
-            pollfd for_room = {sender.ring().event_fd(), POLLIN, 0};
-            poll(&for_room, 1, -1);
+            std::ignore = sender.ring().wait_for_room(zbq::never);
             room = sender.try_batch(more);
         }
         for (unsigned j = 0; j < more; ++j) {
