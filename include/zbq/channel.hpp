@@ -32,7 +32,20 @@ struct type_name {
 /// and should change with T's meaning ("quote/2"). Size, alignment and the name's hash travel in
 /// the join; a consumer of another type is refused by its own constructor.
 ///
+///     struct quote { double bid, ask; };
 ///     using quotes = zbq::channel<quote, "quote/1">;
+///
+///     quotes::producer source; // in one process; its ring() lets consumers in
+///     std::ignore = source.send({101.25, 101.5}, zbq::never);
+///
+///     quotes::consumer reader(zbq::connect("quotes", zbq::never)); // in another
+///     while (reader.wait(zbq::never) == zbq::status::ok) {
+///         const auto got = reader.try_next();
+///         const quote copy = *got;
+///         if (got.intact()) {
+///             use(copy);
+///         }
+///     }
 ///
 /// T is read where it lies, in memory that another process writes: it must be trivially copyable,
 /// and have no pointers that mean anything. A hostile producer can put any bytes into it.
@@ -51,8 +64,6 @@ public:
     class received;
     class form;
     /// Ts that are there, in place.
-    ///
-    ///     for (const quote &each : quotes.take_batch()) { ... }
     using received_batch = typed_batch<form>;
 };
 

@@ -91,7 +91,11 @@ struct collector_options {
 ///
 ///     zbq::collector logs("@trace");
 ///     while (logs.wait(zbq::never) == zbq::status::ok) {
-///         logs.serve([](const zbq::source &from, zbq::message_batch &batch) { ... });
+///         logs.serve([](const zbq::source &from, zbq::message_batch &batch) {
+///             for (const zbq::message_view &message : batch) {
+///                 use(from.who().name, message.payload());
+///             }
+///         });
 ///     }
 ///
 /// One thread at a time. In a forked child it does nothing. Its functions call those of its options

@@ -343,7 +343,17 @@ private:
 /// Messages that are there: a range of message_view to go through once. When it goes, the
 /// producer gets back the room of all that was visited, in one go.
 ///
-///     for (const zbq::message_view &message : consumer.take_batch()) { ... }
+///     zbq::consumer reader = zbq::connect("numbers", zbq::never);
+///     while (reader.wait(zbq::never) == zbq::status::ok) {
+///         std::size_t bytes = 0;
+///         zbq::message_batch batch = reader.take_batch();
+///         for (const zbq::message_view &message : batch) {
+///             bytes += message.payload().size();
+///         }
+///         if (batch.intact()) {
+///             use(bytes);
+///         }
+///     }
 class [[nodiscard]] message_batch {
 public:
     /// Of a single pass.
@@ -540,6 +550,16 @@ struct copied {
 
 /// One who reads. It starts with the next message that is committed after it was admitted, unless
 /// it asked for history.
+///
+///     zbq::consumer reader = zbq::connect("greetings", zbq::never);
+///     while (reader.wait(zbq::never) == zbq::status::ok) {
+///         const zbq::message message = reader.try_next();
+///         const std::string text(zbq::text_of(message.payload())); // from where it lies
+///         if (message.intact()) {                                  // and that was whole
+///             use(text);
+///         }
+///     }
+///
 /// A consumer that was moved from answers everything with status::invalid, or nothing.
 class consumer {
 public:

@@ -51,6 +51,16 @@ private:
 };
 
 /// The descriptors of one message, owned until they are taken.
+///
+///     zbq::consumer reader = zbq::connect("files", zbq::never);
+///     while (reader.wait(zbq::never) == zbq::status::ok) {
+///         zbq::message message = reader.try_next();
+///         zbq::descriptors files = message.take_descriptors(zbq::never);
+///         for (std::size_t i = 0; i < files.size(); ++i) {
+///             const zbq::unique_fd file = files.take(i);
+///             use(file.get());
+///         } // closed
+///     }
 class descriptors {
 public:
     descriptors() noexcept = default;

@@ -35,6 +35,10 @@ struct dial_options {
 /// step after the other; and again when that is gone. No step blocks. Attached to the producer
 /// (producer::attach) it does so by itself.
 ///
+///     zbq::dialing line("@trace");
+///     zbq::producer ring;
+///     ring.attach(line);
+///
 /// In a forked child, and moved from, it leads nowhere.
 class dialing {
 public:
@@ -119,6 +123,11 @@ private:
 /// Gives the collector at a name (see collector) a slot of a producer's ring, once: from then on it
 /// reads all that is published, also when this process is killed. Waits until the deadline for it
 /// to appear, if asked to, and to answer.
+///
+///     zbq::producer ring;
+///     zbq::dial(ring, "@trace");
+///     std::ignore = ring.publish(zbq::bytes_of("hello"), zbq::never);
+///
 /// @return its slot
 /// @throws error none (nobody collects there; or the ring has no free slot), again (no answer in
 ///               time, or given up), and as dialing::step

@@ -105,6 +105,14 @@ public:
 }
 
 /// A set-up that failed: what was tried, what zbq says, and what the system said.
+///
+///     try {
+///         use(zbq::connect("camera", zbq::in(std::chrono::seconds(5))));
+///     } catch (const zbq::error &failure) {
+///         if (failure.code() != zbq::status::none) { // nobody publishes there
+///             throw;
+///         }
+///     }
 class error : public std::system_error {
 public:
     /// @param what the status, which becomes code()

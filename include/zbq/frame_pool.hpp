@@ -161,6 +161,13 @@ private:
 /// read-only, and a frame is a message that names one. A buffer is used again when every consumer
 /// has released its frame's message; one that an evicted consumer may still look at is replaced
 /// by a new one. It must not outlive its producer, and its frames must not outlive it.
+///
+///     zbq::producer ring;
+///     zbq::frame_pool pool(ring, {.frame_size = 1U << 20U}, zbq::never);
+///     if (zbq::frame picture = pool.acquire(zbq::never)) {
+///         std::ranges::fill(picture.bytes(), std::byte{255});
+///         std::ignore = picture.publish(picture.bytes().size(), zbq::never);
+///     }
 class frame_pool {
 public:
     /// Makes the buffers and retains them. Waits for room in the ring until the deadline.
@@ -420,6 +427,13 @@ private:
 
 /// The reader of a pool of frames: a consumer in push mode. One that wants the newest frame alone
 /// follows, and takes the last: flow::newest would skip the messages that tell of new buffers.
+///
+///     zbq::frames reader(zbq::connect("camera", zbq::never));
+///     while (reader.wait(zbq::never) == zbq::status::ok) {
+///         if (const zbq::received_frame picture = reader.try_next()) {
+///             use(picture.bytes(), picture.intact());
+///         }
+///     }
 class frames {
 public:
     /// Takes over a consumer that has just joined, and maps the buffers.

@@ -38,6 +38,9 @@ constexpr std::uint64_t hash(std::string_view text) noexcept {
 
 /// What a channel puts into zbq_type::hash for its name, as zbq_type_hash does: FNV-1a of 64 bits.
 /// It tells names apart, and keeps nobody from making two alike.
+///
+///     zbq::consumer reader = zbq::connect("quotes", zbq::never);
+///     use(reader.type().hash == zbq::type_hash("quote/1"));
 constexpr std::uint64_t type_hash(std::string_view name) noexcept {
     return detail::hash(name);
 }

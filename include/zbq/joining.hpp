@@ -36,7 +36,9 @@ struct connect_options {
 ///
 ///     zbq::joining join("camera");
 ///     // in the event loop, when join.event_fd() is readable:
-///     if (std::optional<zbq::consumer> reader = join.step()) { ... }
+///     if (std::optional<zbq::consumer> reader = join.step()) {
+///         use(*reader);
+///     }
 ///
 /// In a forked child, and moved from, it leads nowhere.
 class joining {

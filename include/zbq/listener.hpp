@@ -72,6 +72,12 @@ struct listener_options {
 /// in a directory that only this user can enter. A socket in the file system can be connected to
 /// by its owner alone (mode 600), or by anyone (666) where other users or groups are on
 /// the list; whoever connects is checked by the list in any case.
+///
+///     zbq::listener door("camera");
+///     zbq::producer ring;
+///     ring.attach(door); // newcomers come in while it waits
+///     const auto has_reader = [&] { return ring.statistics().consumers != 0; };
+///     std::ignore = ring.serve_until(zbq::never, has_reader);
 class listener {
 public:
     /// Told of each decision: see serve.

@@ -320,6 +320,14 @@ private:
 };
 
 /// The one who publishes. Destroying it ends the stream; consumers read on to its end.
+///
+///     zbq::producer ring;
+///     std::ignore = ring.publish(zbq::bytes_of("a copy"), zbq::never);
+///     if (zbq::reservation room = ring.reserve(5, zbq::never)) {
+///         std::ranges::copy(zbq::bytes_of("place"), room.payload().begin());
+///         std::ignore = room.commit();
+///     }
+///
 /// A producer that was moved from answers everything with status::invalid.
 class producer {
 public:

@@ -16,14 +16,15 @@ namespace ZBQ_NAMESPACE {
 /// program that has nothing to publish for long. Nobody else may use the producer meanwhile, so
 /// that no message pays for a lock.
 ///
+///     zbq::listener door("lines");
+///     zbq::producer ring;
 ///     ring.attach(door);
-///     ...
 ///     std::string line;
 ///     {
 ///         zbq::serving_thread meanwhile(ring);
 ///         std::getline(std::cin, line);
 ///     }
-///     ring.publish(zbq::bytes_of(line), zbq::never);
+///     std::ignore = ring.publish(zbq::bytes_of(line), zbq::never);
 ///
 /// What a service throws meanwhile, producer::serve throws afterwards. The thread takes no signals.
 class serving_thread {

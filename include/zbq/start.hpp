@@ -20,6 +20,8 @@ inline constexpr ring_id whichever_ring = {};
 /// Where a consumer starts to read: with what comes next, or in what is still whole of the ring:
 /// see zbq_producer_admit. zbq::connect starts exactly there; a consumer that was admitted in
 /// another way with the last start before it that the producer knows.
+///
+///     zbq::consumer late = zbq::connect("camera", zbq::never, {.from = zbq::start::oldest()});
 class start {
 public:
     /// With the next message committed.

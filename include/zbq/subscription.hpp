@@ -44,8 +44,11 @@ struct gap {
 ///
 ///     zbq::subscription camera("camera", {.flow = zbq::flow::follow});
 ///     while (camera.wait(zbq::never) == zbq::status::ok) {
-///         if (const auto missed = camera.take_gap()) { ... }
-///         else if (const zbq::message next = camera.try_next()) { ... }
+///         if (const std::optional<zbq::gap> missed = camera.take_gap()) {
+///             use(missed->bytes, to_string(missed->cause));
+///         } else if (const zbq::message next = camera.try_next()) {
+///             use(next.payload(), next.intact());
+///         }
 ///     }
 ///
 /// One thread at a time. In a forked child it gives nothing.

@@ -17,6 +17,9 @@ namespace ZBQ_NAMESPACE {
 }
 
 /// A payload as text, where it lies: any bytes, without a zero at the end.
+///
+///     const std::span<const std::byte> payload = zbq::bytes_of("hello");
+///     const std::string copy(zbq::text_of(payload));
 [[nodiscard]] inline std::string_view text_of(std::span<const std::byte> payload) noexcept {
     return {reinterpret_cast<const char *>(payload.data()), payload.size()};
 }

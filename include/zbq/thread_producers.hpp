@@ -67,7 +67,7 @@ inline std::vector<std::unique_ptr<line>> &lines_of_this_thread() {
 /// order.
 ///
 ///     zbq::thread_producers trace("@trace");
-///     trace.mine().publish(zbq::bytes_of("hello"), zbq::never);   // in any thread
+///     std::ignore = trace.mine().publish(zbq::bytes_of("hello"), zbq::never); // in any thread
 ///
 /// Any thread may call it at any time while it lives.
 class thread_producers {

@@ -24,6 +24,8 @@ inline constexpr deadline never = deadline::max();
 inline constexpr deadline now = deadline::min();
 
 /// So long from now.
+///
+///     zbq::consumer reader = zbq::connect("camera", zbq::in(std::chrono::milliseconds(100)));
 [[nodiscard]] inline deadline in(std::chrono::nanoseconds time) noexcept {
     const deadline start = clock::now();
     return time < never - start ? start + time : never;

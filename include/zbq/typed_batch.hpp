@@ -13,6 +13,17 @@ namespace ZBQ_NAMESPACE {
 /// Messages that are there, in place, as what they mean: a range to go through once, as
 /// message_batch is. It ends at a message that means nothing here, which is passed over. Form says
 /// what it gives: a channel's T, or one of the types of a variant_channel.
+///
+///     struct quote { double bid, ask; };
+///     zbq::channel<quote, "quote/1">::consumer reader(zbq::connect("quotes", zbq::never));
+///     double highest = 0;
+///     auto batch = reader.take_batch();
+///     for (const quote &each : batch) {
+///         highest = std::max(highest, each.bid);
+///     }
+///     if (batch.intact()) {
+///         use(highest);
+///     }
 template <typename Form>
 class [[nodiscard]] typed_batch {
 public:

@@ -86,10 +86,19 @@ private:
 /// on. The join says the name's hash, onto which each type's size and alignment are hashed (four
 /// bytes each, the lowest first); size 0, for they vary; and the largest alignment.
 ///
+///     struct quote { double bid, ask; };
+///     struct trade { double price; std::uint64_t shares; };
 ///     using feed = zbq::variant_channel<"feed/1", quote, trade>;
 ///
-///     for (const auto &each : reader.take_batch()) {
-///         each.visit([](const quote &quote) { ... }, [](const trade &trade) { ... });
+///     feed::producer source; // in one process; its ring() lets consumers in
+///     std::ignore = source.send(trade{101.5, 200}, zbq::never);
+///
+///     feed::consumer reader(zbq::connect("feed", zbq::never)); // in another
+///     while (reader.wait(zbq::never) == zbq::status::ok) {
+///         for (const auto &each : reader.take_batch()) {
+///             each.visit([](const quote &made) { use(made.bid, made.ask); },
+///                        [](const trade &made) { use(made.price, made.shares); });
+///         }
 ///     }
 template <type_name Name, typename... Ts>
 class variant_channel {
