@@ -72,7 +72,9 @@ public:
         typename Form::decoded decoded_ = {}; // false: it means nothing here
     };
 
-    /// Takes those that are there, at most so many. @param from whose they are
+    /// Takes those that are there.
+    /// @param from whose they are
+    /// @param most how many, at most
     typed_batch(consumer *from, std::size_t most) noexcept : messages_(from->take_batch(most)) {}
 
     /// The first, or where an earlier pass stopped.

@@ -13,7 +13,7 @@ files() {
 kinds=(-name dev -o -name CMakeLists.txt -o -name meson.build -o -name Doxyfile -o -name 'Dockerfile*'
     -o -name .clang-format -o -name .clang-tidy -o -name .gitignore -o -name .gitattributes
     -o -path ./.ci/run)
-for kind in h hpp c cpp rs sh bash zsh fish awk py cmake in map toml yml yaml pml idl mdoc wrap lintian-overrides; do
+for kind in h hpp c cpp rs sh bash zsh fish awk sed dox py cmake in map toml yml yaml pml idl mdoc wrap lintian-overrides; do
     kinds+=(-o -name "*.$kind")
 done
 
