@@ -81,6 +81,18 @@ private:
     const void *place_;
 };
 
+namespace detail {
+
+// Outside of the class: clang 14 wants it defined before a constant of the class calls it.
+template <typename... Ts>
+consteval std::uint64_t hash_of_types(std::string_view name) noexcept {
+    std::uint64_t value = type_hash(name);
+    ((value = hash_on(hash_on(value, std::uint32_t{sizeof(Ts)}), std::uint32_t{alignof(Ts)})), ...);
+    return value;
+}
+
+} // namespace detail
+
 /// Both ends of a ring whose messages are of several types, under a name that both sides agree on:
 /// as channel, for each of them. A message of the first type has flags 1, of the second 2, and so
 /// on. The join says the name's hash, onto which each type's size and alignment are hashed (four
@@ -107,19 +119,12 @@ class variant_channel {
                   "their bytes are all that the other side gets");
     static_assert(((alignof(Ts) <= ZBQ_MSG_ALIGN) && ...), "payloads are aligned to 16");
 
-    static consteval std::uint64_t hash_of_all() noexcept {
-        std::uint64_t value = type_hash(Name.view());
-        ((value = detail::hash_on(detail::hash_on(value, std::uint32_t{sizeof(Ts)}),
-                                  std::uint32_t{alignof(Ts)})),
-         ...);
-        return value;
-    }
-
 public:
     /// What a message is.
     using value = one_of<Ts...>;
     /// What the join says.
-    static constexpr zbq_type type = {hash_of_all(), 0, std::uint32_t{std::max({alignof(Ts)...})}};
+    static constexpr zbq_type type = {detail::hash_of_types<Ts...>(Name.view()), 0,
+                                      std::uint32_t{std::max({alignof(Ts)...})}};
 
     class producer;
     class batch;
