@@ -61,9 +61,9 @@ public:
     private:
         void look() noexcept {
             decoded_ = {};
-            if (at_ != std::default_sentinel && !batch_->is_other_) {
+            if (at_ != std::default_sentinel) {
                 decoded_ = Form::decode(*at_);
-                batch_->is_other_ = !decoded_; // for good: nothing after it is given
+                batch_->is_other_ = !decoded_;
             }
         }
 
