@@ -306,10 +306,14 @@ private:
     }
 
     // Of the ring that is on its way, before it is mapped, which takes long for a large one; 0:
-    // nothing has come yet, or no join.
+    // nothing has come yet, or no join. One who has gone with an answer unread shows that first,
+    // once.
     static std::uint64_t announced_capacity(int socket) noexcept {
         zbq_join_payload payload = {};
-        const ssize_t size = ::recv(socket, &payload, sizeof payload, MSG_PEEK | MSG_DONTWAIT);
+        ssize_t size = 0;
+        do {
+            size = ::recv(socket, &payload, sizeof payload, MSG_PEEK | MSG_DONTWAIT);
+        } while (size < 0 && errno == ECONNRESET);
         return size == sizeof payload ? payload.ring_capacity : 0;
     }
 

@@ -464,6 +464,22 @@ TEST_F(Collector, GarbageForAJoinIsRefused) {
     EXPECT_EQ(last_.name, "bad");
 }
 
+// Also of one who does not wait for the answer: what it left unread comes before its ring.
+TEST_F(Collector, ARingThatIsTooLargeIsRefusedOfWhoHasGoneToo) {
+    start({.max_capacity = 4096});
+    zbq::producer ring(small);
+    {
+        const zbq::unique_fd socket = connect_to(name_);
+        ASSERT_TRUE(zbq::detail::send_packet(socket.get(),
+                                             zbq::detail::make_call(ZBQ_WAKEUP_PUSH, "eager")));
+        serve();
+        ring.admit(socket.get());
+    }
+    serve_until([&] { return !refusals_.empty() || joins_ != 0; });
+    EXPECT_EQ(refusals_, std::vector{status::too_large});
+    EXPECT_EQ(joins_, 0);
+}
+
 TEST_F(Collector, OneThatBreaksTheProtocolIsDropped) {
     start();
     zbq::producer ring(small);

@@ -53,7 +53,8 @@ zbq_read_window window_of(const char *ring, uint64_t tail, uint64_t head) {
 }
 
 bool accepts(uint64_t head, uint64_t last_seen, uint64_t tail) {
-    zbq_read_window window = window_of(nullptr, tail, last_seen);
+    static const char ring[2 * 4096] = {};
+    zbq_read_window window = window_of(ring, tail, last_seen);
     const bool accepted = zbq_window_accept(&window, head);
     EXPECT_EQ(window.head, accepted ? head : last_seen);
     return accepted;
