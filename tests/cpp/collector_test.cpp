@@ -28,6 +28,13 @@ using zbq::status;
 
 constexpr zbq::producer_options small = {.capacity = 1U << 16U};
 
+zbq::unique_fd connect_to(const std::string &name) {
+    zbq::unique_fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    const zbq::detail::place where = zbq::detail::place_at(name);
+    EXPECT_EQ(connect(socket.get(), where.get(), where.size), 0);
+    return socket;
+}
+
 // A collector that remembers what it was told.
 class Collector : public testing::Test {
 protected:
@@ -333,6 +340,50 @@ TEST_F(Collector, RefusesRingsThatAreTooLarge) {
     EXPECT_EQ(collector_->size(), 0U);
 }
 
+TEST_F(Collector, TenThousandCallersKeepNoMessageWaiting) {
+    start({.max_sources = 1});
+    zbq::producer ring(small);
+    zbq::dialing way(name_, {.name = "honest"});
+    dial_in(way, ring);
+    serve_until([&] { return joins_ == 1; });
+    const test::leak_check leaks;
+    test::child crowd([&] {
+        for (int i = 0; i < 10'000; ++i) {
+            const zbq::unique_fd socket = connect_to(name_);
+            zbq::detail::send_packet(socket.get(), zbq::detail::make_call(ZBQ_WAKEUP_PUSH, "one"));
+        }
+        return 0;
+    });
+    std::size_t sent = 0;
+    while (!crowd.has_ended()) {
+        ASSERT_EQ(ring.try_publish(bytes("x")), status::ok);
+        ++sent;
+        serve_until([&] { return got_["honest"].size() == sent; });
+    }
+    EXPECT_EQ(crowd.wait(), 0);
+    settle();
+    EXPECT_EQ(joins_, 1);
+    EXPECT_EQ(got_["honest"].size(), sent);
+}
+
+TEST_F(Collector, ReadsEachOfOneThatComesAndGoes) {
+    start();
+    constexpr int times = 200;
+    test::child restless([&] {
+        for (int i = 0; i < times; ++i) {
+            zbq::producer ring(small);
+            zbq::dial(ring, name_, zbq::never, {.name = "restless"});
+            CHILD_CHECK(ring.publish(bytes(std::to_string(i)), zbq::never) == status::ok);
+        }
+        return 0;
+    });
+    serve_until([&] { return ends_.size() == times; });
+    EXPECT_EQ(restless.wait(), 0);
+    EXPECT_EQ(joins_, times);
+    ASSERT_EQ(got_["restless"].size(), static_cast<std::size_t>(times));
+    EXPECT_EQ(got_["restless"].back(), std::to_string(times - 1));
+}
+
 TEST_F(Collector, AsksTheApplication) {
     start({.accept = [](const zbq::caller &who) { return who.name == "friend"; }});
     EXPECT_EQ(dial(name_, {.name = "foe"}), status::refused);
@@ -407,13 +458,6 @@ TEST_F(Collector, DialGivesUp) {
 }
 
 // ---- who misbehaves ----
-
-zbq::unique_fd connect_to(const std::string &name) {
-    zbq::unique_fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    const zbq::detail::place where = zbq::detail::place_at(name);
-    EXPECT_EQ(connect(socket.get(), where.get(), where.size), 0);
-    return socket;
-}
 
 TEST_F(Collector, AnswersNoHelloThatIsNone) {
     start();
