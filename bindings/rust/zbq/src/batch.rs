@@ -41,11 +41,31 @@ impl<'p> Batch<'p> {
     /// left for it.
     #[inline]
     pub fn add(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.add_with_flags(len, 0)
+    }
+
+    /// The same, with the application's own flags, which readers see
+    /// ([`Message::flags`](crate::Message::flags)).
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// let mut batch = producer.try_batch(zbq::message_size(3).unwrap())?;
+    /// batch.add_with_flags(3, 7).unwrap().copy_from_slice(b"one");
+    /// batch.commit();
+    /// assert_eq!(consumer.try_next()?.flags(), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn add_with_flags(&mut self, len: usize, flags: u8) -> Option<&mut [u8]> {
         let bytes = message_size(len).filter(|bytes| *bytes <= self.bytes - self.used)?;
         let header = zbq_msg_header {
             payload_len: len as u32,
             fd_count: 0,
-            flags: 0,
+            flags,
             reserved: 0,
             seq_id: 0,
         };

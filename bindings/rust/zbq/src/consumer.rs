@@ -5,8 +5,9 @@ use crate::copied::Copied;
 use crate::error::{check, from_code, Error, Eviction, Result};
 use crate::header::Header;
 use crate::iter::{Iter, TryIter};
-use crate::load::{copy_out, load_byte};
+use crate::load::load_byte;
 use crate::message::Message;
+use crate::message_batch::MessageBatch;
 use crate::options::{mode_of, Flow, PayloadType, RingId, Wakeup};
 use crate::payload::Payload;
 use crate::process::Birthmark;
@@ -200,6 +201,29 @@ impl Consumer {
         TryIter::new(self)
     }
 
+    /// The messages that are there, in place: at most so many, and no more than what takes a sixteenth
+    /// of the ring (but one at least), so that the producer gets room back while a long backlog is
+    /// read. It ends where another call takes a message meanwhile. Never waits.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.try_publish(b"one")?;
+    /// producer.try_publish(b"three")?;
+    /// let batch = consumer.take_batch(100);
+    /// let bytes: usize = batch.iter().map(|message| message.payload().len()).sum();
+    /// assert_eq!(batch.finish()?, 2);
+    /// assert_eq!(bytes, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn take_batch(&self, most: usize) -> MessageBatch<'_> {
+        MessageBatch::new(self, most)
+    }
+
     // ---- copies ----
 
     /// Copies the payload of the next message, and lets go of it: what was copied was whole. The
@@ -228,13 +252,11 @@ impl Consumer {
     /// As [`try_next`](Self::try_next), and [`Error::TooSmall`]: it does not fit, and stays where it
     /// is. After an error `into` may hold anything.
     pub fn try_copy(&self, into: &mut [u8]) -> Result<Copied> {
-        let (copied, ()) = self.extract_next(|view| {
-            let len = view.payload_len as usize; // it lies in memory that is mapped
-            if len > into.len() {
-                return Err(Error::TooSmall(len));
+        let (copied, ()) = self.extract_next(|_, payload| {
+            if payload.len() > into.len() {
+                return Err(Error::TooSmall(payload.len()));
             }
-            // SAFETY: so many bytes are mapped, and the slice has room for them.
-            unsafe { copy_out(view.payload.cast(), into.as_mut_ptr(), len) };
+            payload.read_at(0, into);
             Ok(())
         })?;
         Ok(copied)
@@ -263,10 +285,9 @@ impl Consumer {
     ///
     /// As [`try_next`](Self::try_next). Then the vector is empty.
     pub fn try_copy_to(&self, into: &mut Vec<u8>) -> Result<Copied> {
-        let copied = self.extract_next(|view| {
+        let copied = self.extract_next(|_, payload| {
             into.clear();
-            // SAFETY: so many bytes are mapped.
-            unsafe { Payload::new(view.payload.cast(), view.payload_len as usize) }.append_to(into);
+            payload.append_to(into);
             Ok(())
         });
         match copied {
@@ -302,12 +323,7 @@ impl Consumer {
         if !self.observes() {
             return self.try_next()?.read(read); // it holds its room, whatever `read` takes
         }
-        let (_, result) = self.extract_next(|view| {
-            // SAFETY: so many bytes are mapped while the consumer lives.
-            Ok(read(unsafe {
-                Payload::new(view.payload.cast(), view.payload_len as usize)
-            }))
-        })?;
+        let (_, result) = self.extract_next(|_, payload| Ok(read(payload)))?;
         Ok(result)
     }
 
@@ -418,6 +434,35 @@ impl Consumer {
         });
         // SAFETY: a live handle.
         self.result_of(unsafe { zbq_sys::zbq_consumer_spin(self.raw(), most) })
+    }
+
+    /// Waits as [`wait`](Self::wait) does, but first [spins](Self::spin) for so long at most: for about
+    /// as long as a message usually takes to come. With [`Duration::MAX`] it never sleeps.
+    ///
+    /// ```
+    /// # use std::{os::unix::net::UnixStream, time::Duration};
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| producer.try_publish(b"hello"));
+    ///     consumer.wait_spinning(None, Duration::from_micros(50))
+    /// })?;
+    /// assert_eq!(consumer.try_next()?.to_vec()?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn wait_spinning(&self, timeout: Option<Duration>, spin: Duration) -> Result<()> {
+        let end = Deadline::after(timeout);
+        let most = timeout.map_or(spin, |time| spin.min(time));
+        match self.spin(Some(most)) {
+            Err(Error::Again) => self.wait_until(end),
+            found => found,
+        }
     }
 
     /// A descriptor that becomes readable when there is something to do: a message, descriptors,
@@ -605,17 +650,20 @@ impl Consumer {
         }
     }
 
-    /// The next message's header, and what is made of it, which was whole. With an error of
+    /// The next message's header, and what is made of its payload, which was whole. With an error of
     /// `extract` nothing is taken.
     pub(crate) fn extract_next<R>(
         &self,
-        mut extract: impl FnMut(&zbq_msg_view) -> Result<R>,
+        mut extract: impl FnMut(Header, Payload<'_>) -> Result<R>,
     ) -> Result<(Copied, R)> {
         self.skip();
         for _ in 0..MOST_LAPS {
             let found = self.peek()?;
             let offset = found.view.logical_offset;
-            let extracted = extract(&found.view);
+            let (at, len) = (found.view.payload.cast(), found.view.payload_len as usize);
+            // SAFETY: so many bytes are mapped while the consumer lives.
+            let payload = unsafe { Payload::new(at, len) };
+            let extracted = extract(found.header, payload);
             if self.is_valid_from(offset) {
                 let extracted = extracted?;
                 if self.cursor() == offset {
@@ -681,6 +729,29 @@ impl Consumer {
         if let Some(tail) = moved {
             // SAFETY: a live handle's window.
             unsafe { zbq_sys::zbq_window_release(self.window.as_ptr(), tail) };
+        }
+    }
+
+    /// Of a message that starts there. Waits for them.
+    pub(crate) fn take_fds_of(
+        &self,
+        header: Header,
+        offset: u64,
+        timeout: Option<Duration>,
+    ) -> Result<Vec<OwnedFd>> {
+        if header.fd_count() == 0 {
+            return if self.observes() && !self.is_valid_from(offset) {
+                Err(self.torn())
+            } else {
+                Ok(Vec::new())
+            };
+        }
+        if header.record() == 0 {
+            return Err(self.malformed(offset)); // some, but no record
+        }
+        match self.take_fds(header.record(), timeout) {
+            Ok(fds) if fds.len() != usize::from(header.fd_count()) => Err(self.malformed(offset)),
+            taken => taken,
         }
     }
 

@@ -56,7 +56,7 @@ impl Copied {
         self.offset
     }
 
-    /// The application's own flags, which C and C++ programs may set.
+    /// The application's own flags.
     pub fn flags(&self) -> u8 {
         self.header.flags()
     }

@@ -4,7 +4,7 @@
 use crate::consumer::Consumer;
 use crate::error::{Error, Result};
 use crate::message::Message;
-use std::iter::FusedIterator;
+use std::iter::{self, FusedIterator};
 
 /// All messages to the end of the stream: see [`Consumer::iter`].
 #[derive(Debug)]
@@ -73,3 +73,25 @@ impl<'c> Iterator for TryIter<'c> {
 }
 
 impl FusedIterator for TryIter<'_> {}
+
+/// What `next` makes of the messages, to the end of the stream. One of which it makes nothing
+/// ([`Error::Protocol`]) does not end that, unless the stream itself is malformed.
+pub(crate) fn values<'c, T: 'c>(
+    consumer: &'c Consumer,
+    next: impl Fn() -> Result<T> + 'c,
+) -> impl Iterator<Item = Result<T>> + 'c {
+    let mut done = false;
+    iter::from_fn(move || {
+        if done {
+            return None;
+        }
+        let next = next();
+        let is_of_message = matches!(next, Err(Error::Protocol))
+            && !matches!(consumer.ending(), Some(Error::Protocol));
+        done = next.is_err() && !is_of_message;
+        match next {
+            Err(Error::Closed) => None,
+            next => Some(next),
+        }
+    })
+}

@@ -147,6 +147,7 @@ mod header;
 mod iter;
 mod load;
 mod message;
+mod message_batch;
 mod options;
 mod payload;
 mod piece;
@@ -171,9 +172,10 @@ pub use copied::Copied;
 pub use error::{Error, Eviction, Result};
 pub use iter::{Iter, TryIter};
 pub use message::{Message, Reader};
+pub use message_batch::{MessageBatch, MessageView, Messages};
 pub use options::{Flow, Options, Patience, PayloadType, RingId, Start, Wakeup, WHICHEVER_RING};
 pub use payload::Payload;
-pub use pod::Pod;
+pub use pod::{bytes_of, Pod};
 pub use producer::Producer;
 pub use rendezvous::{
     connect, ConnectOptions, Gap, GapCause, Joining, Listener, ListenerOptions, Newcomer, Next,
@@ -182,7 +184,9 @@ pub use rendezvous::{
 pub use reservation::Reservation;
 pub use retained::{Retained, RetainedMessage};
 pub use statistics::{ConsumerInfo, Statistics};
-pub use typed::{Channel, Place, Places, ReceivedBatch, TypedBatch, TypedConsumer, TypedProducer};
+pub use typed::{
+    type_hash, Channel, Place, Places, ReceivedBatch, TypedBatch, TypedConsumer, TypedProducer,
+};
 
 /// Bytes before a message's payload.
 const HEADER: usize = std::mem::size_of::<zbq_sys::zbq_msg_header>();
@@ -239,12 +243,16 @@ must_not_be!(
     ReceivedBatch<'static, u64>,
     Place<'static, u64>,
     Message<'static>,
+    MessageView<'static>,
+    MessageBatch<'static>,
     RetainedMessage<'static>,
     Payload<'static>,
     Reader<'static>
 );
 must_not_be!(
     Send: Message<'static>,
+    MessageView<'static>,
+    MessageBatch<'static>,
     RetainedMessage<'static>,
     ReceivedBatch<'static, u64>,
     Place<'static, u64>,

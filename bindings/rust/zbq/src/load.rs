@@ -12,7 +12,7 @@ use crate::pod::Pod;
 use std::mem::{align_of, size_of, MaybeUninit};
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed};
 
-const WORD: usize = size_of::<u64>();
+pub(crate) const WORD: usize = size_of::<u64>();
 
 /// # Safety
 ///

@@ -148,7 +148,7 @@ impl<'c> Message<'c> {
         self.header.fd_count()
     }
 
-    /// The application's own flags, which C and C++ programs may set.
+    /// The application's own flags.
     pub fn flags(&self) -> u8 {
         self.header.flags()
     }
@@ -326,24 +326,9 @@ impl<'c> Message<'c> {
     /// none; all of it was closed. [`Error::Lapped`]: an observer that was too late to see how many
     /// there are. [`Error::Evicted`], [`Error::NoMemory`], [`Error::Io`].
     pub fn take_fds(&self, timeout: Option<Duration>) -> Result<Vec<OwnedFd>> {
-        if self.fd_count() == 0 {
-            return if self.consumer.observes() && !self.is_intact() {
-                Err(self.consumer.torn())
-            } else {
-                Ok(Vec::new())
-            };
-        }
-        if self.header.record() == 0 {
-            return Err(self.consumer.malformed(self.offset)); // some, but no record
-        }
-        let taken = self.consumer.take_fds(self.header.record(), timeout);
+        let taken = self.consumer.take_fds_of(self.header, self.offset, timeout);
         self.collected.set(!matches!(taken, Err(Error::Again)));
-        match taken {
-            Ok(fds) if fds.len() != usize::from(self.fd_count()) => {
-                Err(self.consumer.malformed(self.offset))
-            }
-            other => other,
-        }
+        taken
     }
 }
 

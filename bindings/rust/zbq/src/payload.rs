@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //! Bytes that may change while they are read.
 
-use crate::load::{copy_out, load_byte};
+use crate::load::{copy_out, load_byte, load_value, WORD};
+use crate::pod::Pod;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::{size_of, MaybeUninit};
 use std::sync::atomic::AtomicU8;
 
 /// A message's bytes where they lie in shared memory: a window to read through, and never a slice.
@@ -76,6 +77,38 @@ impl<'m> Payload<'m> {
         let mut bytes = [0; N];
         part.read_at(0, &mut bytes);
         Some(bytes)
+    }
+
+    /// All bytes as a value of this type; `None` when they are not as many.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// producer.try_publish(&[1, 0, 0, 0, 7])?;
+    /// let message = consumer.try_next()?;
+    /// let number = message.read(|payload| payload.slice(0, 4)?.value::<u32>())?;
+    /// assert_eq!(number, Some(u32::from_ne_bytes([1, 0, 0, 0])));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn value<T: Pod>(&self) -> Option<T> {
+        if self.len != size_of::<T>() {
+            return None;
+        }
+        if self.at as usize % WORD == 0 {
+            // SAFETY: so many bytes, and aligned.
+            return Some(unsafe { load_value(self.at, 0) });
+        }
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: so many bytes are there, and in the value. Then all of it was written, and any bytes
+        // are a value.
+        unsafe {
+            copy_out(self.at, value.as_mut_ptr().cast(), self.len);
+            Some(value.assume_init())
+        }
     }
 
     /// Copies from `offset` on, as much as there is and `into` holds. Gives how much that was.
@@ -159,6 +192,20 @@ mod tests {
                     bytes[begin..begin + len]
                 );
             }
+        }
+    }
+
+    #[test]
+    fn gives_a_value_of_any_place() {
+        let bytes: Vec<u8> = (0..64).collect();
+        for begin in 0..17 {
+            // SAFETY: a part of the vector.
+            let window = unsafe { Payload::new(bytes[begin..].as_ptr(), 12) };
+            let words: [u32; 3] = window.value().unwrap();
+            let last = u32::from_ne_bytes(bytes[begin + 8..begin + 12].try_into().unwrap());
+            assert_eq!(words[2], last);
+            assert_eq!(window.value::<u64>(), None);
+            assert_eq!(window.value::<u128>(), None);
         }
     }
 

@@ -2,7 +2,8 @@
 //! Messages that are taken one after the other, and let go as one piece of the stream.
 
 use crate::consumer::{Consumer, Found};
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::header::Header;
 use std::cell::Cell;
 use std::fmt;
 use std::ptr::NonNull;
@@ -20,9 +21,10 @@ pub(crate) struct Piece<'c> {
     error: Cell<Option<Error>>,
 }
 
-/// Of a message that was taken: its payload, and where it starts.
+/// Of a message that was taken: its header, its payload, and where it starts.
 #[derive(Clone, Copy)]
 pub(crate) struct Visited {
+    pub(crate) header: Header,
     pub(crate) at: NonNull<u8>,
     pub(crate) len: u64,
     pub(crate) offset: u64,
@@ -105,9 +107,23 @@ impl<'c> Piece<'c> {
         self.consumer.count_as_lost(bytes);
     }
 
-    /// Why it ended, unless it gave what was there, or as many as it may.
+    /// Whether all that was read was whole, and why it ended, unless it gave what was there, or as
+    /// many as it may.
     pub(crate) fn take_error(&self) -> Option<Error> {
-        self.error.take()
+        if self.is_intact() {
+            self.error.take()
+        } else {
+            Some(self.consumer.torn())
+        }
+    }
+
+    /// The same, or how many were visited.
+    #[inline]
+    pub(crate) fn finish(&self) -> Result<usize> {
+        match self.take_error() {
+            Some(error) => Err(error),
+            None => Ok(self.visited()),
+        }
     }
 
     // It is one piece: where another call took a message meanwhile, who may hold it, it ends.
@@ -137,6 +153,7 @@ impl<'c> Piece<'c> {
             self.seq_id.set(record);
         }
         Visited {
+            header: found.header,
             // SAFETY: in the ring.
             at: unsafe { NonNull::new_unchecked(found.view.payload as *mut u8) },
             len: found.view.payload_len,

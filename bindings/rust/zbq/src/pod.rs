@@ -36,9 +36,17 @@ numbers! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 }
 // SAFETY: one after the other, with nothing in between.
 unsafe impl<T: Pod, const N: usize> Pod for [T; N] {}
 
-/// Its bytes.
+/// The bytes of a value, as a message has them. [`Payload::value`](crate::Payload::value) is the way
+/// back.
+///
+/// ```
+/// let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+/// producer.try_publish(zbq::bytes_of(&[1.5_f64, 2.5]))?;
+/// # assert_eq!(zbq::bytes_of(&1.5_f64), 1.5_f64.to_ne_bytes());
+/// # Ok::<(), zbq::Error>(())
+/// ```
 #[inline]
-pub(crate) fn bytes_of<T: Pod>(value: &T) -> &[u8] {
+pub fn bytes_of<T: Pod>(value: &T) -> &[u8] {
     let first = (value as *const T).cast();
     // SAFETY: all of the value, which has no byte that is not initialized.
     unsafe { std::slice::from_raw_parts(first, size_of::<T>()) }

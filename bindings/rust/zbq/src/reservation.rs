@@ -69,6 +69,7 @@ use zbq_sys::{zbq_msg_header, ZBQ_MAX_FD_PER_MSG};
 pub struct Reservation<'p> {
     producer: &'p mut Producer,
     len: usize,
+    flags: u8,
     fd_count: u8, // attached
     seq_id: u64,  // once descriptors were sent for it
 }
@@ -81,6 +82,7 @@ impl<'p> Reservation<'p> {
         let reservation = Self {
             producer,
             len,
+            flags: 0,
             fd_count: 0,
             seq_id: 0,
         };
@@ -118,6 +120,26 @@ impl<'p> Reservation<'p> {
             self.len = len;
             self.write_header();
         }
+    }
+
+    /// The application's own flags, which readers see ([`Message::flags`](crate::Message::flags)). 0
+    /// unless this says otherwise.
+    ///
+    /// ```
+    /// # use std::os::unix::net::UnixStream;
+    /// # let mut producer = zbq::Producer::new(&zbq::Options::new())?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # producer.admit(&near, zbq::Wakeup::Push)?;
+    /// # let consumer = zbq::Consumer::join(&far, zbq::Wakeup::Push)?;
+    /// let mut room = producer.try_reserve(0)?;
+    /// room.set_flags(3);
+    /// room.commit();
+    /// assert_eq!(consumer.try_next()?.flags(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_flags(&mut self, flags: u8) {
+        self.flags = flags;
+        self.write_header();
     }
 
     /// Sends these descriptors, which become the message's. They stay the caller's, too, who may
@@ -181,7 +203,7 @@ impl<'p> Reservation<'p> {
         let header = zbq_msg_header {
             payload_len: self.len as u32, // no more, as it was given room
             fd_count: self.fd_count,
-            flags: 0,
+            flags: self.flags,
             reserved: 0,
             seq_id: if self.fd_count != 0 { self.seq_id } else { 0 },
         };

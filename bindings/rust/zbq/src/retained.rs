@@ -118,7 +118,7 @@ impl<'c> RetainedMessage<'c> {
         self.header.key()
     }
 
-    /// The application's own flags, which C and C++ programs may set.
+    /// The application's own flags.
     pub fn flags(&self) -> u8 {
         self.header.flags()
     }

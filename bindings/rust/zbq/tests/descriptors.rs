@@ -30,6 +30,7 @@ fn descriptors() {
     of_what_was_copied_are_closed();
     of_what_goes_out_of_order_are_closed();
     of_lapped_messages_stay_with_the_others();
+    of_a_batch_are_taken_or_closed();
     cross_processes();
     assert_eq!(open_fds(), before);
 }
@@ -282,6 +283,26 @@ fn of_lapped_messages_stay_with_the_others() {
     drop(lapped);
     let last = reader.try_iter().map(Result::unwrap).last().unwrap();
     assert_eq!(last.take_fds(NOW).unwrap().len(), 1);
+}
+
+fn of_a_batch_are_taken_or_closed() {
+    let (mut producer, consumer) = both_ends(PAGE);
+    let (taken, ignored) = (file("taken"), file("ignored"));
+    let open = open_fds();
+    for fd in [&ignored, &taken, &ignored] {
+        producer.publish_with(b"", &[fd.as_fd()], LONG).unwrap();
+    }
+    producer.try_publish(b"none").unwrap();
+    let batch = consumer.take_batch(100);
+    let mut messages = batch.iter();
+    assert_eq!(messages.next().unwrap().fd_count(), 1);
+    let fds = messages.next().unwrap().take_fds(LONG).unwrap();
+    assert_eq!(identity(&fds[0]), identity(&taken));
+    drop(fds);
+    assert_eq!(messages.next().unwrap().fd_count(), 1);
+    assert!(messages.next().unwrap().take_fds(NOW).unwrap().is_empty());
+    assert_eq!(batch.finish().unwrap(), 4);
+    assert_eq!(open_fds(), open);
 }
 
 fn cross_processes() {

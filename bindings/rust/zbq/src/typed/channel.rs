@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
 //! What both ends agree on.
 
+use super::agreed::{checked_align, checked_size, Agreed};
 use super::consumer::TypedConsumer;
-use super::hash::hash;
 use super::producer::TypedProducer;
 use crate::consumer::Consumer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::options::{Options, PayloadType, Wakeup};
 use crate::pod::Pod;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{align_of, size_of};
 use std::os::unix::io::AsFd;
-use zbq_sys::ZBQ_MSG_ALIGN;
 
 /// A ring whose messages are all of type `T`, under a name that both sides agree on and should
 /// change with `T`'s meaning ("quote/2"). Size, alignment and the name's hash travel in the join; a
@@ -56,33 +55,19 @@ use zbq_sys::ZBQ_MSG_ALIGN;
 /// const NOTHING: zbq::Channel<[u8; 0]> = zbq::Channel::new("nothing/1");
 /// ```
 pub struct Channel<T> {
-    name: &'static str,
-    payload_type: PayloadType,
+    agreed: Agreed,
     payload: PhantomData<fn() -> T>,
 }
 
 impl<T: Pod> Channel<T> {
     // Looked at when this is compiled, for each type.
-    const SIZE: u32 = {
-        assert!(size_of::<T>() != 0, "a size of 0 says that sizes vary");
-        assert!(size_of::<T>() <= u32::MAX as usize, "no message is so long");
-        size_of::<T>() as u32
-    };
-    const ALIGN: u32 = {
-        let align = align_of::<T>();
-        assert!(align <= ZBQ_MSG_ALIGN, "payloads are aligned to 16");
-        align as u32
-    };
+    const SIZE: u32 = checked_size(size_of::<T>());
+    const ALIGN: u32 = checked_align(align_of::<T>());
 
     /// A channel of this name.
     pub const fn new(name: &'static str) -> Self {
         Self {
-            name,
-            payload_type: PayloadType {
-                hash: hash(name),
-                size: Self::SIZE,
-                align: Self::ALIGN,
-            },
+            agreed: Agreed::new(name, Self::SIZE, Self::ALIGN),
             payload: PhantomData,
         }
     }
@@ -96,7 +81,7 @@ impl<T: Pod> Channel<T> {
     /// assert_eq!((told.size, told.align), (4, 4));
     /// ```
     pub const fn payload_type(&self) -> PayloadType {
-        self.payload_type
+        self.agreed.payload_type()
     }
 
     /// Makes a ring.
@@ -105,7 +90,7 @@ impl<T: Pod> Channel<T> {
     ///
     /// As [`Producer::new`](crate::Producer::new).
     pub fn producer(&self, options: &Options) -> Result<TypedProducer<T>> {
-        TypedProducer::new(options, self.payload_type)
+        TypedProducer::new(options, self.payload_type())
     }
 
     /// Takes over a consumer, of [`connect`](crate::connect()) for instance, that receives this
@@ -125,7 +110,8 @@ impl<T: Pod> Channel<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TypeMismatch`]: it receives something else, and was dropped. The text says what.
+    /// [`Error::TypeMismatch`](crate::Error::TypeMismatch): it receives something else, and was dropped.
+    /// The text says what.
     pub fn consumer(&self, untyped: Consumer) -> Result<TypedConsumer<T>> {
         self.check(&untyped)?;
         Ok(TypedConsumer::new(untyped))
@@ -135,7 +121,7 @@ impl<T: Pod> Channel<T> {
     ///
     /// # Errors
     ///
-    /// As [`Consumer::join`], and [`Error::TypeMismatch`].
+    /// As [`Consumer::join`], and [`Error::TypeMismatch`](crate::Error::TypeMismatch).
     pub fn join(&self, socket: impl AsFd, wakeup: Wakeup) -> Result<TypedConsumer<T>> {
         self.consumer(Consumer::join(socket, wakeup)?)
     }
@@ -145,34 +131,9 @@ impl<T: Pod> Channel<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TypeMismatch`]: it receives something else.
+    /// [`Error::TypeMismatch`](crate::Error::TypeMismatch): it receives something else.
     pub fn check(&self, consumer: &Consumer) -> Result<()> {
-        let told = consumer.payload_type();
-        if told == self.payload_type {
-            Ok(())
-        } else {
-            Err(Error::TypeMismatch(self.mismatch(told)))
-        }
-    }
-
-    fn mismatch(&self, told: PayloadType) -> String {
-        let own = self.payload_type;
-        let expected = format!(
-            "expected '{}' of {} bytes, aligned to {}",
-            self.name, own.size, own.align
-        );
-        if told.hash == 0 && told.size == 0 {
-            return expected + "; the producer does not say what it sends";
-        }
-        let name = if told.hash == own.hash {
-            "that name"
-        } else {
-            "another name"
-        };
-        format!(
-            "{expected}; the producer sends {name}, {} bytes, aligned to {}",
-            told.size, told.align
-        )
+        self.agreed.check(consumer)
     }
 }
 
@@ -186,6 +147,6 @@ impl<T> Copy for Channel<T> {}
 
 impl<T> fmt::Debug for Channel<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Channel").field(&self.name).finish()
+        f.debug_tuple("Channel").field(&self.agreed.name()).finish()
     }
 }

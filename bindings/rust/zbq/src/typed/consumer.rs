@@ -4,6 +4,7 @@
 use super::received::ReceivedBatch;
 use crate::consumer::{Consumer, MOST_LAPS};
 use crate::error::{Error, Result};
+use crate::iter::values;
 use crate::pod::Pod;
 use std::fmt;
 use std::marker::PhantomData;
@@ -88,19 +89,7 @@ impl<T: Pod> TypedConsumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = Result<T>> + '_ {
-        let mut done = false;
-        std::iter::from_fn(move || {
-            if done {
-                return None;
-            }
-            let next = self.next(None);
-            let is_of_message = matches!(next, Err(Error::Protocol)) && self.goes_on();
-            done = next.is_err() && !is_of_message;
-            match next {
-                Err(Error::Closed) => None,
-                next => Some(next),
-            }
-        })
+        values(&self.untyped, move || self.next(None))
     }
 
     /// Those that are there, in place: at most so many, and no more than what takes a sixteenth of
@@ -111,11 +100,6 @@ impl<T: Pod> TypedConsumer<T> {
         ReceivedBatch::new(&self.untyped, most)
     }
 
-    // Whether the stream is not malformed as a whole.
-    fn goes_on(&self) -> bool {
-        !matches!(self.untyped.ending(), Some(Error::Protocol))
-    }
-
     /// Waits as [`Consumer::wait`].
     ///
     /// # Errors
@@ -123,6 +107,15 @@ impl<T: Pod> TypedConsumer<T> {
     /// As there.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
         self.untyped.wait(timeout)
+    }
+
+    /// Waits as [`Consumer::wait_spinning`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn wait_spinning(&self, timeout: Option<Duration>, spin: Duration) -> Result<()> {
+        self.untyped.wait_spinning(timeout, spin)
     }
 
     /// The ring, for all that has no type: other ways to wait, descriptors, how it stands.

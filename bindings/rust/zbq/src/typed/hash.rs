@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: MIT
 //! Numbers for names.
 
-/// FNV-1a, as in C++: to tell names apart, not to keep anyone from making two alike.
-pub(crate) const fn hash(text: &str) -> u64 {
-    let bytes = text.as_bytes();
+/// The number that a join says for a channel's name ([`PayloadType::hash`]): for programs that join
+/// without a [`Channel`], and compare it themselves. FNV-1a of its bytes, as in C and C++: to tell
+/// names apart, not to keep anyone from making two alike.
+///
+/// ```
+/// const QUOTES: u64 = zbq::type_hash("quote/1");
+/// let channel = zbq::Channel::<u64>::new("quote/1");
+/// assert_eq!(channel.payload_type().hash, QUOTES);
+/// ```
+///
+/// [`PayloadType::hash`]: crate::PayloadType::hash
+/// [`Channel`]: crate::Channel
+pub const fn type_hash(name: &str) -> u64 {
+    let bytes = name.as_bytes();
     let mut value = 0xcbf2_9ce4_8422_2325_u64;
     let mut at = 0;
     while at < bytes.len() {
@@ -15,12 +26,12 @@ pub(crate) const fn hash(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::hash;
+    use super::type_hash;
 
     // FNV-1a's own examples, which tests/cpp/channel_test.cpp has for C++.
     #[test]
     fn is_that_of_cpp() {
-        assert_eq!(hash(""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(hash("foobar"), 0x8594_4171_f739_67e8);
+        assert_eq!(type_hash(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(type_hash("foobar"), 0x8594_4171_f739_67e8);
     }
 }

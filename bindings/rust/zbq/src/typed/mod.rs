@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! Rings whose messages are all of one type.
 
+pub(crate) mod agreed;
 mod batch;
 mod channel;
 mod consumer;
@@ -12,6 +13,7 @@ mod received;
 pub use batch::TypedBatch;
 pub use channel::Channel;
 pub use consumer::TypedConsumer;
+pub use hash::type_hash;
 pub use place::Place;
 pub use producer::TypedProducer;
 pub use received::{Places, ReceivedBatch};

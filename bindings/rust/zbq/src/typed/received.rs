@@ -104,17 +104,14 @@ impl<'c, T: Pod> ReceivedBatch<'c, T> {
     /// there), [`Error::Protocol`] (a message of another size, or the stream is malformed).
     #[inline]
     pub fn finish(self) -> Result<usize> {
-        match self.error() {
-            Some(error) => Err(error),
-            None => Ok(self.visited()),
-        }
+        self.piece.finish()
     }
 
     /// Of one of which no value was got: why; or it was that of an observer, and was overwritten
     /// meanwhile.
     #[cold]
     pub(super) fn go_on_if_lapped(&self) -> Result<()> {
-        match self.error() {
+        match self.piece.take_error() {
             Some(Error::Lapped) if !self.is_intact() => {
                 self.piece.count_as_lost();
                 Ok(())
@@ -123,19 +120,11 @@ impl<'c, T: Pod> ReceivedBatch<'c, T> {
         }
     }
 
-    pub(super) fn error(&self) -> Option<Error> {
-        if self.is_intact() {
-            self.piece.take_error()
-        } else {
-            Some(self.piece.consumer().torn())
-        }
-    }
-
     #[inline]
     fn next(&self) -> Option<Place<'_, T>> {
         let visited = self.piece.next()?;
         if visited.len != size_of::<T>() as u64 {
-            self.piece.refuse_last(Error::Protocol); // unless it was evicted, as `error` asks
+            self.piece.refuse_last(Error::Protocol); // unless it was evicted
             return None;
         }
         // SAFETY: of this size. The ring is mapped while the consumer lives, which the batch
