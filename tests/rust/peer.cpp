@@ -230,6 +230,52 @@ void write_history() {
     publish(messages);
 }
 
+// ---- frames ----
+
+constexpr std::size_t frame_size = 20'000;
+
+std::vector<std::byte> frame_of(std::size_t message) {
+    std::vector<std::byte> bytes(frame_size - message);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        bytes[i] = static_cast<std::byte>(message * 31 + i * 7);
+    }
+    return bytes;
+}
+
+void read_frames() {
+    zbq::frames reader{zbq::consumer(STDIN_FILENO)};
+    unsigned count = 0;
+    while (reader.wait(zbq::never) == zbq::status::ok) {
+        const zbq::received_frame frame = reader.try_next();
+        if (!frame) {
+            throw std::runtime_error("no frame after " + std::to_string(count));
+        }
+        if (!std::ranges::equal(frame.bytes(), frame_of(count)) || !frame.intact() ||
+            !std::ranges::equal(frame.beside(), payload_of(count))) {
+            throw std::runtime_error("frame " + std::to_string(count) + " differs");
+        }
+        ++count;
+    }
+    if (count != messages || reader.reader().ending() != zbq::ending::closed) {
+        throw std::runtime_error("the stream ended after " + std::to_string(count));
+    }
+}
+
+void write_frames() {
+    zbq::producer ring({.stall_timeout = std::chrono::nanoseconds(0)});
+    zbq::frame_pool pool(ring, {.frames = 3, .frame_size = frame_size, .first_key = 100},
+                         zbq::never);
+    ring.admit(STDIN_FILENO);
+    for (unsigned i = 0; i < messages; ++i) {
+        zbq::frame frame = pool.acquire(zbq::never);
+        const std::vector<std::byte> bytes = frame_of(i);
+        std::ranges::copy(bytes, frame.bytes().begin());
+        if (frame.publish(bytes.size(), zbq::never, payload_of(i)) != zbq::status::ok) {
+            throw std::runtime_error("frame " + std::to_string(i) + " was not published");
+        }
+    }
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -247,9 +293,13 @@ int main(int argc, char **argv) {
             follow();
         } else if (role == "write-history") {
             write_history();
+        } else if (role == "read-frames") {
+            read_frames();
+        } else if (role == "write-frames") {
+            write_frames();
         } else {
-            throw std::runtime_error(
-                "usage: zbq_rust_peer read|write|read-quotes|write-quotes|follow|write-history");
+            throw std::runtime_error("usage: zbq_rust_peer read|write|read-quotes|write-quotes|"
+                                     "follow|write-history|read-frames|write-frames");
         }
         return 0;
     } catch (const std::exception &failure) {

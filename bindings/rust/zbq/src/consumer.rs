@@ -613,6 +613,11 @@ impl Consumer {
         self.birth.is_here()
     }
 
+    /// Whether it may sleep until it is woken, and gets descriptors.
+    pub(crate) fn pushes(&self) -> bool {
+        self.push
+    }
+
     #[inline]
     pub(crate) fn observes(&self) -> bool {
         self.flow.observes()
@@ -1049,7 +1054,7 @@ impl Consumer {
         unsafe { zbq_sys::zbq_consumer_get_futex_token(self.raw()) }
     }
 
-    fn wait_until(&self, end: Deadline) -> Result<()> {
+    pub(crate) fn wait_until(&self, end: Deadline) -> Result<()> {
         loop {
             let token = self.token();
             let found = self.look();

@@ -37,7 +37,8 @@
 //! ```
 //!
 //! Where all messages are of one type, a [`Channel`] makes producers and consumers of that, and a join
-//! checks that both ends mean the same.
+//! checks that both ends mean the same. What is large, and
+//! of one size, goes into the buffers of a [`FramePool`].
 //!
 //! # Who waits for whom
 //!
@@ -114,7 +115,9 @@
 //! process's to define. A reservation is at most as long as the ring, so that the two mappings in a
 //! row, which make a message linear across the ring's end, never show one byte twice. A consumer of
 //! the same ring in the same process has a mapping of its own, at another address, that it loads
-//! from atomically.
+//! from atomically. All of that holds for the buffers of a [`FramePool`], too: [`Frame::bytes`] gives
+//! the only way to write to one, and its readers look at it through a [`Payload`]; the word before it that
+//! tells them whether it is filled anew is atomic on both sides.
 //!
 //! What is outside of any of this: another process that writes into this one's memory by a
 //! debugger's means (`/proc/PID/mem`, ptrace).
@@ -143,6 +146,7 @@ mod batch;
 mod consumer;
 mod copied;
 mod error;
+mod frames;
 mod header;
 mod iter;
 mod load;
@@ -170,6 +174,7 @@ pub use batch::Batch;
 pub use consumer::{Consumer, Loss};
 pub use copied::Copied;
 pub use error::{Error, Eviction, Result};
+pub use frames::{Frame, FramePool, FramePoolOptions, Frames, NotPublished, ReceivedFrame};
 pub use iter::{Iter, TryIter};
 pub use message::{Message, Reader};
 pub use message_batch::{MessageBatch, MessageView, Messages};
@@ -216,6 +221,9 @@ const _: () = {
     is_send::<Subscription>();
     is_send::<TypedProducer<u64>>();
     is_send::<TypedConsumer<u64>>();
+    is_send::<FramePool>();
+    is_send::<Frame>();
+    is_send::<Frames>();
     is_send::<Error>();
     const fn is_sync<T: Sync>() {}
     is_sync::<Error>();
@@ -242,6 +250,8 @@ must_not_be!(
     TypedConsumer<u64>,
     ReceivedBatch<'static, u64>,
     Place<'static, u64>,
+    Frames,
+    ReceivedFrame<'static>,
     Message<'static>,
     MessageView<'static>,
     MessageBatch<'static>,
@@ -253,6 +263,7 @@ must_not_be!(
     Send: Message<'static>,
     MessageView<'static>,
     MessageBatch<'static>,
+    ReceivedFrame<'static>,
     RetainedMessage<'static>,
     ReceivedBatch<'static, u64>,
     Place<'static, u64>,

@@ -128,6 +128,10 @@ impl<'c> Message<'c> {
         }
     }
 
+    pub(crate) fn consumer(&self) -> &'c Consumer {
+        self.consumer
+    }
+
     /// Bytes of the payload.
     pub fn len(&self) -> usize {
         self.len

@@ -55,7 +55,7 @@ impl Drop for Birthmark {
     }
 }
 
-fn page_size() -> usize {
+pub(crate) fn page_size() -> usize {
     // SAFETY: a number. Every Linux tells it.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }

@@ -23,6 +23,12 @@ impl Deadline {
             }
         }
     }
+
+    /// The same, as a time-out.
+    pub(crate) fn timeout(self) -> Option<Duration> {
+        self.0
+            .map(|end| end.saturating_duration_since(Instant::now()))
+    }
 }
 
 /// One sleep, at most: as the library's own.

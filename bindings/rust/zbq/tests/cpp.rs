@@ -12,8 +12,8 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use support::{assert_success, file, pattern, producer, LONG, PAGE};
 use zbq::{
-    connect, Channel, ConnectOptions, Consumer, Error, Flow, Listener, ListenerOptions, Options,
-    Start, Wakeup,
+    connect, Channel, ConnectOptions, Consumer, Error, Flow, FramePool, FramePoolOptions, Frames,
+    Listener, ListenerOptions, Options, Producer, Start, Wakeup,
 };
 
 // As the peer has them.
@@ -236,6 +236,56 @@ fn what_cpp_sends_is_no_other_type() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+// ---- frames ----
+
+// As the peer has it.
+const FRAME_SIZE: usize = 20_000;
+
+fn frame_of(message: usize) -> Vec<u8> {
+    pattern(message, FRAME_SIZE - message)
+}
+
+#[test]
+fn what_rust_paints_cpp_looks_at() {
+    let mut producer = Producer::new(&Options::new().stall_timeout(None)).unwrap();
+    let options = FramePoolOptions::new(FRAME_SIZE).frames(3).first_key(100);
+    let mut pool = FramePool::new(&mut producer, &options, LONG).unwrap();
+    let (near, far) = UnixStream::pair().unwrap();
+    producer.admit(&near, Wakeup::Push).unwrap();
+    let child = match peer("read-frames", far) {
+        Some(child) => child,
+        None => return,
+    };
+    for i in 0..MESSAGES {
+        let mut frame = pool.acquire(&mut producer, LONG).unwrap();
+        let bytes = frame_of(i);
+        frame.bytes()[..bytes.len()].copy_from_slice(&bytes);
+        frame
+            .publish(&mut producer, bytes.len(), &payload_of(i), LONG)
+            .unwrap();
+    }
+    drop(producer);
+    assert_success(child);
+}
+
+#[test]
+fn what_cpp_paints_rust_looks_at() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let child = match peer("write-frames", near) {
+        Some(child) => child,
+        None => return,
+    };
+    let frames = Frames::new(Consumer::join(&far, Wakeup::Push).unwrap()).unwrap();
+    for i in 0..MESSAGES {
+        let frame = frames.next(LONG).unwrap();
+        assert_eq!(frame.to_vec().unwrap(), frame_of(i));
+        let beside = frame.read_beside(|bytes| bytes.to_vec()).unwrap();
+        assert_eq!(beside, payload_of(i));
+    }
+    assert!(matches!(frames.next(LONG), Err(Error::Closed)));
+    assert_success(child);
 }
 
 // ---- by name ----

@@ -11,7 +11,7 @@ use support::{
     assert_success, both_ends, file, identity, join, join_by_stdin, join_with, open_fds, pattern,
     spawn_consumer, LONG, PAGE,
 };
-use zbq::{Error, Flow, Producer, Start, Wakeup};
+use zbq::{Error, Flow, FramePool, FramePoolOptions, Frames, Producer, Start, Wakeup};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -31,6 +31,7 @@ fn descriptors() {
     of_what_goes_out_of_order_are_closed();
     of_lapped_messages_stay_with_the_others();
     of_a_batch_are_taken_or_closed();
+    of_frames_go_with_their_buffers();
     cross_processes();
     assert_eq!(open_fds(), before);
 }
@@ -303,6 +304,27 @@ fn of_a_batch_are_taken_or_closed() {
     assert!(messages.next().unwrap().take_fds(NOW).unwrap().is_empty());
     assert_eq!(batch.finish().unwrap(), 4);
     assert_eq!(open_fds(), open);
+}
+
+fn of_frames_go_with_their_buffers() {
+    let mapped = || {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.matches("memfd:zbq-frame").count()
+    };
+    {
+        let (mut producer, _consumer) = both_ends(PAGE);
+        let options = FramePoolOptions::new(PAGE as usize).frames(3);
+        let mut pool = FramePool::new(&mut producer, &options, NOW).unwrap();
+        let reader = Frames::new(join(&mut producer, Wakeup::Push)).unwrap();
+        let frame = pool.acquire(&mut producer, NOW).unwrap();
+        frame.publish(&mut producer, 1, b"", NOW).unwrap();
+        drop(reader.try_next().unwrap());
+        assert_eq!(mapped(), 6);
+        drop(reader);
+        assert_eq!(mapped(), 3);
+        drop(pool.acquire(&mut producer, NOW).unwrap());
+    }
+    assert_eq!(mapped(), 0);
 }
 
 fn cross_processes() {

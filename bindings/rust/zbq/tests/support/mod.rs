@@ -6,7 +6,7 @@ pub mod raw;
 
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::io::{AsFd, OwnedFd};
+use std::os::unix::io::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -139,4 +139,22 @@ pub fn file(text: &str) -> File {
     std::fs::remove_file(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
     file
+}
+
+/// Memory as a file of so many bytes, with these seals.
+pub fn memfd(size: u64, seals: libc::c_int) -> OwnedFd {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: a text with its zero; a new descriptor, which nobody else owns.
+    let file = unsafe {
+        let fd = libc::memfd_create(b"zbq-rust\0".as_ptr().cast(), flags);
+        assert!(fd >= 0);
+        File::from_raw_fd(fd)
+    };
+    file.set_len(size).unwrap();
+    // SAFETY: an open descriptor, and a number.
+    assert_eq!(
+        unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) },
+        0
+    );
+    file.into()
 }
