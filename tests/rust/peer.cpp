@@ -150,6 +150,46 @@ void write_quotes() {
     }
 }
 
+// ---- of several types ----
+
+using feed = zbq::variant_channel<"feed/1", quote, std::uint32_t>;
+
+void read_events() {
+    feed::consumer reader(STDIN_FILENO);
+    unsigned count = 0;
+    bool right = true;
+    while (reader.wait(zbq::never) == zbq::status::ok) {
+        const feed::received got = reader.try_next();
+        right = right && got.visit(
+                             [count](const quote &each) {
+                                 if (count % 3 == 0 || each.symbol != count) {
+                                     throw std::runtime_error("a quote differs");
+                                 }
+                             },
+                             [count](std::uint32_t volume) {
+                                 if (count % 3 != 0 || volume != count) {
+                                     throw std::runtime_error("a volume differs");
+                                 }
+                             });
+        ++count;
+    }
+    if (!right || count != messages || reader.ring().ending() != zbq::ending::closed) {
+        throw std::runtime_error("the stream ended after " + std::to_string(count));
+    }
+}
+
+void write_events() {
+    feed::producer sender({.capacity = 4096});
+    sender.ring().admit(STDIN_FILENO);
+    for (unsigned i = 0; i < messages; ++i) {
+        const zbq::status sent = i % 3 == 0 ? sender.send(std::uint32_t{i}, zbq::never)
+                                            : sender.send(quote_of(i), zbq::never);
+        if (sent != zbq::status::ok) {
+            throw std::runtime_error("an event was not sent");
+        }
+    }
+}
+
 // ---- history, observers, what is retained ----
 
 constexpr std::uint16_t format_key = 7;
@@ -293,13 +333,18 @@ int main(int argc, char **argv) {
             follow();
         } else if (role == "write-history") {
             write_history();
+        } else if (role == "read-events") {
+            read_events();
+        } else if (role == "write-events") {
+            write_events();
         } else if (role == "read-frames") {
             read_frames();
         } else if (role == "write-frames") {
             write_frames();
         } else {
             throw std::runtime_error("usage: zbq_rust_peer read|write|read-quotes|write-quotes|"
-                                     "follow|write-history|read-frames|write-frames");
+                                     "read-events|write-events|follow|write-history|"
+                                     "read-frames|write-frames");
         }
         return 0;
     } catch (const std::exception &failure) {

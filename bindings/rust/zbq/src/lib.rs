@@ -37,7 +37,7 @@
 //! ```
 //!
 //! Where all messages are of one type, a [`Channel`] makes producers and consumers of that, and a join
-//! checks that both ends mean the same. What is large, and
+//! checks that both ends mean the same; where they are of a few, a [`VariantChannel`]. What is large, and
 //! of one size, goes into the buffers of a [`FramePool`].
 //!
 //! # Who waits for whom
@@ -167,6 +167,7 @@ mod tail;
 mod time;
 mod topology;
 mod typed;
+mod variant;
 
 #[cfg(feature = "tokio")]
 pub use async_consumer::AsyncConsumer;
@@ -192,6 +193,7 @@ pub use statistics::{ConsumerInfo, Statistics};
 pub use typed::{
     type_hash, Channel, Place, Places, ReceivedBatch, TypedBatch, TypedConsumer, TypedProducer,
 };
+pub use variant::{VariantChannel, VariantConsumer, VariantProducer, Variants};
 
 /// Bytes before a message's payload.
 const HEADER: usize = std::mem::size_of::<zbq_sys::zbq_msg_header>();

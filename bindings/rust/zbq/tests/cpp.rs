@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use support::{assert_success, file, pattern, producer, LONG, PAGE};
 use zbq::{
     connect, Channel, ConnectOptions, Consumer, Error, Flow, FramePool, FramePoolOptions, Frames,
-    Listener, ListenerOptions, Options, Producer, Start, Wakeup,
+    Listener, ListenerOptions, Options, Producer, Start, VariantChannel, Wakeup,
 };
 
 // As the peer has them.
@@ -236,6 +236,57 @@ fn what_cpp_sends_is_no_other_type() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+// ---- of several types ----
+
+zbq::variants! {
+    #[derive(Debug, PartialEq)]
+    enum Event {
+        Quote(Quote),
+        Volume(u32),
+    }
+}
+
+// As the peer has it.
+const FEED: VariantChannel<Event> = VariantChannel::new("feed/1");
+
+fn event_of(message: usize) -> Event {
+    if message % 3 == 0 {
+        Event::Volume(message as u32)
+    } else {
+        Event::Quote(quote_of(message))
+    }
+}
+
+#[test]
+fn what_rust_sends_of_several_types_cpp_visits() {
+    let options = Options::new().capacity(PAGE).stall_timeout(None);
+    let mut producer = FEED.producer(&options).unwrap();
+    let (near, far) = UnixStream::pair().unwrap();
+    producer.get_mut().admit(&near, Wakeup::Push).unwrap();
+    let child = match peer("read-events", far) {
+        Some(child) => child,
+        None => return,
+    };
+    for i in 0..MESSAGES {
+        producer.send(event_of(i), LONG).unwrap();
+    }
+    drop(producer);
+    assert_success(child);
+}
+
+#[test]
+fn what_cpp_sends_of_several_types_rust_matches() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let child = match peer("write-events", near) {
+        Some(child) => child,
+        None => return,
+    };
+    let consumer = FEED.join(&far, Wakeup::Push).unwrap();
+    let got: zbq::Result<Vec<Event>> = consumer.iter().collect();
+    assert!(got.unwrap().into_iter().eq((0..MESSAGES).map(event_of)));
+    assert_success(child);
 }
 
 // ---- frames ----

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //! A channel's name, and what the join says of it.
 
-use super::hash::type_hash;
 use crate::consumer::Consumer;
 use crate::error::{Error, Result};
 use crate::options::PayloadType;
+use std::fmt;
 use zbq_sys::ZBQ_MSG_ALIGN;
 
 #[derive(Clone, Copy)]
@@ -14,12 +14,8 @@ pub(crate) struct Agreed {
 }
 
 impl Agreed {
-    pub(crate) const fn new(name: &'static str, size: u32, align: u32) -> Self {
-        let hash = type_hash(name);
-        Self {
-            name,
-            payload_type: PayloadType { hash, size, align },
-        }
+    pub(crate) const fn new(name: &'static str, payload_type: PayloadType) -> Self {
+        Self { name, payload_type }
     }
 
     pub(crate) const fn name(&self) -> &'static str {
@@ -30,32 +26,28 @@ impl Agreed {
         self.payload_type
     }
 
-    /// Whether this consumer receives that.
-    pub(crate) fn check(&self, consumer: &Consumer) -> Result<()> {
+    /// Whether this consumer receives that, which is of so much as the words say.
+    pub(crate) fn check(&self, consumer: &Consumer, much: impl fmt::Display) -> Result<()> {
         let told = consumer.payload_type();
         if told == self.payload_type {
             Ok(())
         } else {
-            Err(Error::TypeMismatch(self.mismatch(told)))
+            let expected = format!("expected '{}' of {much}", self.name);
+            Err(Error::TypeMismatch(expected + &self.mismatch(told)))
         }
     }
 
     fn mismatch(&self, told: PayloadType) -> String {
-        let own = self.payload_type;
-        let expected = format!(
-            "expected '{}' of {} bytes, aligned to {}",
-            self.name, own.size, own.align
-        );
         if told.hash == 0 && told.size == 0 {
-            return expected + "; the producer does not say what it sends";
+            return "; the producer does not say what it sends".to_owned();
         }
-        let name = if told.hash == own.hash {
+        let name = if told.hash == self.payload_type.hash {
             "that name"
         } else {
             "another name"
         };
         format!(
-            "{expected}; the producer sends {name}, {} bytes, aligned to {}",
+            "; the producer sends {name}, {} bytes, aligned to {}",
             told.size, told.align
         )
     }

@@ -3,6 +3,7 @@
 
 use super::agreed::{checked_align, checked_size, Agreed};
 use super::consumer::TypedConsumer;
+use super::hash::type_hash;
 use super::producer::TypedProducer;
 use crate::consumer::Consumer;
 use crate::error::Result;
@@ -67,7 +68,14 @@ impl<T: Pod> Channel<T> {
     /// A channel of this name.
     pub const fn new(name: &'static str) -> Self {
         Self {
-            agreed: Agreed::new(name, Self::SIZE, Self::ALIGN),
+            agreed: Agreed::new(
+                name,
+                PayloadType {
+                    hash: type_hash(name),
+                    size: Self::SIZE,
+                    align: Self::ALIGN,
+                },
+            ),
             payload: PhantomData,
         }
     }
@@ -133,7 +141,9 @@ impl<T: Pod> Channel<T> {
     ///
     /// [`Error::TypeMismatch`](crate::Error::TypeMismatch): it receives something else.
     pub fn check(&self, consumer: &Consumer) -> Result<()> {
-        self.agreed.check(consumer)
+        let (size, align) = (Self::SIZE, Self::ALIGN);
+        self.agreed
+            .check(consumer, format_args!("{size} bytes, aligned to {align}"))
     }
 }
 

@@ -14,8 +14,10 @@
 /// [`PayloadType::hash`]: crate::PayloadType::hash
 /// [`Channel`]: crate::Channel
 pub const fn type_hash(name: &str) -> u64 {
-    let bytes = name.as_bytes();
-    let mut value = 0xcbf2_9ce4_8422_2325_u64;
+    hash_on(0xcbf2_9ce4_8422_2325, name.as_bytes())
+}
+
+pub(crate) const fn hash_on(mut value: u64, bytes: &[u8]) -> u64 {
     let mut at = 0;
     while at < bytes.len() {
         value = (value ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);

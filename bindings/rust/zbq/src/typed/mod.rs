@@ -5,7 +5,7 @@ pub(crate) mod agreed;
 mod batch;
 mod channel;
 mod consumer;
-mod hash;
+pub(crate) mod hash;
 mod place;
 mod producer;
 mod received;
