@@ -14,7 +14,7 @@ skip() {
 
 [ -z "$sanitize" ] || skip "the crates are built without sanitizers"
 [ -x /usr/bin/cargo ] || skip "no cargo of the distribution's"
-for crate in cc libc pkg-config tokio; do
+for crate in cc futures-core libc pkg-config tokio; do
     compgen -G "$registry/$crate-[0-9]*" >/dev/null || skip "no package librust-$crate-dev"
 done
 
@@ -57,11 +57,11 @@ format)
     ;;
 clippy)
     [ -x /usr/bin/clippy-driver ] || skip "no package rust-clippy"
-    cargo clippy --quiet --workspace --all-targets --features zbq/tokio -- -D warnings
+    cargo clippy --quiet --workspace --all-targets --features zbq/stream -- -D warnings
     ;;
 build_and_test)
     echo "C++ is at $ZBQ_CPP_PEER and $ZBQ_TOOL"
-    cargo test --quiet --workspace --features zbq/tokio
+    cargo test --quiet --workspace --features zbq/stream
     ;;
 no_cxx_runtime)
     program=$(example)

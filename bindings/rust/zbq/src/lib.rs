@@ -131,7 +131,8 @@
 //!
 //! # Features
 //!
-//! - `tokio`: `AsyncConsumer`, whose waits are `await`ed.
+//! - `tokio`: `AsyncConsumer` and `AsyncSubscription`, whose waits are `await`ed.
+//! - `stream`: that, and both are a `Stream` of futures-core.
 //! - `system`: links an installed libzbq instead of building the library from its single header,
 //!   which takes a C++20 compiler and no C++ run-time library.
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
@@ -141,7 +142,7 @@
 compile_error!("zbq is for Linux on 64-bit processors");
 
 #[cfg(feature = "tokio")]
-mod async_consumer;
+mod asynchronous;
 mod batch;
 mod consumer;
 mod copied;
@@ -170,7 +171,7 @@ mod typed;
 mod variant;
 
 #[cfg(feature = "tokio")]
-pub use async_consumer::AsyncConsumer;
+pub use asynchronous::{AsyncConsumer, AsyncSubscription, NextVec};
 pub use batch::Batch;
 pub use consumer::{Consumer, Loss};
 pub use copied::Copied;

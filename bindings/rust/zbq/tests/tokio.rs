@@ -13,8 +13,8 @@ use support::{both_ends, join, join_with, pattern, producer, spawn_consumer, LON
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
 use zbq::{
-    connect, AsyncConsumer, ConnectOptions, Consumer, Error, Flow, Listener, ListenerOptions,
-    Producer, Start, Wakeup,
+    connect, AsyncConsumer, AsyncSubscription, ConnectOptions, Consumer, Error, Flow, GapCause,
+    Listener, ListenerOptions, Next, NextVec, Producer, Start, Subscription, Wakeup,
 };
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -255,6 +255,117 @@ fn a_listener_serves_in_the_loop() {
     });
     joining.join().unwrap().unwrap();
 }
+
+// ---- subscriptions ----
+
+fn name(of: &str) -> String {
+    format!("@zbq-rust-tokio-{}-{of}", std::process::id())
+}
+
+/// Serves a newcomer, and lets it have these.
+fn serve_one(name: &str, payloads: &[&[u8]]) -> Producer {
+    let mut listener = Listener::new(name, ListenerOptions::new()).unwrap();
+    let mut producer = producer(PAGE);
+    while producer.statistics().consumers == 0 {
+        listener.wait_and_serve(&mut producer, LONG).unwrap();
+    }
+    for payload in payloads {
+        producer.publish(payload, LONG).unwrap();
+    }
+    producer
+}
+
+fn subscribe(name: &str, options: ConnectOptions) -> AsyncSubscription {
+    AsyncSubscription::new(Subscription::new(name, &options).unwrap()).unwrap()
+}
+
+// One producer after the other, which it finds by itself.
+#[test]
+fn a_subscription_goes_on_with_the_next_producer() {
+    let name = name("restarts");
+    let at = name.clone();
+    let publisher = std::thread::spawn(move || {
+        drop(serve_one(&at, &[b"one", b"two"]));
+        drop(serve_one(&at, &[b"three"]));
+    });
+    block_on(async {
+        let mut stream = subscribe(&name, ConnectOptions::new());
+        let mut got = Vec::new();
+        while got.len() < 4 {
+            got.push(stream.next_vec().await.unwrap());
+        }
+        let message = |text: &str| NextVec::Message(text.as_bytes().to_vec());
+        assert_eq!(got[..2], [message("one"), message("two")]);
+        match got[2] {
+            NextVec::Gap(gap) => assert_eq!((gap.cause, gap.bytes), (GapCause::Restarted, 0)),
+            NextVec::Message(_) => panic!("{:?}", got[2]),
+        }
+        assert_eq!(got[3], message("three"));
+        assert_eq!(stream.get_mut().joins(), 2);
+    });
+    publisher.join().unwrap();
+}
+
+#[test]
+fn a_subscription_is_read_in_place() {
+    let name = name("in-place");
+    let at = name.clone();
+    let publisher = std::thread::spawn(move || serve_one(&at, &[b"hello"]));
+    let length = block_on(async {
+        let mut stream = subscribe(&name, ConnectOptions::new());
+        let read = |next: Next<'_>| next.message().map(|message| message.len());
+        let moment = Duration::from_millis(2);
+        let nothing = tokio::time::timeout(moment, stream.read(read)).await; // or it was quick
+        match nothing {
+            Ok(length) => length.unwrap(),
+            Err(_) => stream.read(read).await.unwrap(),
+        }
+    });
+    assert_eq!(length, Some(5));
+    drop(publisher.join().unwrap());
+}
+
+// Whatever it could not copy in time it tells.
+#[test]
+fn an_observing_subscription_accounts_for_all() {
+    let name = name("observes");
+    let at = name.clone();
+    let publisher = std::thread::spawn(move || {
+        let mut producer = serve_one(&at, &[]);
+        for i in 0..20_000 {
+            producer.try_publish(&pattern(i, 16)).unwrap();
+        }
+        producer.publish(b"last", LONG).unwrap();
+        producer
+    });
+    let (messages, missed) = block_on(async {
+        let mut stream = subscribe(&name, ConnectOptions::new().flow(Flow::Follow));
+        let (mut messages, mut missed) = (0, 0);
+        loop {
+            match stream.next_vec().await.unwrap() {
+                NextVec::Message(bytes) if bytes == b"last" => break (messages, missed),
+                NextVec::Message(_) => messages += 1,
+                NextVec::Gap(gap) => missed += gap.bytes,
+            }
+        }
+    });
+    assert_eq!(messages * 32 + missed, 20_000 * 32);
+    drop(publisher.join().unwrap());
+}
+
+#[test]
+fn a_subscription_that_polls_is_refused() {
+    let name = name("polls");
+    let at = name.clone();
+    let publisher = std::thread::spawn(move || serve_one(&at, &[]));
+    block_on(async {
+        let mut stream = subscribe(&name, ConnectOptions::new().wakeup(Wakeup::Pull));
+        assert!(matches!(stream.next_vec().await, Err(Error::Invalid)));
+    });
+    drop(publisher.join().unwrap());
+}
+
+// ---- other processes ----
 
 #[test]
 fn reaches_another_process() {

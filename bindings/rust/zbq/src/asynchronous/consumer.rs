@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
 //! A consumer in tokio's event loop.
 
+use super::events::{Events, PollFn};
 use crate::consumer::Consumer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::message::Message;
-use std::future::Future;
-use std::os::unix::io::{AsRawFd, RawFd};
-use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::unix::AsyncFd;
-use tokio::io::Interest;
 
 /// A consumer whose waits are `await`ed: with the feature `tokio`.
 ///
@@ -35,24 +31,15 @@ use tokio::io::Interest;
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// With the feature `stream` it is a `Stream` of such copies, to the end of the zbq stream. One that the
+/// producer did not end as it should ends with that error.
 #[derive(Debug)]
 pub struct AsyncConsumer {
-    events: AsyncFd<EventFd>, // before the consumer, which closes the descriptor
+    events: Events, // before the consumer, which closes the descriptor
     consumer: Consumer,
-    calls: u8, // since other tasks had their turn
-}
-
-/// So many messages in a row, as from tokio's own sources.
-const TURN: u8 = 128;
-
-// The consumer's, which outlives it.
-#[derive(Debug)]
-struct EventFd(RawFd);
-
-impl AsRawFd for EventFd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
-    }
+    #[cfg(feature = "stream")]
+    pub(super) has_ended: bool, // as a stream
 }
 
 impl AsyncConsumer {
@@ -60,17 +47,18 @@ impl AsyncConsumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] (it polls), [`Error::NoMemory`], [`Error::Io`].
+    /// [`Error::Invalid`](crate::Error::Invalid) (it polls), [`Error::NoMemory`](crate::Error::NoMemory),
+    /// [`Error::Io`](crate::Error::Io).
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime, or in one without I/O.
     pub fn new(consumer: Consumer) -> Result<Self> {
-        let event_fd = EventFd(consumer.event_fd()?.as_raw_fd());
         Ok(Self {
-            events: AsyncFd::with_interest(event_fd, Interest::READABLE)?,
+            events: Events::new(consumer.event_fd()?)?,
             consumer,
-            calls: 0,
+            #[cfg(feature = "stream")]
+            has_ended: false,
         })
     }
 
@@ -79,19 +67,9 @@ impl AsyncConsumer {
     ///
     /// # Errors
     ///
-    /// As [`Consumer::next`], but [`Error::Again`].
+    /// As [`Consumer::next`], but [`Error::Again`](crate::Error::Again).
     pub async fn readable(&mut self) -> Result<()> {
-        self.take_turns().await;
-        let mut found = self.consumer.look(); // the descriptor may have told of it before
-        while let Err(Error::Again) = found {
-            // First the readiness, then the look: what comes after the look makes it ready anew.
-            let mut ready = self.events.readable().await?;
-            found = self.consumer.look();
-            if let Err(Error::Again) = found {
-                ready.clear_ready();
-            }
-        }
-        found
+        PollFn(|context: &mut Context<'_>| self.poll(context, Consumer::look)).await
     }
 
     /// The next message, in place.
@@ -100,13 +78,7 @@ impl AsyncConsumer {
     ///
     /// As [`readable`](Self::readable).
     pub async fn next(&mut self) -> Result<Message<'_>> {
-        let taken = loop {
-            self.readable().await?;
-            match self.consumer.take() {
-                Err(Error::Again | Error::Lapped) => (), // an observer, in between
-                taken => break taken?,
-            }
-        };
+        let taken = PollFn(|context: &mut Context<'_>| self.poll(context, Consumer::take)).await?;
         Ok(self.consumer.message(&taken))
     }
 
@@ -117,14 +89,15 @@ impl AsyncConsumer {
     ///
     /// As [`readable`](Self::readable).
     pub async fn next_vec(&mut self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        loop {
-            self.readable().await?;
-            match self.consumer.try_copy_to(&mut bytes) {
-                Err(Error::Again | Error::Lapped) => (), // as above
-                copied => return copied.map(|_| bytes),
-            }
-        }
+        PollFn(|context: &mut Context<'_>| self.poll_next_vec(context)).await
+    }
+
+    pub(super) fn poll_next_vec(&mut self, context: &mut Context<'_>) -> Poll<Result<Vec<u8>>> {
+        self.poll(context, |consumer| {
+            let mut bytes = Vec::new();
+            consumer.try_copy_to(&mut bytes)?;
+            Ok(bytes)
+        })
     }
 
     /// For everything that does not wait.
@@ -137,28 +110,15 @@ impl AsyncConsumer {
         self.consumer
     }
 
-    // Who never has to wait would else keep the thread.
-    async fn take_turns(&mut self) {
-        self.calls += 1;
-        if self.calls == TURN {
-            self.calls = 0;
-            YieldNow(false).await;
-        }
-    }
-}
-
-/// Not ready once, so that others run. tokio's own wants its feature `rt`.
-struct YieldNow(bool);
-
-impl Future for YieldNow {
-    type Output = ();
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.0 {
-            return Poll::Ready(());
-        }
-        self.0 = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
+    // Of the whole, which may move between threads while it waits; a reference to the consumer may
+    // not.
+    fn poll<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut attempt: impl FnMut(&Consumer) -> Result<R>,
+    ) -> Poll<Result<R>> {
+        let consumer = &self.consumer;
+        self.events.poll(context, || attempt(consumer))
     }
 }
 
