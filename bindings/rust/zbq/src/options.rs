@@ -262,7 +262,7 @@ impl Start {
 /// join. All zero: not told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PayloadType {
-    /// Of a name or schema, as both sides agree.
+    /// Of a name or schema, as both sides agree: [`type_hash`](crate::type_hash) for instance.
     pub hash: u64,
     /// Bytes of each payload; 0: they vary.
     pub size: u32,
