@@ -205,3 +205,16 @@ int region_open(int fd, uint64_t size, bool mirrored, sharing how, mapping *out)
 }
 
 } // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_memory_create(uint64_t size) {
+    if (size == 0) {
+        return ZBQ_ERROR_INVALID;
+    }
+    const int fd = memfd_sealable("zbq-memory");
+    unique_fd made;
+    made.reset(fd);
+    const int result = fd < 0 ? fd : reserve_memory(fd, size);
+    return result < 0 ? error_from(result) : made.release();
+}

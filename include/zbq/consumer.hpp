@@ -703,6 +703,10 @@ public:
         zbq_consumer_type(get(), &told);
         return told;
     }
+    /// How it learns of messages; pull when moved from.
+    [[nodiscard]] wakeup mode() const noexcept {
+        return state_ && state_->push ? wakeup::push : wakeup::pull;
+    }
     /// The C handle, for calls that have no counterpart here; nullptr when moved from.
     [[nodiscard]] zbq_consumer *get() const noexcept { return state_ ? state_->handle : nullptr; }
 

@@ -298,10 +298,11 @@ private:
     status make(std::size_t index, deadline end) {
         buffer &one = buffers_[index];
         const std::size_t size = detail::frame_memory::head_size() + options_.frame_size;
-        const unique_fd fd(::memfd_create("zbq-frame", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-        if (!fd || ::fallocate(fd.get(), 0, 0, static_cast<off_t>(size)) != 0) {
-            return errno == ENOSPC || errno == ENOMEM ? status::no_memory : status::io;
+        const int made = zbq_memory_create(size);
+        if (made < 0) {
+            return static_cast<status>(made);
         }
+        const unique_fd fd(made);
         detail::frame_memory memory(fd.get(), size, PROT_READ | PROT_WRITE);
         if (::fcntl(fd.get(), F_ADD_SEALS, detail::frame_seals) != 0) {
             return status::io;
@@ -399,7 +400,7 @@ public:
     [[nodiscard]] status why() const noexcept { return why_; }
     /// Its bytes, aligned to a page, in place.
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
-    /// What the application has put beside it.
+    /// What the application has put beside it, in the ring: ask beside_intact after reading.
     [[nodiscard]] std::span<const std::byte> beside() const noexcept {
         return message_ ? message_.payload().subspan(sizeof(detail::frame_note))
                         : std::span<const std::byte>();
@@ -408,10 +409,12 @@ public:
     [[nodiscard]] std::uint64_t offset() const noexcept { return message_.offset(); }
     /// Asked after reading: true means that the bytes read were whole. An observer's may be filled
     /// anew at any time; an evicted consumer's stay as they are, since a new buffer takes the
-    /// place.
+    /// place. It says nothing of what lies beside.
     [[nodiscard]] bool intact() const noexcept {
         return message_ && detail::is_frame(memory_->stamp(), offset());
     }
+    /// The same of what lies beside, as message::intact.
+    [[nodiscard]] bool beside_intact() const noexcept { return message_.intact(); }
     /// Lets go of it now. The bytes must not be read any more.
     void release() noexcept { *this = received_frame(); }
 
@@ -440,6 +443,9 @@ public:
     /// @throws error invalid (pull mode, or moved from), protocol (what is retained are no
     ///               buffers), io
     explicit frames(consumer &&reader) : reader_(std::move(reader)) {
+        if (reader_.mode() != wakeup::push) {
+            throw error(status::invalid, "buffers for frames come in push mode alone");
+        }
         for (const message_view &each : reader_.retained()) {
             map(note_in<detail::frame_buffer_note>(each), each.key(),
                 reader_.take_descriptors(each));

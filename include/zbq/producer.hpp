@@ -284,10 +284,9 @@ public:
     /// Messages added so far.
     [[nodiscard]] std::size_t size() const noexcept { return messages_; }
 
-    /// Adds a message, with flags of the application's own, and gives its payload to fill, aligned
-    /// to
-    /// 16. With no room left for it, or with a batch that is void, the span has no data() and the
-    /// batch is as it was.
+    /// Adds a message, with flags of the application's own, and gives its payload to fill, which is
+    /// aligned to 16. With no room left for it, or with a batch that is void, the span has no
+    /// data() and the batch is as it was.
     [[nodiscard]] std::span<std::byte> add(std::size_t payload_size,
                                            std::uint8_t flags = 0) noexcept {
         const std::uint64_t bytes = detail::message_size(payload_size);

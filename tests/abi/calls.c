@@ -70,6 +70,7 @@ static zbq_consumer_metadata *(*const meta)(zbq_consumer *) = zbq_consumer_meta;
 static const char *(*const error_text)(int) = zbq_strerror;
 static const char *(*const eviction_text)(uint32_t) = zbq_strevict;
 static uint32_t (*const version)(void) = zbq_version;
+static int (*const memory)(uint64_t) = zbq_memory_create;
 
 static int failures;
 
@@ -144,6 +145,7 @@ int main(void) {
     call_consumer();
     CHECK(strlen(error_text(ZBQ_ERROR_IO)) > 0);
     CHECK(strlen(eviction_text(ZBQ_EVICTION_DEAD)) > 0);
+    CHECK(memory(0) == ZBQ_ERROR_INVALID);
     CHECK(version() >> 16 == ZBQ_VERSION_MAJOR);
     return failures != 0;
 }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <string>
+#include <sys/resource.h>
 
 namespace {
 
@@ -140,6 +141,7 @@ TEST_F(Frames, WhatAnEvictedReaderLooksAtIsReplaced) {
     EXPECT_EQ(pool_.replaced(), 3U);
     EXPECT_TRUE(is_all(held, 1)); // nobody has touched it
     EXPECT_TRUE(held.intact());
+    EXPECT_FALSE(held.beside_intact()); // that is in the ring
     zbq::frames late = join();
     paint(11);
     EXPECT_TRUE(is_all(late.try_next(), 11));
@@ -329,6 +331,25 @@ TEST_F(Frames, AnObserverSeesWhatIsPaintedOver) {
                             pool_.acquire(zbq::now)};
     EXPECT_TRUE(filling[2]);
     EXPECT_FALSE(last.intact());
+}
+
+TEST_F(Frames, AReaderIsInPushMode) {
+    EXPECT_EQ(test::thrown_by([&] { zbq::frames(test::join(ring_, zbq::wakeup::pull)); }),
+              status::invalid);
+}
+
+// An error, and no signal.
+TEST_F(Frames, ABufferIsNotLargerThanFilesMayBe) {
+    rlimit before = {};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const rlimit small = {frame_size, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+    EXPECT_EQ(test::thrown_by([&] {
+                  zbq::frame_pool(ring_, {.frames = 1, .frame_size = frame_size, .first_key = 9},
+                                  zbq::now);
+              }),
+              status::no_memory);
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
 }
 
 TEST_F(Frames, AMessageThatNamesNoBufferGivesNoFrame) {

@@ -190,4 +190,6 @@ extern "C" {
     pub fn zbq_strevict(eviction: u32) -> *const c_char;
     /// Of the library that runs: major << 16 | minor << 8 | patch.
     pub fn zbq_version() -> u32;
+    /// Makes memory to be passed to other processes: its descriptor.
+    pub fn zbq_memory_create(size: u64) -> c_int;
 }

@@ -2,7 +2,7 @@
 //! Memory that one process fills and others look at: a page, whose first word says of which message
 //! the frame is, and the frame.
 
-use crate::error::{Error, Result};
+use crate::error::{check, Error, Result};
 use crate::load::load_word;
 use crate::payload::Payload;
 use crate::process::{page_size, Birthmark};
@@ -14,9 +14,8 @@ use std::slice;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{fence, AtomicU64};
 
-// Those that the oldest libc crate this is built with does not have.
+// The oldest libc crate this is built with does not have it.
 const F_SEAL_FUTURE_WRITE: libc::c_int = 0x10; // include/uapi/linux/fcntl.h
-const MFD_NOEXEC_SEAL: libc::c_uint = 0x8; // include/uapi/linux/memfd.h
 
 /// A mapping, not there in forked children.
 pub(super) struct FrameMemory {
@@ -36,8 +35,11 @@ impl FrameMemory {
     /// A new one to be filled here alone: all other writers are sealed out once it is mapped. Gives
     /// the descriptor to be sent.
     pub(super) fn create(size: usize) -> Result<(Self, OwnedFd)> {
-        let fd = memfd()?;
-        reserve(&fd, page_size() as u64 + size as u64)?;
+        // SAFETY: a number; a new descriptor is owned by nobody yet.
+        let fd = unsafe {
+            let made = zbq_sys::zbq_memory_create(page_size() as u64 + size as u64);
+            OwnedFd::from_raw_fd(check(made)?)
+        };
         let memory = Self::map(&fd, size, libc::PROT_READ | libc::PROT_WRITE)?;
         let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
         // SAFETY: an open descriptor, and a number.
@@ -154,65 +156,6 @@ impl Drop for FrameMemory {
             unsafe { libc::munmap(self.base.as_ptr().cast(), page_size() + self.size) };
         }
     }
-}
-
-// ---- the file ----
-
-// From Linux 6.3 a memfd should say whether it may be executed, and there is a setting by which one
-// that does not is refused; older kernels do not know the flag.
-fn memfd() -> Result<OwnedFd> {
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    let make = |flags| {
-        const NAME: &[u8] = b"zbq-frame\0";
-        // SAFETY: a text with its zero; a new descriptor is owned by nobody yet.
-        unsafe {
-            checked(libc::memfd_create(NAME.as_ptr().cast(), flags))
-                .map(|fd| OwnedFd::from_raw_fd(fd))
-        }
-    };
-    match make(flags | MFD_NOEXEC_SEAL) {
-        Err(Error::Io(error)) if error.raw_os_error() == Some(libc::EINVAL) => make(flags),
-        made => made,
-    }
-}
-
-// Before Linux 6.0 a signal that comes meanwhile makes fallocate undo all that it did.
-const PIECE: u64 = 256 << 10;
-
-// Sets the size and allocates every page.
-fn reserve(fd: &OwnedFd, size: u64) -> Result<()> {
-    // To exceed it would be the process's end by a signal.
-    if size > file_limit()? {
-        return Err(io::Error::from_raw_os_error(libc::EFBIG).into());
-    }
-    // SAFETY: an open descriptor, and numbers.
-    checked(unsafe { libc::ftruncate(fd.as_raw_fd(), size as libc::off_t) })?;
-    let mut begin = 0;
-    while begin < size {
-        let len = (size - begin).min(PIECE);
-        // SAFETY: as above.
-        let done = checked(unsafe {
-            libc::fallocate(fd.as_raw_fd(), 0, begin as libc::off_t, len as libc::off_t)
-        });
-        match done {
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::Interrupted => (),
-            done => {
-                done?;
-                begin += len;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn file_limit() -> Result<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: a place for the answer.
-    checked(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) })?;
-    Ok(limit.rlim_cur)
 }
 
 fn checked(result: libc::c_int) -> Result<libc::c_int> {
