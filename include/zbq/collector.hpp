@@ -68,7 +68,7 @@ struct collector_options {
     /// Bytes of the largest ring that a source may have.
     std::uint64_t max_capacity = std::uint64_t{1} << 30U;
     /// Messages that one source may have at a turn.
-    std::size_t turn = 256;
+    std::size_t turn = 1024;
     /// How long messages that are given in order wait for those of silent sources.
     std::chrono::nanoseconds hold = std::chrono::milliseconds(10);
     /// Callers that are not settled: the oldest makes way for a newer one.
