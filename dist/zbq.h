@@ -5918,7 +5918,7 @@ namespace {
 bool can_be(const zbq_consumer *cons, uint64_t before, uint64_t head, uint64_t floor) {
     const bool rises = before >= cons->floor && floor >= before && head >= cons->window.head;
     const bool fits = before <= head && (floor > head || head - floor <= cons->window.capacity);
-    return rises && fits && is_aligned(head) && is_aligned(before) && is_aligned(floor);
+    return rises && fits && is_aligned(before | head | floor);
 }
 
 int malformed(zbq_consumer *cons) {

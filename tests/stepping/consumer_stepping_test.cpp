@@ -276,7 +276,7 @@ void go_on_without_it(scene &now) {
     EXPECT_EQ(test::stats(now.prod.get()).evicted[0], 1U);
 }
 
-class ConsumerStepping : public test::stepped<operation> {
+class ConsumerStepping : public test::stepped<testing::TestWithParam<operation>> {
 protected:
     static std::uint64_t count_instructions() {
         scene whole(GetParam());

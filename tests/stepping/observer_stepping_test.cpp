@@ -2,7 +2,8 @@
 //
 // An observer's looks, one instruction at a time. At each the producer overwrites what it looks at,
 // or all that there is; then it goes on. What it takes for whole is whole, it is told exactly what
-// it has missed, and it never takes the producer for one that breaks the protocol.
+// it has missed, and it never takes the producer for one that breaks the protocol. One that does
+// keeps no look, and is found out.
 #include "consumer.hpp"
 #include "instants.hpp"
 #include "producer.hpp"
@@ -202,6 +203,22 @@ void judge_look(observing &side) {
     }
 }
 
+void spin(observing &side) {
+    side.result = zbq_consumer_spin(side.cons.get(), UINT64_MAX);
+}
+
+void judge_malformed(observing &side) {
+    CHILD_CHECK(side.result == ZBQ_ERROR_PROTOCOL);
+    CHILD_CHECK(zbq_consumer_ending(side.cons.get(), nullptr) == ZBQ_ENDING_MALFORMED);
+}
+
+// And it finds out what the producer is.
+void judge_too_late(observing &side) {
+    CHILD_CHECK(side.result == ZBQ_ERROR_AGAIN);
+    next(side);
+    judge_malformed(side);
+}
+
 int observe(const operation &what, const test::unique_fd &socket, bool in_haste) {
     observing side;
     zbq_consumer *cons = nullptr;
@@ -216,7 +233,9 @@ int observe(const operation &what, const test::unique_fd &socket, bool in_haste)
     what.run(side);
     test::mark();
     what.judge(side);
-    read_on(side);
+    if (side.result != ZBQ_ERROR_PROTOCOL) { // else nothing more comes
+        read_on(side);
+    }
     return 0;
 }
 
@@ -260,6 +279,11 @@ public:
         EXPECT_TRUE(test::prepare(prod_.get(), next_, 2));
     }
     [[nodiscard]] std::uint64_t head() const { return prod_->control->producer_head; }
+    // Whatever it says, past the library.
+    void say(std::uint64_t head, std::uint64_t floor) const {
+        __atomic_store_n(&prod_->control->producer_head, head, __ATOMIC_RELEASE);
+        __atomic_store_n(&prod_->control->floor, floor, __ATOMIC_RELEASE);
+    }
 
 private:
     int be_the_observer() {
@@ -305,7 +329,7 @@ const operation operations[] = {
 
 // ---- what is to hold ----
 
-class ObserverStepping : public test::stepped<operation> {
+class ObserverStepping : public test::stepped<testing::TestWithParam<operation>> {
 protected:
     static std::uint64_t count_instructions() {
         scene whole(GetParam());
@@ -350,5 +374,58 @@ TEST_P(ObserverStepping, OvertakenAgainAndAgainItComesBack) {
 
 INSTANTIATE_TEST_SUITE_P(Each, ObserverStepping, testing::ValuesIn(operations),
                          [](const auto &each) { return std::string(each.param.name); });
+
+// ---- a producer that commits nothing, and says that it does ----
+
+// With the floor above any head that was there before.
+void rise(scene &now) {
+    const std::uint64_t floor = now.head() + ZBQ_MSG_ALIGN;
+    now.say(floor + ZBQ_MSG_ALIGN, floor);
+}
+
+class HostileStepping : public test::stepped<testing::Test> {
+protected:
+    // How many instructions it was.
+    static std::uint64_t lap_a_look_at_each() {
+        const operation looking = {"look", ZBQ_OBSERVE_PUSH, put_none, nothing,
+                                   next,   judge_too_late};
+        scene now(looking);
+        do {
+            rise(now);
+        } while (now.observer().step());
+        now.say(1, 0);
+        EXPECT_EQ(now.observer().finish(), 0);
+        return now.observer().instructions();
+    }
+};
+
+TEST_F(HostileStepping, LappedAtEachInstructionALookComesBack) {
+    RecordProperty("instructions", std::to_string(lap_a_look_at_each()));
+}
+
+// For longer than a look.
+TEST_F(HostileStepping, LappedAtEachInstructionASpinGoesOn) {
+    const std::uint64_t enough = 2 * lap_a_look_at_each();
+    const operation spinning = {"spin", ZBQ_OBSERVE_PUSH, put_none, nothing, spin, judge_malformed};
+    scene now(spinning);
+    do {
+        rise(now);
+        ASSERT_TRUE(now.observer().step());
+    } while (now.observer().instructions() < enough);
+    now.say(1, 0);
+    EXPECT_EQ(now.observer().finish(), 0);
+}
+
+// Each head, and each floor with it, can be.
+TEST_F(HostileStepping, AFloorThatFallsDuringALookIsMalformed) {
+    const operation looking = {"look", ZBQ_OBSERVE_PULL, put_none, nothing, next, judge_malformed};
+    scene now(looking);
+    std::uint64_t floor = std::uint64_t{1} << 32U;
+    do {
+        floor -= ZBQ_MSG_ALIGN;
+        now.say(floor + page / 2, floor);
+    } while (now.observer().step());
+    EXPECT_EQ(now.observer().finish(), 0);
+}
 
 } // namespace

@@ -473,7 +473,7 @@ void collect_record(const reader &who, bool sent) {
     EXPECT_EQ(got.numbers, sent ? std::vector<uint64_t>{1} : std::vector<uint64_t>{});
 }
 
-class ProducerStepping : public test::stepped<operation> {
+class ProducerStepping : public test::stepped<testing::TestWithParam<operation>> {
 protected:
     static std::uint64_t count_instructions() {
         scene whole(GetParam());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A test of one operation that is run an instruction at a time.
+// A test of operations that are run an instruction at a time.
 #pragma once
 
 #include "support/sanitizer.hpp"
@@ -10,8 +10,8 @@
 
 namespace test {
 
-template <class operation>
-class stepped : public testing::TestWithParam<operation> {
+template <class fixture>
+class stepped : public fixture {
 protected:
     void SetUp() override {
         if (sanitized) {
