@@ -111,13 +111,13 @@ std::string scene::send_pending() {
     return name_of(result);
 }
 
-std::string scene::retain() {
+std::string scene::retain(std::uint16_t key) {
     std::string number = std::to_string(committed);
     number.resize(message_size - sizeof(zbq_msg_header), ' ');
     const zbq_msg_header header = {static_cast<std::uint32_t>(number.size()), 1, 0, 0,
                                    records.back().seq_id};
     const int carried = payload_.get();
-    const int result = zbq_producer_retain(ring(), 1, &header, number.data(), &carried);
+    const int result = zbq_producer_retain(ring(), key, &header, number.data(), &carried);
     committed += result == ZBQ_OK ? 1 : 0;
     return name_of(result);
 }

@@ -60,7 +60,7 @@ struct scene {
     void read_all(reader *who) const;
     void queue_record(std::uint8_t fd_count); // as pending, unless there is one
     std::string send_pending();               // makes no call but the library's
-    std::string retain();                     // the next number, with the last record; the same
+    std::string retain(std::uint16_t key);    // the next number, with the last record; the same
     std::string receive(reader *who);         // the next record; the same
     void finish_receiving(reader *who, const std::string &result); // looks at what came
     void collect_all(reader *who);
