@@ -257,6 +257,15 @@ TEST_F(Observe, ASeekCountsWhatWasOverwritten) {
     }
 }
 
+TEST_F(Observe, AnEvictedOneSeeksNowhere) {
+    const test::joined own = observer();
+    const std::uint64_t start = zbq_consumer_tail(own.consumer.get());
+    publish(2);
+    zbq::core::evict(prod_.get(), &prod_->slots[own.slot], ZBQ_EVICTION_DEAR);
+    EXPECT_EQ(zbq_consumer_seek(own.consumer.get(), ZBQ_SEEK_HEAD), ZBQ_ERROR_NOENT);
+    EXPECT_EQ(zbq_consumer_tail(own.consumer.get()), start);
+}
+
 TEST_F(Observe, LooksAtTheHeadWithoutTakingItOver) {
     const test::joined own = observer();
     publish(2000);
@@ -735,6 +744,12 @@ TEST_F(Observe, ObserversHaveAShareOfDescriptorsOfTheirOwn) {
     constexpr std::uint64_t each = (few / zbq::core::in_flight_parts - for_joins) / 4;
     EXPECT_EQ(send(prod_.get(), ++id, each), ZBQ_OK);
     EXPECT_EQ(send(prod_.get(), ++id, each), ZBQ_OK);
+    // Nor are they to blame for what is too much then.
+    EXPECT_EQ(send(prod_.get(), ++id, each), ZBQ_ERROR_AGAIN);
+    EXPECT_TRUE(prod_->slots[lossless.slot].side_blocked);
+    EXPECT_TRUE(prod_->slots[more.slot].side_blocked);
+    EXPECT_FALSE(prod_->slots[one.slot].side_blocked);
+    EXPECT_FALSE(prod_->slots[other.slot].side_blocked);
 }
 
 TEST_F(Observe, WhereTheOthersHaveAllThereIsItsRecordIsDropped) {

@@ -221,6 +221,16 @@ TEST_F(Retain, WithoutDescriptorsThereIsNoRecord) {
     EXPECT_EQ(test::collect(who.consumer.get(), 1).result, ZBQ_ERROR_NOENT); // it never comes
 }
 
+TEST_F(Retain, NoRecordHasSoManyDescriptors) {
+    const std::vector<int> fds(ZBQ_MAX_FD_PER_MSG + 1, STDIN_FILENO);
+    const std::uint64_t id = zbq_producer_next_seq_id(prod_.get());
+    ASSERT_EQ(zbq_producer_broadcast_fds(prod_.get(), id, fds.data(), ZBQ_MAX_FD_PER_MSG), ZBQ_OK);
+    zbq_msg_header header = {3, ZBQ_MAX_FD_PER_MSG + 1, 7, 0, id};
+    EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, &header, "one", fds.data()), ZBQ_ERROR_INVALID);
+    header.fd_count = ZBQ_MAX_FD_PER_MSG;
+    EXPECT_EQ(zbq_producer_retain(prod_.get(), 1, &header, "one", fds.data()), ZBQ_OK);
+}
+
 TEST_F(Retain, OtherRecordsFromBeforeTheJoinNeverCome) {
     ASSERT_EQ(retain(1, "one", {10}), ZBQ_OK);
     const std::uint64_t gone = zbq_producer_next_seq_id(prod_.get());

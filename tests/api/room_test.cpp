@@ -160,6 +160,15 @@ TEST_F(Room, WhoShutsItsSideSocketDownHasLeft) {
     EXPECT_FALSE(test::readable(fd_));
 }
 
+// Each of its sockets tells, both at once.
+TEST_F(Room, WhoLeavesByBothIsEvictedOnce) {
+    ASSERT_EQ(shutdown(first_.consumer->side.get(), SHUT_RDWR), 0);
+    first_.consumer.reset();
+    EXPECT_EQ(zbq_producer_scan(prod_.get()), ZBQ_OK);
+    EXPECT_EQ(test::stats(prod_.get()).evicted[0], 1U);
+    EXPECT_EQ(test::info(prod_.get(), first_.slot).eviction, uint32_t{ZBQ_EVICTION_DEAD});
+}
+
 // Also where it is in nobody's way, and nobody scans.
 TEST(RoomLeft, WhoShutsASocketDownIsFoundByAnAttempt) {
     for (zbq::core::unique_fd zbq_consumer::*socket : {&zbq_consumer::side, &zbq_consumer::event}) {
