@@ -186,7 +186,7 @@ pub use pod::{bytes_of, Pod};
 pub use producer::Producer;
 pub use rendezvous::{
     connect, ConnectOptions, Gap, GapCause, Joining, Listener, ListenerOptions, Newcomer, Next,
-    Peer, Subscription,
+    Peer, Subscription, Terms,
 };
 pub use reservation::Reservation;
 pub use retained::{Retained, RetainedMessage};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //! Sleeping until a descriptor has something.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::time::{Deadline, LONGEST_WAIT};
 use std::io;
 use std::os::unix::io::{AsRawFd, BorrowedFd};
 use std::time::Duration;
@@ -24,4 +25,13 @@ pub(crate) fn readable(fd: BorrowedFd<'_>, time: Duration) -> Result<bool> {
         },
         ready => Ok(ready > 0),
     }
+}
+
+/// Waits for that; without a time-out for ever.
+pub(crate) fn wait(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> Result<()> {
+    let end = Deadline::after(timeout);
+    while !readable(fd, end.left(LONGEST_WAIT).unwrap_or_default())? {
+        end.left(LONGEST_WAIT).ok_or(Error::Again)?;
+    }
+    Ok(())
 }

@@ -332,13 +332,13 @@ impl Producer {
         }
     }
 
-    /// Whether one can start there.
-    pub(crate) fn check_start(&self, from: Start) -> Result<()> {
+    /// Where one would start that asks for this.
+    pub(crate) fn find_start(&self, from: Start) -> Result<u64> {
         let mut offset = 0;
         let start = from.to_raw();
         // SAFETY: a live handle, and places that outlive the call.
-        check(unsafe { zbq_sys::zbq_producer_find_start(self.raw(), &start, &mut offset) })
-            .map(drop)
+        check(unsafe { zbq_sys::zbq_producer_find_start(self.raw(), &start, &mut offset) })?;
+        Ok(offset)
     }
 
     // ---- what was let go ----

@@ -31,5 +31,8 @@ impl Deadline {
     }
 }
 
+/// One poll, at most.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// One sleep, at most: as the library's own.
 pub(crate) const SLICE: Duration = Duration::from_nanos(zbq_sys::ZBQ_WAIT_SLICE_NS);

@@ -7,31 +7,22 @@ use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::io::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
-use support::{producer, LONG, PAGE};
+use support::others::{as_user, group_of_stranger, in_forked_child, test_name, NOBODY, STRANGER};
+use support::strangers::{answer, call, hello, hung_up, listening_at, packet_socket_to, say};
+use support::{abstract_name, alone, producer, LONG, PAGE};
 use zbq::{
-    connect, ConnectOptions, Consumer, Error, Flow, Listener, ListenerOptions, Options, Producer,
-    Start, Wakeup,
+    connect, ConnectOptions, Consumer, Error, Eviction, Flow, Listener, ListenerOptions, Options,
+    Patience, Producer, Start, Wakeup,
 };
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
-
-/// One test at a time: a process that another one is about to start has, for a moment, copies of all
-/// sockets here, so that one which is closed does not look so.
-fn alone() -> MutexGuard<'static, ()> {
-    static LOCK: Mutex<()> = Mutex::new(());
-    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn abstract_name(of: &str) -> String {
-    format!("@zbq-rust-{}-{of}", std::process::id())
-}
 
 /// What must not be there yet when a socket begins to listen, and how often that was looked at; a
 /// hundred times as much where it was there.
@@ -163,6 +154,79 @@ fn a_newcomer_tells_what_it_wants() {
     );
     assert_eq!(newcomer.peer.from, from);
     assert_eq!(newcomer.result.unwrap(), 0);
+}
+
+#[test]
+fn the_application_may_refuse() {
+    let _alone = alone();
+    let name = abstract_name("accept");
+    let options = ListenerOptions::new().accept(|peer, _| peer.wakeup == Wakeup::Pull);
+    let mut listener = Listener::new(&name, options).unwrap();
+    let mut ring = producer(PAGE);
+    let mut join = |options| support::connect_to(&name, &mut listener, &mut ring, options);
+    let refused = join(ConnectOptions::new());
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    join(ConnectOptions::new().wakeup(Wakeup::Pull)).unwrap();
+    assert_eq!(ring.statistics().joined, 1);
+}
+
+#[test]
+fn the_application_may_limit_history() {
+    let _alone = alone();
+    const KIB: u64 = 1024; // what each message takes
+    const ALLOWED: u64 = 200_000;
+    const STEP: u64 = (1 << 20) / 32;
+    let name = abstract_name("history");
+    let options = ListenerOptions::new().accept(|_, terms| {
+        terms.history = ALLOWED;
+        true
+    });
+    let mut listener = Listener::new(&name, options).unwrap();
+    let mut ring = producer(1 << 20);
+    for _ in 0..600 {
+        ring.try_publish(&[0; 1000]).unwrap();
+    }
+    let (head, id) = (ring.head(), ring.id());
+    let mut offset_from = |from| {
+        let options = ConnectOptions::new().flow(Flow::Follow).from(from);
+        let reader = support::connect_to(&name, &mut listener, &mut ring, options);
+        reader.unwrap().offset()
+    };
+    for from in [Start::Oldest, Start::At(id, KIB), Start::Last(u64::MAX)] {
+        let offset = offset_from(from);
+        let most = head - ALLOWED;
+        assert!((most..=most + 2 * STEP).contains(&offset), "{from:?}");
+    }
+    assert_eq!(offset_from(Start::Head), head);
+    let near = head - 10 * KIB;
+    assert_eq!(offset_from(Start::At(id, near)), near);
+    assert_eq!(offset_from(Start::Last(10 * KIB)), near);
+    assert_eq!(offset_from(Start::Last(10 * KIB + 1023)), near);
+    assert_eq!(offset_from(Start::Last(10 * KIB - 1)), head - 9 * KIB);
+}
+
+#[test]
+fn the_application_may_limit_patience() {
+    let _alone = alone();
+    let name = abstract_name("limit");
+    let options = ListenerOptions::new().accept(|_, terms| {
+        terms.limit = Some(Patience {
+            at_once: Duration::from_millis(1),
+            per_second: Duration::ZERO,
+        });
+        true
+    });
+    let mut listener = Listener::new(&name, options).unwrap();
+    let mut ring = producer(PAGE);
+    let slow = join_by_name(&name, &mut listener, &mut ring).unwrap();
+    while slow.ending().is_none() {
+        ring.publish(&[0; 1000], LONG).unwrap();
+    }
+    let ending = slow.ending();
+    assert!(
+        matches!(ending, Some(Error::Evicted(Eviction::Slow))),
+        "{ending:?}"
+    );
 }
 
 #[test]
@@ -312,25 +376,6 @@ fn a_locked_directory_stops_nobody() {
     assert!(matches!(listen(dir.join("socket")), Err(Error::Again)));
 }
 
-/// What a forked child does, which must succeed.
-fn in_forked_child(body: impl FnOnce() -> bool) {
-    // SAFETY: the child ends without a return; glibc keeps its memory allocator usable there.
-    match unsafe { libc::fork() } {
-        -1 => panic!("fork"),
-        0 => {
-            let done = body();
-            // SAFETY: it cannot fail.
-            unsafe { libc::_exit(i32::from(!done)) }
-        }
-        child => {
-            let mut status = 0;
-            // SAFETY: a place for the status.
-            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-            assert_eq!(status, 0);
-        }
-    }
-}
-
 #[test]
 fn a_forked_child_only_loses_its_copies() {
     let _alone = alone();
@@ -387,6 +432,62 @@ fn another_kind_of_socket_is_refused() {
     assert!(matches!(taken, Err(Error::Invalid)));
 }
 
+// ---- systemd ----
+
+#[test]
+fn a_socket_that_systemd_passes_is_taken_over() {
+    let _alone = alone();
+    let name = abstract_name("systemd");
+    let listening = listening_at(&name);
+    let number = listening.as_raw_fd();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "--ignored", "--nocapture", "is_activated"])
+        .env("ZBQ_TEST_NAME", &name);
+    // SAFETY: system calls, between fork and exec.
+    unsafe {
+        command.pre_exec(move || match libc::dup2(number, 3) {
+            3 => {
+                libc::fcntl(3, libc::F_SETFD, 0); // it may be the same
+                Ok(())
+            }
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+    let child = command.spawn().unwrap();
+    drop(listening);
+    support::assert_success(child);
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn is_activated() {
+    let from_systemd = |name| Listener::from_systemd(name, ListenerOptions::new()).unwrap();
+    std::env::set_var("LISTEN_FDS", "1");
+    std::env::set_var("LISTEN_FDNAMES", "zbq");
+    assert!(from_systemd("").is_none()); // it is not said for whom
+    std::env::set_var("LISTEN_PID", "1");
+    assert!(from_systemd("").is_none()); // another one
+    std::env::set_var("LISTEN_PID", std::process::id().to_string());
+    assert!(from_systemd("other").is_none());
+    for name in ["zbq", ""] {
+        let mut listener = from_systemd(name).unwrap();
+        // SAFETY: numbers.
+        let flags = unsafe { libc::fcntl(3, libc::F_GETFD) };
+        assert_eq!(flags, libc::FD_CLOEXEC);
+        join_by_name(&test_name(), &mut listener, &mut producer(PAGE)).unwrap();
+    } // it is systemd's, and stays
+    std::env::set_var("LISTEN_FDS", "0");
+    assert!(from_systemd("zbq").is_none());
+    assert!(from_systemd("").is_none());
+    std::env::set_var("LISTEN_FDS", "2");
+    std::env::set_var("LISTEN_FDNAMES", "other:zbq");
+    // SAFETY: numbers; whatever is there is not needed.
+    assert_eq!(unsafe { libc::dup2(0, 4) }, 4);
+    let other_kind = Listener::from_systemd("zbq", ListenerOptions::new());
+    assert!(matches!(other_kind, Err(Error::Invalid)), "{other_kind:?}");
+}
+
 #[test]
 fn a_place_below_what_is_no_directory_is_refused() {
     let _alone = alone();
@@ -402,46 +503,6 @@ fn a_place_below_what_is_no_directory_is_refused() {
 }
 
 // ---- strangers ----
-
-fn packet_socket_to(name: &str) -> OwnedFd {
-    // SAFETY: numbers, and an address of that size.
-    unsafe {
-        let fd = libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0);
-        let socket = OwnedFd::from_raw_fd(fd);
-        let mut address: libc::sockaddr_un = std::mem::zeroed();
-        address.sun_family = libc::AF_UNIX as libc::sa_family_t;
-        for (to, from) in address.sun_path.iter_mut().zip(name.bytes()).skip(1) {
-            *to = from as libc::c_char;
-        }
-        let size = (2 + name.len()) as libc::socklen_t;
-        let address = (&address as *const libc::sockaddr_un).cast();
-        assert_eq!(libc::connect(socket.as_raw_fd(), address, size), 0);
-        socket
-    }
-}
-
-fn say(socket: &OwnedFd, packet: &[u8]) {
-    // SAFETY: so many bytes.
-    let sent = unsafe { libc::send(socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), 0) };
-    assert_eq!(sent, packet.len() as isize);
-}
-
-fn answer(socket: &OwnedFd) -> Vec<u8> {
-    let mut packet = vec![0; 16];
-    // SAFETY: room for so many bytes.
-    let size = unsafe {
-        let into = packet.as_mut_ptr().cast();
-        libc::recv(socket.as_raw_fd(), into, packet.len(), libc::MSG_DONTWAIT)
-    };
-    packet.truncate(usize::try_from(size).expect("no answer"));
-    packet
-}
-
-fn hello(version: u8, mode: u8, start: u8) -> [u8; 32] {
-    let mut hello = [0; 32];
-    hello[..6].copy_from_slice(&[b'z', b'b', b'q', version, mode, start]);
-    hello
-}
 
 #[test]
 fn nonsense_is_refused_and_silence_costs_nobody() {
@@ -459,9 +520,9 @@ fn nonsense_is_refused_and_silence_costs_nobody() {
         hello(2, 4, 0).to_vec(), // no such mode
         hello(2, 0, 4).to_vec(), // no such start
     ];
-    for must_be_zero in [6, 7] {
+    for (place, value) in [(6, 2), (7, 1)] {
         let mut hello = hello(2, 0, 0);
-        hello[must_be_zero] = 1;
+        hello[place] = value;
         hellos.push(hello.to_vec());
     }
     for hello in hellos {
@@ -475,6 +536,49 @@ fn nonsense_is_refused_and_silence_costs_nobody() {
     }
     assert_eq!(answer(&silent[0]), b""); // 16 may wait, so the first made way
     join_by_name(&name, &mut listener, &mut ring).unwrap();
+}
+
+#[test]
+fn who_dials_a_listener_is_at_the_wrong_place() {
+    let _alone = alone();
+    let name = abstract_name("wrong-place");
+    let mut listener = listen(&name).unwrap();
+    let mut ring = producer(PAGE);
+    let caller = packet_socket_to(&name);
+    say(&caller, &call(0, "camera"));
+    while !hung_up(&caller) {
+        assert!(listener.wait_and_serve(&mut ring, LONG).unwrap().is_empty());
+    }
+    assert_eq!(answer(&caller), b"zbq\x02\x04\0\0\0");
+}
+
+#[test]
+fn so_many_strangers_may_wait() {
+    let _alone = alone();
+    let name = abstract_name("so-many");
+    let options = ListenerOptions::new().max_strangers(2);
+    let mut listener = Listener::new(&name, options).unwrap();
+    let mut ring = producer(PAGE);
+    let silent: Vec<OwnedFd> = (0..5).map(|_| packet_socket_to(&name)).collect();
+    while !hung_up(&silent[2]) {
+        listener.wait_and_serve(&mut ring, LONG).unwrap();
+    }
+    let gone: Vec<bool> = silent.iter().map(hung_up).collect();
+    assert_eq!(gone, [true, true, true, false, false]);
+}
+
+#[test]
+fn who_says_nothing_is_dropped() {
+    let _alone = alone();
+    let name = abstract_name("patience");
+    let options = ListenerOptions::new().patience(Duration::from_millis(1));
+    let mut listener = Listener::new(&name, options).unwrap();
+    let mut ring = producer(PAGE);
+    let silent = packet_socket_to(&name);
+    while !hung_up(&silent) {
+        listener.wait_and_serve(&mut ring, LONG).unwrap();
+    }
+    assert_eq!(answer(&silent), b"");
 }
 
 // Whoever is busy elsewhere for long enough misses it: one time has to be seen, of many.
@@ -497,16 +601,6 @@ fn strangers_are_left_alone_for_longer_than_they_took() {
         }
     }
     assert_ne!(rested, 0);
-}
-
-fn hung_up(socket: &OwnedFd) -> bool {
-    let mut polled = libc::pollfd {
-        fd: socket.as_raw_fd(),
-        events: 0,
-        revents: 0,
-    };
-    // SAFETY: one of them.
-    unsafe { libc::poll(&mut polled, 1, 0) == 1 }
 }
 
 // ---- the private directory, in processes of their own for the environment's sake ----
@@ -572,29 +666,6 @@ fn fails() {
 }
 
 // ---- other users ----
-
-const STRANGER: u32 = 61234;
-/// The number of all who have none.
-const NOBODY: u32 = 65534;
-
-/// The same program as another user; `None`, and why, where that cannot be.
-fn as_user(uid: u32, role: &str, name: &str) -> Option<std::process::Child> {
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "--nocapture", role])
-        .env("ZBQ_TEST_NAME", name)
-        .env("RUST_BACKTRACE", "0") // it would look for sources
-        .current_dir("/")
-        .uid(uid)
-        .stdin(Stdio::piped())
-        .spawn();
-    match child {
-        Ok(child) => Some(child),
-        Err(error) => {
-            support::skip(&format!("no process of another user: {error}"));
-            None
-        }
-    }
-}
 
 fn serve_until_asked(listener: &mut Listener, uid: u32) -> Result<u32, Error> {
     let mut ring = producer(PAGE);
@@ -721,16 +792,6 @@ fn is_unmapped() {
     let refused = serve_until_asked(&mut listener, NOBODY);
     assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
     assert!(matches!(joining.join().unwrap(), Err(Error::Refused(_))));
-}
-
-/// Only the user is changed.
-fn group_of_stranger() -> u32 {
-    // SAFETY: it cannot fail.
-    unsafe { libc::getegid() }
-}
-
-fn test_name() -> String {
-    std::env::var("ZBQ_TEST_NAME").unwrap()
 }
 
 #[test]

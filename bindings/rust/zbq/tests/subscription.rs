@@ -3,10 +3,9 @@
 
 mod support;
 
-use std::os::unix::io::{AsFd, AsRawFd};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{join, LONG};
+use support::{is_readable, join, LONG};
 use zbq::{
     ConnectOptions, Error, Flow, Gap, GapCause, Joining, Listener, ListenerOptions, Next, Options,
     Producer, Start, Subscription, Wakeup,
@@ -239,16 +238,6 @@ fn is_told_of_history_that_is_gone() {
     assert_eq!((gap.cause, gap.at_least), (GapCause::History, true));
 }
 
-fn is_readable(fd: impl AsFd) -> bool {
-    let mut polled = libc::pollfd {
-        fd: fd.as_fd().as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    // SAFETY: one pollfd.
-    unsafe { libc::poll(&mut polled, 1, 0) == 1 }
-}
-
 // As an event loop would: nothing but what the descriptor tells leads to a step.
 #[test]
 fn its_descriptor_tells_of_all_of_it() {
@@ -346,7 +335,7 @@ fn no_step_blocks() {
     let mut joining = Joining::new(&name, &options).unwrap();
     assert!(is_readable(&joining)); // there is something to do from the start
     assert!(joining.step().unwrap().is_none());
-    assert!(!joining.has_met_producer());
+    assert!(!joining.has_met());
     let mut publisher = Publisher::new(&name);
     let mut steps = 0;
     let consumer = loop {
@@ -360,13 +349,13 @@ fn no_step_blocks() {
     };
     assert!(steps < 10);
     assert_eq!(consumer.flow(), Flow::Follow);
-    assert!(!joining.has_met_producer());
+    assert!(!joining.has_met());
 
     // It starts again.
     assert!(joining.step().unwrap().is_none());
-    assert!(joining.has_met_producer());
+    assert!(joining.has_met());
     drop(publisher);
-    while joining.has_met_producer() {
+    while joining.has_met() {
         assert!(joining.step().unwrap().is_none());
     }
     for name in ["", ".", "@", "dir/"] {

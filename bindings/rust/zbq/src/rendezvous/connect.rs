@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 //! Joining a producer by its name.
 
+use super::approach::walk;
 use super::joining::Joining;
 use crate::consumer::Consumer;
 use crate::error::{Error, Result};
 use crate::options::{Flow, Start, Wakeup};
-use crate::poll;
 use crate::time::Deadline;
 use std::ffi::OsStr;
-use std::os::unix::io::AsFd;
 use std::time::Duration;
 
 /// How to connect.
@@ -110,21 +109,9 @@ pub fn connect(
     options: &ConnectOptions,
 ) -> Result<Consumer> {
     let end = Deadline::after(timeout);
+    let waits = options.wait_for_producer;
     let mut joining = Joining::new(name, options)?;
-    loop {
-        if let Some(consumer) = joining.step()? {
-            return Ok(consumer);
-        }
-        let has_met = joining.has_met_producer();
-        if !has_met && !options.wait_for_producer {
-            return Err(Error::NoProducer);
-        }
-        match end.left(LONGEST_WAIT) {
-            Some(left) => poll::readable(joining.as_fd(), left)?,
-            None if has_met => return Err(Error::Again),
-            None => return Err(Error::NoProducer),
-        };
-    }
+    walk(&mut joining, Joining::step, end, waits, || {
+        Error::NoProducer
+    })
 }
-
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);

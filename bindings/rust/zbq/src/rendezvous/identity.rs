@@ -3,6 +3,7 @@
 
 use super::socket;
 use std::fs;
+use std::os::unix::io::OwnedFd;
 use std::path::Path;
 
 /// The number that the kernel gives for a user, or a group, that this process's user namespace has
@@ -34,6 +35,36 @@ impl Nobody {
 
     pub(super) fn lists_group(self, list: &[u32], gid: u32) -> bool {
         is_somebody(gid, self.gid) && list.contains(&gid)
+    }
+}
+
+/// Users, and groups by whose members they are: by the effective or a supplementary group.
+#[derive(Clone, Debug, Default)]
+pub(super) struct List {
+    pub(super) users: Vec<u32>,
+    pub(super) groups: Vec<u32>,
+}
+
+impl List {
+    pub(super) fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.groups.is_empty()
+    }
+
+    /// Whether it has who made the other end of this socket.
+    pub(super) fn has(&self, nobody: Nobody, uid: u32, gid: u32, socket: &OwnedFd) -> bool {
+        let is_listed = |group: &u32| nobody.lists_group(&self.groups, *group);
+        nobody.lists_user(&self.users, uid)
+            || is_listed(&gid)
+            || (!self.groups.is_empty() && socket::peer_groups(socket).iter().any(is_listed))
+    }
+}
+
+/// Of a socket's file: for users but the owner, connecting needs permission to write.
+pub(super) fn mode_for(is_for_others: bool) -> u32 {
+    if is_for_others {
+        0o666
+    } else {
+        0o600
     }
 }
 

@@ -57,7 +57,7 @@ fn bind(place: &Place, mode: u32) -> io::Result<OwnedFd> {
 }
 
 fn start_listening(socket: &OwnedFd) -> io::Result<()> {
-    socket::refuse_descriptors(socket);
+    socket::let_descriptors_in(socket, false);
     socket::listen(socket)
 }
 
@@ -114,6 +114,15 @@ impl Drop for SocketFile {
 
 fn identity_of(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
+}
+
+/// With its slash; where the path has none, this one.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    let (directory, _) = split(path);
+    Path::new(match directory {
+        b"" => OsStr::new("."),
+        directory => OsStr::from_bytes(directory),
+    })
 }
 
 // Beside it, hidden.

@@ -125,23 +125,16 @@ pub(super) fn int_option(socket: &OwnedFd, option: libc::c_int) -> io::Result<li
     check(got).map(|_| value)
 }
 
-/// A stranger's descriptors are not even received, where the kernel (6.16) can refuse them.
-/// Connections inherit it.
-pub(super) fn refuse_descriptors(socket: &OwnedFd) {
+/// Whether descriptors can be received. A stranger's are not, where the kernel (6.16) can refuse
+/// them. Connections inherit it.
+pub(super) fn let_descriptors_in(socket: &OwnedFd, are_let_in: bool) {
     const SO_PASSRIGHTS: libc::c_int = 83; // include/uapi/asm-generic/socket.h
-    let off: libc::c_int = 0;
-    let size = size_of_val(&off) as libc::socklen_t;
-    let value = (&off as *const libc::c_int).cast();
+    let value = libc::c_int::from(are_let_in);
+    let size = size_of_val(&value) as libc::socklen_t;
+    let first = (&value as *const libc::c_int).cast();
+    let fd = socket.as_raw_fd();
     // SAFETY: a value of that size.
-    unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            SO_PASSRIGHTS,
-            value,
-            size,
-        )
-    };
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, SO_PASSRIGHTS, first, size) };
 }
 
 /// Before it is bound: its file gets this mode, less the umask.
@@ -151,12 +144,14 @@ pub(super) fn set_mode(socket: &OwnedFd, mode: libc::mode_t) {
 }
 
 pub(super) fn set_nonblocking(socket: &OwnedFd) -> io::Result<()> {
-    let fd = socket.as_raw_fd();
     // SAFETY: numbers.
-    unsafe {
-        check(libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC))?;
-        check(libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK)).map(drop)
-    }
+    check(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) }).map(drop)
+}
+
+pub(super) fn set_close_on_exec(fd: impl AsFd) -> io::Result<()> {
+    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: numbers.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
 }
 
 /// Where nothing has that name yet.
@@ -175,6 +170,14 @@ pub(super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
         )
     };
     check(result as libc::c_int).map(drop)
+}
+
+/// Whether a call that never waits is to be tried again.
+pub(super) fn is_not_yet(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
 }
 
 /// Whether this process has the lock now.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! Descriptors for everything that somebody waits for, and what a listener waits with: an epoll of a
+//! Descriptors for everything that somebody waits for, and what a doorway waits with: an epoll of a
 //! timer, and of another one with the sockets, that can be left out.
 
 use super::socket::check;

@@ -2,19 +2,33 @@
 //! What the tests share.
 #![allow(dead_code)] // not each of them uses all
 
+pub mod others;
 pub mod raw;
+pub mod strangers;
 
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::io::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use zbq::{
     connect, ConnectOptions, Consumer, Error, Flow, Listener, Options, Producer, Start, Wakeup,
 };
 
 pub const PAGE: u64 = 4096;
+
+/// One test at a time: a process that another one is about to start has, for a moment, copies of all
+/// sockets here, so that one which is closed does not look so.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub fn abstract_name(of: &str) -> String {
+    format!("@zbq-rust-{}-{of}", std::process::id())
+}
 
 /// Long enough that whoever waits for it has hung.
 pub const LONG: Option<Duration> = Some(Duration::from_secs(60));
@@ -73,8 +87,14 @@ pub fn skip(why: &str) {
 
 /// Runs one of this program's ignored tests as a process, with the socket as its standard input.
 pub fn spawn(role: &str, socket: UnixStream) -> Child {
+    spawn_with_name(role, "", socket)
+}
+
+/// The same, for one that asks for a name.
+pub fn spawn_with_name(role: &str, name: &str, socket: UnixStream) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", role])
+        .env("ZBQ_TEST_NAME", name)
         .stdin(Stdio::from(OwnedFd::from(socket)))
         .stdout(Stdio::null())
         .spawn()
@@ -110,6 +130,16 @@ pub fn assert_success(mut child: Child) {
 }
 
 // ---- descriptors ----
+
+pub fn is_readable(fd: impl AsFd) -> bool {
+    let mut polled = libc::pollfd {
+        fd: fd.as_fd().as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one pollfd.
+    unsafe { libc::poll(&mut polled, 1, 0) == 1 }
+}
 
 pub fn open_fds() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
