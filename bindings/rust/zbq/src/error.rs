@@ -49,7 +49,7 @@ pub enum Error {
     TooLarge,
     /// Memory could not be had.
     NoMemory,
-    /// No slot is free for another consumer.
+    /// No slot is free for another consumer; or a collector has sources enough.
     Full,
     /// The descriptors of this message never come: this consumer polls ([`Wakeup::Pull`]), those of
     /// a later message were taken before, an observer had no room for them, or the stream has ended.
@@ -58,6 +58,8 @@ pub enum Error {
     DescriptorsLost,
     /// Nobody publishes under this name.
     NoProducer,
+    /// Nobody collects under this name.
+    NoCollector,
     /// The other side does not admit this process, or is not who it should be. The text says which.
     Refused(String),
     /// The payloads are not of the type expected. The text says of which they are.
@@ -129,9 +131,10 @@ impl fmt::Display for Error {
             Self::Invalid => f.write_str("a bad argument, or a call that is out of place"),
             Self::TooLarge => f.write_str("too large"),
             Self::NoMemory => f.write_str("no memory"),
-            Self::Full => f.write_str("the producer has no slot for another consumer"),
+            Self::Full => f.write_str("there is no slot for another one"),
             Self::DescriptorsLost => f.write_str("the message's descriptors never come"),
             Self::NoProducer => f.write_str("nobody publishes under this name"),
+            Self::NoCollector => f.write_str("nobody collects under this name"),
             Self::Refused(why) => write!(f, "refused: {why}"),
             Self::TypeMismatch(how) => write!(f, "{how}: the payloads are of another type"),
             Self::Io(error) => error.fmt(f),
@@ -173,7 +176,9 @@ impl From<Error> for io::Error {
             Error::Invalid | Error::TooLarge | Error::TooSmall(_) => io::ErrorKind::InvalidInput,
             Error::NoMemory => io::ErrorKind::OutOfMemory,
             Error::Full => io::ErrorKind::ConnectionRefused,
-            Error::NoProducer | Error::DescriptorsLost => io::ErrorKind::NotFound,
+            Error::NoProducer | Error::NoCollector | Error::DescriptorsLost => {
+                io::ErrorKind::NotFound
+            }
             Error::Refused(_) => io::ErrorKind::PermissionDenied,
             Error::Io(_) => io::ErrorKind::Other,
         };

@@ -40,6 +40,14 @@
 //! checks that both ends mean the same; where they are of a few, a [`VariantChannel`]. What is large, and
 //! of one size, goes into the buffers of a [`FramePool`].
 //!
+//! # Who finds whom
+//!
+//! Consumers [connect](connect()) to the name at which a producer's [`Listener`] listens. One who gathers
+//! from many listens instead: producers [dial](dial()) in at the name of a [`Collector`], which reads all of
+//! their rings, in turns or in the order of a key. [`Joining`] and [`Dialing`] do the same one step after
+//! the other, for event loops. What is [attached](Producer::attach) to a producer it serves while it
+//! waits, and [`ThreadProducers`] has one for each thread.
+//!
 //! # Who waits for whom
 //!
 //! A consumer is [`Lossless`](Flow::Lossless) unless it chooses otherwise: the producer waits for it, for
@@ -143,6 +151,7 @@ compile_error!("zbq is for Linux on 64-bit processors");
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod attached;
 mod batch;
 mod consumer;
 mod copied;
@@ -172,6 +181,7 @@ mod variant;
 
 #[cfg(feature = "tokio")]
 pub use asynchronous::{AsyncConsumer, AsyncSubscription, NextVec};
+pub use attached::{Attached, Service};
 pub use batch::Batch;
 pub use consumer::{Consumer, Loss};
 pub use copied::Copied;
@@ -185,8 +195,9 @@ pub use payload::Payload;
 pub use pod::{bytes_of, Pod};
 pub use producer::Producer;
 pub use rendezvous::{
-    connect, ConnectOptions, Gap, GapCause, Joining, Listener, ListenerOptions, Newcomer, Next,
-    Peer, Subscription, Terms,
+    connect, dial, Caller, Collector, CollectorOptions, ConnectOptions, DialOptions, Dialing, Gap,
+    GapCause, Joining, Listener, ListenerOptions, Mine, Newcomer, Next, Peer, Source, Subscription,
+    Terms, ThreadProducers,
 };
 pub use reservation::Reservation;
 pub use retained::{Retained, RetainedMessage};
@@ -220,7 +231,11 @@ const _: () = {
     is_send::<Producer>();
     is_send::<Consumer>();
     is_send::<Listener>();
+    is_send::<attached::Attachments>();
     is_send::<Joining>();
+    is_send::<Dialing>();
+    is_send::<Collector>();
+    is_send::<ThreadProducers>();
     is_send::<Subscription>();
     is_send::<TypedProducer<u64>>();
     is_send::<TypedConsumer<u64>>();
@@ -230,6 +245,7 @@ const _: () = {
     is_send::<Error>();
     const fn is_sync<T: Sync>() {}
     is_sync::<Error>();
+    is_sync::<ThreadProducers>();
 };
 
 // Were it so, there would be two answers to which one is meant.
@@ -248,6 +264,8 @@ macro_rules! must_not_be {
 must_not_be!(
     Sync: Producer,
     Consumer,
+    Collector,
+    Source,
     Subscription,
     TypedProducer<u64>,
     TypedConsumer<u64>,
@@ -263,7 +281,8 @@ must_not_be!(
     Reader<'static>
 );
 must_not_be!(
-    Send: Message<'static>,
+    Send: Mine<'static>,
+    Message<'static>,
     MessageView<'static>,
     MessageBatch<'static>,
     ReceivedFrame<'static>,

@@ -5,7 +5,7 @@ use crate::consumer::Consumer;
 use crate::error::Result;
 use crate::header::Header;
 use crate::payload::Payload;
-use crate::piece::Piece;
+use crate::piece::{Piece, Visited};
 use std::fmt;
 use std::iter::FusedIterator;
 use std::os::unix::io::OwnedFd;
@@ -79,14 +79,8 @@ impl<'c> MessageBatch<'c> {
     #[inline]
     fn next(&self) -> Option<MessageView<'_>> {
         let visited = self.piece.next()?;
-        Some(MessageView {
-            consumer: self.piece.consumer(),
-            // SAFETY: so many bytes lie there, in the ring, which is mapped while the consumer lives,
-            // which the batch borrows.
-            payload: unsafe { Payload::new(visited.at.as_ptr(), visited.len as usize) },
-            offset: visited.offset,
-            header: visited.header,
-        })
+        // SAFETY: the piece's own.
+        Some(unsafe { MessageView::new(self.piece.consumer(), visited) })
     }
 }
 
@@ -134,7 +128,8 @@ impl<'b> Iterator for Messages<'b> {
 
 impl FusedIterator for Messages<'_> {}
 
-/// A message of a [`MessageBatch`], where it lies. The batch holds its room.
+/// A message of a [`MessageBatch`], where it lies. The batch holds its room. Or one that was not taken
+/// yet, as [`Collector::serve_in_order`](crate::Collector::serve_in_order) shows it.
 ///
 /// ```
 /// # use std::os::unix::net::UnixStream;
@@ -176,6 +171,20 @@ pub struct MessageView<'b> {
 }
 
 impl<'b> MessageView<'b> {
+    /// # Safety
+    ///
+    /// It is a message of this consumer's ring.
+    #[inline]
+    pub(crate) unsafe fn new(consumer: &'b Consumer, visited: Visited) -> Self {
+        Self {
+            consumer,
+            // SAFETY: so many bytes lie there, in the ring, which is mapped while the consumer lives.
+            payload: unsafe { Payload::new(visited.at.as_ptr(), visited.len as usize) },
+            offset: visited.offset,
+            header: visited.header,
+        }
+    }
+
     /// The bytes, in place. Ask afterwards whether they were whole: the batch, or
     /// [`is_intact`](Self::is_intact).
     #[inline]

@@ -21,13 +21,26 @@ pub(crate) struct Piece<'c> {
     error: Cell<Option<Error>>,
 }
 
-/// Of a message that was taken: its header, its payload, and where it starts.
+/// Of a message that is there: its header, its payload, and where it starts.
 #[derive(Clone, Copy)]
 pub(crate) struct Visited {
     pub(crate) header: Header,
     pub(crate) at: NonNull<u8>,
     pub(crate) len: u64,
     pub(crate) offset: u64,
+}
+
+impl Visited {
+    #[inline]
+    pub(crate) fn of(found: &Found) -> Self {
+        Self {
+            header: found.header,
+            // SAFETY: in the ring.
+            at: unsafe { NonNull::new_unchecked(found.view.payload as *mut u8) },
+            len: found.view.payload_len,
+            offset: found.view.logical_offset,
+        }
+    }
 }
 
 impl<'c> Piece<'c> {
@@ -152,13 +165,7 @@ impl<'c> Piece<'c> {
         if record != 0 {
             self.seq_id.set(record);
         }
-        Visited {
-            header: found.header,
-            // SAFETY: in the ring.
-            at: unsafe { NonNull::new_unchecked(found.view.payload as *mut u8) },
-            len: found.view.payload_len,
-            offset: found.view.logical_offset,
-        }
+        Visited::of(found)
     }
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //! The one who publishes.
 
+use crate::attached::Attachments;
 use crate::batch::Batch;
 use crate::error::{check, Error, Result};
 use crate::message_size;
 use crate::options::{mode_of, Flow, Options, Patience, PayloadType, RingId, Start, Wakeup};
-use crate::poll;
 use crate::reservation::Reservation;
 use crate::statistics::{ConsumerInfo, Statistics};
 use crate::time::{Deadline, SLICE};
@@ -28,9 +28,11 @@ pub struct Producer {
     // for one, and every commit keeps the rest open.
     next: *mut u8,
     left: u64,
+    pub(crate) attachments: Attachments,
 }
 
-// SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own.
+// SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own. What
+// is attached is `Send`.
 unsafe impl Send for Producer {}
 
 const NOENT: libc::c_int = zbq_error::ZBQ_ERROR_NOENT as libc::c_int;
@@ -49,6 +51,7 @@ impl Producer {
             handle: NonNull::new(handle).ok_or(Error::Invalid)?,
             next: ptr::null_mut(),
             left: 0,
+            attachments: Attachments::default(),
         })
     }
 
@@ -130,14 +133,19 @@ impl Producer {
         fds: &[BorrowedFd<'_>],
         timeout: Option<Duration>,
     ) -> Result<()> {
-        let end = Deadline::after(timeout);
         let bytes = message_size(payload.len()).ok_or(Error::TooLarge)?;
-        self.until_done(end, |this| this.find_room(bytes))?;
-        let mut room = Reservation::new(self, payload.len());
-        room.payload().copy_from_slice(payload);
-        room.attach_until(fds, end)?;
-        room.commit();
-        Ok(())
+        let mut seq_id = 0;
+        // No room is held while it waits: what is attached may publish then.
+        self.until_done(Deadline::after(timeout), |this| {
+            this.find_room(bytes)?;
+            let mut room = Reservation::resume(this, payload.len(), seq_id);
+            let attached = room.attach(fds);
+            seq_id = room.seq_id();
+            attached?;
+            room.payload().copy_from_slice(payload);
+            room.commit();
+            Ok(())
+        })
     }
 
     // ---- retained messages ----
@@ -269,8 +277,8 @@ impl Producer {
         }
     }
 
-    /// Sleeps until it is worth while to try again what gave [`Error::Again`]. It may also return
-    /// for nothing.
+    /// Sleeps until it is worth while to try again what gave [`Error::Again`]. Serves what is
+    /// [attached](Self::attach) meanwhile. It may also return for nothing.
     ///
     /// # Errors
     ///
@@ -527,6 +535,7 @@ impl Producer {
         end: Deadline,
         mut attempt: impl FnMut(&mut Self) -> Result<()>,
     ) -> Result<()> {
+        self.serve_now_and_then();
         loop {
             match attempt(self) {
                 Err(Error::Again) => self.sleep(end)?,
@@ -535,10 +544,10 @@ impl Producer {
         }
     }
 
-    pub(crate) fn sleep(&mut self, end: Deadline) -> Result<()> {
-        let fd = self.event_fd()?;
+    fn sleep(&mut self, end: Deadline) -> Result<()> {
+        let fd = self.event_fd()?.as_raw_fd();
         let left = end.left(SLICE);
-        let ready = poll::readable(fd, left.unwrap_or_default())?;
+        let ready = self.wait_and_serve(Some(fd), left.unwrap_or_default())?;
         if ready || left.is_some() {
             Ok(())
         } else {

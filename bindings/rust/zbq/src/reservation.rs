@@ -3,7 +3,6 @@
 
 use crate::error::{check, Error, Result};
 use crate::producer::Producer;
-use crate::time::Deadline;
 use crate::{message_size, HEADER};
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -79,12 +78,18 @@ impl<'p> Reservation<'p> {
     // reader of the message before, which lies there too.
     #[inline]
     pub(crate) fn new(producer: &'p mut Producer, len: usize) -> Self {
+        Self::resume(producer, len, 0)
+    }
+
+    /// Of a message for which descriptors were sent already, or some, under this id; 0: none were.
+    #[inline]
+    pub(crate) fn resume(producer: &'p mut Producer, len: usize, seq_id: u64) -> Self {
         let reservation = Self {
             producer,
             len,
             flags: 0,
             fd_count: 0,
-            seq_id: 0,
+            seq_id,
         };
         reservation.write_header();
         reservation
@@ -181,13 +186,8 @@ impl<'p> Reservation<'p> {
         Ok(())
     }
 
-    pub(crate) fn attach_until(&mut self, fds: &[BorrowedFd<'_>], end: Deadline) -> Result<()> {
-        loop {
-            match self.attach(fds) {
-                Err(Error::Again) => self.producer.sleep(end)?,
-                done => return done,
-            }
-        }
+    pub(crate) fn seq_id(&self) -> u64 {
+        self.seq_id
     }
 
     /// Publishes the message.

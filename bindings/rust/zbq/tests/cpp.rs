@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
@@ -12,8 +14,9 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use support::{assert_success, file, pattern, producer, LONG, PAGE};
 use zbq::{
-    connect, Channel, ConnectOptions, Consumer, Error, Flow, FramePool, FramePoolOptions, Frames,
-    Listener, ListenerOptions, Options, Producer, Start, VariantChannel, Wakeup,
+    connect, dial, Channel, Collector, CollectorOptions, ConnectOptions, Consumer, DialOptions,
+    Error, Flow, FramePool, FramePoolOptions, Frames, Listener, ListenerOptions, Options, Producer,
+    Start, VariantChannel, Wakeup,
 };
 
 // As the peer has them.
@@ -497,5 +500,91 @@ fn rust_follows_the_tool_from_the_start() {
     assert!(matches!(refused, Err(Error::Invalid)), "{refused:?}");
     drop(input);
     assert!(matches!(observer.next(LONG), Err(Error::Closed)));
+    assert_success(child);
+}
+
+// ---- the other way round: producers dial in ----
+
+#[test]
+fn the_tool_dials_in_to_rust() {
+    let name = name("collect");
+    let mut ends = Vec::new();
+    let (tell, told) = std::sync::mpsc::channel();
+    let options = CollectorOptions::new().on_end(move |source, how| {
+        let _ = tell.send((source.who().clone(), how));
+    });
+    let mut logs = Collector::new(&name, options).unwrap();
+    let lines: Vec<String> = (0..1000).map(|i| format!("line {i}\n")).collect();
+    let mut children = Vec::new();
+    for source in ["one", "two"] {
+        let mut command = match program("ZBQ_TOOL") {
+            Some(command) => command,
+            None => return,
+        };
+        let mut child = command
+            .args(["pub", "--dial", "--source", source, "--lines", &name])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let text = lines.concat();
+        let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+        children.push((child, writer));
+    }
+    let mut got: HashMap<OsString, Vec<u8>> = HashMap::new();
+    while ends.len() < 2 {
+        logs.wait(LONG).unwrap();
+        logs.serve(|source, batch| {
+            let text = got.entry(source.who().name.clone()).or_default();
+            for message in &batch {
+                text.extend(message.payload().bytes());
+            }
+            assert!(batch.is_intact());
+        });
+        ends.extend(told.try_iter());
+    }
+    for (who, how) in ends {
+        assert!(matches!(how, Error::Closed), "{how}");
+        assert!(children
+            .iter()
+            .any(|(child, _)| child.id() as i32 == who.pid));
+        assert_eq!(got[&who.name], lines.concat().as_bytes());
+    }
+    assert_eq!(got.len(), 2);
+    for (child, writer) in children {
+        writer.join().unwrap().unwrap();
+        assert_success(child);
+    }
+}
+
+#[test]
+fn rust_dials_in_to_the_tool() {
+    let name = name("dial");
+    let mut command = match program("ZBQ_TOOL") {
+        Some(command) => command,
+        None => return,
+    };
+    let mut child = command
+        .args(["collect", "--until-last", &name])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut producer = producer(PAGE);
+    producer.try_publish(b"before").unwrap();
+    let options = DialOptions::new().name("rust");
+    dial(&mut producer, &name, LONG, &options).unwrap();
+    let source = format!("rust[{}]: ", std::process::id());
+    let mut expected = source.clone() + "before\n";
+    for i in 0..1000 {
+        let line = format!("line {i}");
+        producer.publish(line.as_bytes(), LONG).unwrap();
+        expected += &(source.clone() + &line + "\n");
+    }
+    drop(producer);
+    let mut got = String::new();
+    let mut output = child.stdout.take().unwrap();
+    output.read_to_string(&mut got).unwrap();
+    assert_eq!(got, expected);
     assert_success(child);
 }

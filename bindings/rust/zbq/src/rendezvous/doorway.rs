@@ -31,16 +31,17 @@ impl Default for StrangerLimits {
     }
 }
 
-/// One who is not settled.
-pub(super) struct Stranger {
+/// One who is not settled, and what is known of the affair.
+pub(super) struct Stranger<Affair> {
     pub(super) socket: OwnedFd,
+    pub(super) affair: Affair,
     until: Option<Instant>, // `None`: for ever
 }
 
 /// Accepts who connects, and hears each until it is settled. Nothing that a stranger does blocks it:
 /// all sockets are non-blocking, and each call of [`serve`](Self::serve) does a bounded amount, after
 /// which strangers are left alone for four times as long as it took, but 100 ms at most.
-pub(super) struct Doorway {
+pub(super) struct Doorway<Affair> {
     // Goes first. Were the socket closed before, another listener might take the name over
     // meanwhile, and its new file, that can have the old one's number, would be removed.
     _file: Option<SocketFile>,
@@ -48,11 +49,11 @@ pub(super) struct Doorway {
     limits: StrangerLimits,
     watch: Watch,
     listening: OwnedFd,
-    strangers: VecDeque<Stranger>, // the oldest first
+    strangers: VecDeque<Stranger<Affair>>, // the oldest first
     resting_until: Option<Instant>,
 }
 
-impl Doorway {
+impl<Affair: Default> Doorway<Affair> {
     pub(super) fn new(named: Named, limits: StrangerLimits) -> Result<Self> {
         let watch = Watch::new()?;
         watch.add(&named.socket)?;
@@ -74,7 +75,7 @@ impl Doorway {
 
     /// `hear` says of a stranger whether there is nothing more to expect of it. Nothing in a forked
     /// child, and while strangers are left alone.
-    pub(super) fn serve(&mut self, mut hear: impl FnMut(&mut Stranger) -> bool) {
+    pub(super) fn serve(&mut self, mut hear: impl FnMut(&mut Stranger<Affair>) -> bool) {
         let start = Instant::now();
         if !self.is_here() || self.resting_until.map_or(false, |until| until > start) {
             return;
@@ -90,7 +91,7 @@ impl Doorway {
     }
 
     // Whether any of them has been settled.
-    fn hear_strangers(&mut self, hear: &mut impl FnMut(&mut Stranger) -> bool) -> bool {
+    fn hear_strangers(&mut self, hear: &mut impl FnMut(&mut Stranger<Affair>) -> bool) -> bool {
         let before = self.strangers.len();
         let watch = &self.watch;
         self.strangers.retain_mut(|who| {
@@ -102,7 +103,7 @@ impl Doorway {
         });
         let settled = self.strangers.len() != before;
         let now = Instant::now();
-        let is_late = |who: &Stranger| who.until.map_or(false, |until| until <= now);
+        let is_late = |who: &Stranger<Affair>| who.until.map_or(false, |until| until <= now);
         while self.strangers.front().map_or(false, is_late) {
             self.drop_oldest();
         }
@@ -110,11 +111,12 @@ impl Doorway {
     }
 
     // Whether there was anybody.
-    fn accept_some(&mut self, hear: &mut impl FnMut(&mut Stranger) -> bool) -> bool {
+    fn accept_some(&mut self, hear: &mut impl FnMut(&mut Stranger<Affair>) -> bool) -> bool {
         for i in 0..self.limits.most.max(1) {
             let mut who = match socket::accept(&self.listening) {
                 Ok(socket) => Stranger {
                     socket,
+                    affair: Affair::default(),
                     until: Instant::now().checked_add(self.limits.patience),
                 },
                 Err(error) => {
@@ -129,7 +131,7 @@ impl Doorway {
         true
     }
 
-    fn keep(&mut self, who: Stranger) {
+    fn keep(&mut self, who: Stranger<Affair>) {
         if self.strangers.len() >= self.limits.most {
             self.drop_oldest();
         }
@@ -175,7 +177,7 @@ impl Doorway {
 }
 
 /// Readable when it has something to do.
-impl AsFd for Doorway {
+impl<Affair> AsFd for Doorway<Affair> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.watch.as_fd()
     }

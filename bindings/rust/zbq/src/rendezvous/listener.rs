@@ -9,6 +9,7 @@ use super::name::{self, Named};
 use super::passed;
 use super::place::{Directory, Place};
 use super::socket;
+use crate::attached::Service;
 use crate::error::{Error, Result};
 use crate::options::{Flow, Start, WHICHEVER_RING};
 use crate::poll;
@@ -62,7 +63,7 @@ pub struct Newcomer {
 /// ```
 pub struct Listener {
     keeper: Doorkeeper,
-    door: Doorway,
+    door: Doorway<()>,
 }
 
 impl Listener {
@@ -148,6 +149,13 @@ impl Listener {
     ) -> Result<Vec<Newcomer>> {
         poll::wait(self.as_fd(), timeout)?;
         Ok(self.serve(producer))
+    }
+}
+
+impl Service for Listener {
+    fn serve(&mut self, ring: &mut Producer) -> Result<()> {
+        Self::serve(self, ring);
+        Ok(())
     }
 }
 

@@ -71,7 +71,16 @@ pub(super) fn send(socket: impl AsFd, packet: &[u8]) -> io::Result<()> {
 /// The size of the next packet, which may be more than there is room for; 0 at the end. Never
 /// waits.
 pub(super) fn receive(socket: impl AsFd, packet: &mut [u8]) -> io::Result<usize> {
-    let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+    receive_with(socket, packet, libc::MSG_TRUNC)
+}
+
+/// The first bytes of the next packet, which stays; how many those are. Never waits.
+pub(super) fn peek(socket: impl AsFd, packet: &mut [u8]) -> io::Result<usize> {
+    receive_with(socket, packet, libc::MSG_PEEK)
+}
+
+fn receive_with(socket: impl AsFd, packet: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+    let flags = flags | libc::MSG_DONTWAIT;
     let fd = socket.as_fd().as_raw_fd();
     // SAFETY: room for so many bytes.
     let size = unsafe { libc::recv(fd, packet.as_mut_ptr().cast(), packet.len(), flags) };

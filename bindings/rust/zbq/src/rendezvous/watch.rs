@@ -8,6 +8,10 @@ use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 const READABLE: u32 = libc::EPOLLIN as u32;
+const ONCE: u32 = READABLE | libc::EPOLLONESHOT as u32;
+
+/// The kernel gives the others next.
+const MOST_TOLD: usize = 64;
 
 /// Becomes readable when one of those that it watches is.
 #[derive(Debug)]
@@ -23,16 +27,51 @@ impl Epoll {
     }
 
     pub(super) fn add(&self, fd: impl AsFd) -> io::Result<()> {
-        self.control(fd, libc::EPOLL_CTL_ADD, READABLE)
+        self.add_as(0, fd)
+    }
+
+    /// With a number, that [`told`](Self::told) gives.
+    pub(super) fn add_as(&self, number: u64, fd: impl AsFd) -> io::Result<()> {
+        self.control(fd, libc::EPOLL_CTL_ADD, READABLE, number)
+    }
+
+    /// The same, to be told once, until it is armed again.
+    pub(super) fn add_once(&self, number: u64, fd: impl AsFd) -> io::Result<()> {
+        self.control(fd, libc::EPOLL_CTL_ADD, ONCE, number)
+    }
+
+    pub(super) fn arm(&self, number: u64, fd: impl AsFd) -> io::Result<()> {
+        self.control(fd, libc::EPOLL_CTL_MOD, ONCE, number)
     }
 
     /// Before it is closed: a forked child may have a copy, and the entry would outlive it here.
     pub(super) fn remove(&self, fd: impl AsFd) {
-        let _ = self.control(fd, libc::EPOLL_CTL_DEL, 0);
+        let _ = self.control(fd, libc::EPOLL_CTL_DEL, 0, 0);
     }
 
-    fn control(&self, fd: impl AsFd, operation: libc::c_int, events: u32) -> io::Result<()> {
-        let mut event = libc::epoll_event { events, u64: 0 };
+    /// The numbers of those that are readable now.
+    pub(super) fn told(&self) -> impl Iterator<Item = u64> {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; MOST_TOLD];
+        // SAFETY: places for so many events.
+        let count = unsafe {
+            let (fd, first) = (self.0.as_raw_fd(), events.as_mut_ptr());
+            libc::epoll_wait(fd, first, MOST_TOLD as libc::c_int, 0)
+        };
+        let count = usize::try_from(count).unwrap_or(0); // a failure tells of none
+        events.into_iter().take(count).map(|event| event.u64)
+    }
+
+    fn control(
+        &self,
+        fd: impl AsFd,
+        operation: libc::c_int,
+        events: u32,
+        number: u64,
+    ) -> io::Result<()> {
+        let mut event = libc::epoll_event {
+            events,
+            u64: number,
+        };
         let (epoll, fd) = (self.0.as_raw_fd(), fd.as_fd().as_raw_fd());
         // SAFETY: an event that outlives the call.
         check(unsafe { libc::epoll_ctl(epoll, operation, fd, &mut event) }).map(drop)
@@ -83,6 +122,49 @@ impl AsFd for Timer {
     }
 }
 
+/// Readable while it rings.
+#[derive(Debug)]
+pub(super) struct Bell {
+    fd: OwnedFd,
+    rings: bool,
+}
+
+impl Bell {
+    pub(super) fn new() -> io::Result<Self> {
+        // SAFETY: a new descriptor is owned by nobody yet.
+        let fd = unsafe {
+            let flags = libc::EFD_NONBLOCK | libc::EFD_CLOEXEC;
+            OwnedFd::from_raw_fd(check(libc::eventfd(0, flags))?)
+        };
+        Ok(Self { fd, rings: false })
+    }
+
+    pub(super) fn ring(&mut self, rings: bool) {
+        if rings == self.rings {
+            return;
+        }
+        let mut count = 1_u64.to_ne_bytes();
+        let (fd, bytes) = (self.fd.as_raw_fd(), count.as_mut_ptr().cast());
+        // SAFETY: eight bytes.
+        let done = unsafe {
+            if rings {
+                libc::write(fd, bytes, count.len())
+            } else {
+                libc::read(fd, bytes, count.len())
+            }
+        };
+        if done > 0 {
+            self.rings = rings;
+        }
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Watch {
     all: Epoll,
@@ -115,7 +197,7 @@ impl Watch {
     pub(super) fn leave_out(&self, out: bool) -> io::Result<()> {
         let events = if out { 0 } else { READABLE };
         let sockets = self.sockets.as_fd();
-        self.all.control(sockets, libc::EPOLL_CTL_MOD, events)
+        self.all.control(sockets, libc::EPOLL_CTL_MOD, events, 0)
     }
 
     /// Becomes readable then, too; `None`: only with what it watches.
