@@ -42,14 +42,14 @@ pub struct CollectorOptions {
 
 impl CollectorOptions {
     /// This process's own user (its effective one) alone; 200 sources with rings of a gibibyte at
-    /// most; turns of 256 messages.
+    /// most; turns of 1,024 messages.
     pub fn new() -> Self {
         Self {
             listed: List::default(),
             accept: None,
             max_sources: 200,
             max_capacity: 1 << 30,
-            turn: 256,
+            turn: 1024,
             hold: Duration::from_millis(10),
             strangers: StrangerLimits::default(),
             on_join: None,
