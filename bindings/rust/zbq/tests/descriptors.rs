@@ -309,7 +309,7 @@ fn of_a_batch_are_taken_or_closed() {
 fn of_frames_go_with_their_buffers() {
     let mapped = || {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        maps.matches("memfd:zbq-frame").count()
+        maps.matches("memfd:zbq-memory").count()
     };
     {
         let (mut producer, _consumer) = both_ends(PAGE);
