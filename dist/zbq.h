@@ -1958,6 +1958,10 @@ int reserve_memory(int fd, uint64_t size) {
     if (!is_within_file_limit(size)) {
         return -EFBIG;
     }
+    // Said here, since the kernel would first hand out all the memory that there is.
+    if (size > physical_memory()) {
+        return -ENOMEM;
+    }
     if (ftruncate(fd, static_cast<off_t>(size)) < 0) {
         return errno == EINVAL ? -EFBIG : -errno;
     }
@@ -3854,10 +3858,6 @@ bool allocate_slots(zbq_producer *prod, uint32_t count) {
 }
 
 int make_memory(zbq_producer *prod, uint64_t capacity) {
-    // Said here, since the kernel would first hand out all the memory that there is.
-    if (capacity > physical_memory()) {
-        return -ENOMEM;
-    }
     const int result =
         region_create("zbq-ring", capacity, true, sharing::read_only, &prod->ring_region);
     if (result < 0) {

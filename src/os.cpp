@@ -170,6 +170,10 @@ int reserve_memory(int fd, uint64_t size) {
     if (!is_within_file_limit(size)) {
         return -EFBIG;
     }
+    // Said here, since the kernel would first hand out all the memory that there is.
+    if (size > physical_memory()) {
+        return -ENOMEM;
+    }
     if (ftruncate(fd, static_cast<off_t>(size)) < 0) {
         return errno == EINVAL ? -EFBIG : -errno;
     }

@@ -49,10 +49,6 @@ bool allocate_slots(zbq_producer *prod, uint32_t count) {
 }
 
 int make_memory(zbq_producer *prod, uint64_t capacity) {
-    // Said here, since the kernel would first hand out all the memory that there is.
-    if (capacity > physical_memory()) {
-        return -ENOMEM;
-    }
     const int result =
         region_create("zbq-ring", capacity, true, sharing::read_only, &prod->ring_region);
     if (result < 0) {

@@ -31,12 +31,13 @@ public:
 
     [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
 
-    // For a socket that is closed later, and leaves the watch by that.
     void watch_socket(int socket) {
         if (!watch(epoll_, socket)) {
             throw_errno("watching a socket");
         }
     }
+    // Before it is closed: a forked child may have a copy, and the entry would outlive it here.
+    void forget(int socket) noexcept { watch(epoll_, socket, 0, EPOLL_CTL_DEL); }
 
     // Whether it is told when a file comes into the directory. Where that is not there, or there
     // are no means (inotify(7) has limits for each user), only the timer is left.
@@ -120,6 +121,7 @@ public:
     }
 
     void start_over(std::uint64_t later) noexcept {
+        watch_.forget(socket_.get());
         socket_.reset();
         said_.reset();
         watch_.set_timer(later);

@@ -65,11 +65,12 @@ struct collector_options {
     /// Sources at one time. Each takes five descriptors of this process, and the address space of
     /// its ring twice.
     std::size_t max_sources = 200;
-    /// Bytes of the largest ring that a source may have.
+    /// Bytes of the largest ring that a source may have. One with a larger ring has been welcomed
+    /// before that shows: it loses its slot at once, and is not told why.
     std::uint64_t max_capacity = std::uint64_t{1} << 30U;
-    /// Messages that one source may have at a turn.
+    /// Messages that one source may have at a turn; 0 is as 1.
     std::size_t turn = 1024;
-    /// How long messages that are given in order wait for those of silent sources.
+    /// How long messages that are given in order wait for those of silent sources: a day at most.
     std::chrono::nanoseconds hold = std::chrono::milliseconds(10);
     /// Callers that are not settled: the oldest makes way for a newer one.
     std::size_t max_strangers = 16;
@@ -104,7 +105,7 @@ class collector {
 public:
     /// Takes the name. @throws error as listener
     explicit collector(const std::string &name, collector_options options = {})
-        : options_(std::move(options)),
+        : options_(within_reason(std::move(options))),
           door_(detail::listen_at(detail::place_of(name, detail::directory_use::create),
                                   detail::mode_for(is_for_others(options_))),
                 {options_.max_strangers, options_.patience}),
@@ -145,20 +146,23 @@ public:
     }
 
     /// Lets newcomers in, and gives each source that has messages a turn. Never blocks.
-    /// @param use given a source and a batch of its messages, of which there is one at least: what
-    ///            it does not visit comes with the next turn. As message_batch::intact says, what
-    ///            was read of one that does not wait for this collector may be torn
+    /// @param use given a source and a batch of its messages, of which there is one at least, that
+    ///            counts as visited: what else it does not visit comes with the next turn. As
+    ///            message_batch::intact says, what was read of one that does not wait for this
+    ///            collector may be torn
     /// @return how many batches it gave; 0: there is nothing to read now
     template <std::invocable<const source &, message_batch &> Use>
     std::size_t serve(Use &&use) {
-        std::size_t given = 0;
-        if (look_around()) {
-            ringing after(this);
-            for (std::size_t turns = ready_.size(); turns != 0; --turns) {
-                given += give_turn(use);
-            }
-            after.is_more = !ready_.empty();
+        if (!birth_.is_here()) {
+            return 0;
         }
+        ringing after(this);
+        look_around();
+        std::size_t given = 0;
+        for (std::size_t turns = ready_.size(); turns != 0; --turns) {
+            given += give_turn(use);
+        }
+        after.is_more = !ready_.empty();
         return given;
     }
 
@@ -173,10 +177,11 @@ public:
     template <typename KeyOf, std::invocable<const source &, message &> Use>
     requires std::is_invocable_r_v<std::uint64_t, KeyOf, const message &> std::size_t
     serve_in_order(KeyOf &&key_of, Use &&use) {
-        if (!look_around()) {
+        if (!birth_.is_here()) {
             return 0;
         }
         ringing after(this);
+        look_around();
         std::size_t given = 0;
         const std::size_t most = options_.turn * std::max<std::size_t>(sources_.size(), 1);
         take_all(key_of);
@@ -205,6 +210,12 @@ private:
     static constexpr std::uint64_t bell_number = 0; // beside those of sources
     static constexpr std::uint64_t door_number = UINT64_MAX;
 
+    static collector_options within_reason(collector_options options) noexcept {
+        options.turn = std::clamp<std::size_t>(options.turn, 1, UINT32_MAX);
+        options.hold = std::min<std::chrono::nanoseconds>(options.hold, std::chrono::hours(24));
+        return options;
+    }
+
     static bool is_for_others(const collector_options &options) noexcept {
         return !options.users.empty() || !options.groups.empty();
     }
@@ -218,24 +229,22 @@ private:
 
     // ---- who comes ----
 
-    // Whether this is the process whose collector it is: then whoever has something to read is
-    // ready.
-    bool look_around() {
-        if (!birth_.is_here()) {
-            return false;
-        }
+    // Then whoever has something to read is ready.
+    void look_around() {
         constexpr int most = 64; // the kernel gives the others next
         epoll_event events[most];
         const int count = ::epoll_wait(watch_.get(), events, most, 0);
+        bool is_at_door = false;
         for (int i = 0; i < count; ++i) {
             const std::uint64_t number = events[i].data.u64;
-            if (number == door_number) {
-                door_.serve([this](doorway::stranger &who) { return is_settled(&who); });
-            } else if (const auto found = sources_.find(number); found != sources_.end()) {
-                make_ready(&found->second);
+            if (const auto found = sources_.find(number); found != sources_.end()) {
+                make_ready(&found->second); // who is told once, and not of what somebody throws
             }
+            is_at_door |= number == door_number;
         }
-        return true;
+        if (is_at_door) {
+            door_.serve([this](doorway::stranger &who) { return is_settled(&who); });
+        }
     }
 
     void make_ready(source *from) {
@@ -305,72 +314,78 @@ private:
         }
     }
 
-    // Of the ring that is on its way, before it is mapped, which takes long for a large one; 0:
-    // nothing has come yet, or no join. One who has gone with an answer unread shows that first,
-    // once.
-    static std::uint64_t announced_capacity(int socket) noexcept {
+    // Of the ring that is on its way, before it is mapped, which takes long for a large one; 0: it
+    // is no join. Nothing has come yet, where there is none. One who has gone with an answer unread
+    // shows that first, once.
+    static std::optional<std::uint64_t> announced_capacity(int socket) noexcept {
         zbq_join_payload payload = {};
         ssize_t size = 0;
         do {
             size = ::recv(socket, &payload, sizeof payload, MSG_PEEK | MSG_DONTWAIT);
         } while (size < 0 && errno == ECONNRESET);
+        if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
+            return std::nullopt;
+        }
         return size == sizeof payload ? payload.ring_capacity : 0;
     }
 
     // Whether it has joined, or never will.
     bool join(int socket, const caller &who) {
-        if (announced_capacity(socket) > options_.max_capacity) {
-            refuse(who, status::too_large);
-            return true;
+        const std::optional<std::uint64_t> capacity = announced_capacity(socket);
+        if (!capacity) {
+            return false;
         }
-        status why = status::full;
+        status why = status::too_large;
+        const source *came = nullptr;
         try {
-            consumer ring(socket, wakeup::push, who.waits ? flow::lossless : flow::follow);
-            why = add(who, std::move(ring));
+            if (*capacity <= options_.max_capacity) {
+                came = add(
+                    who, consumer(socket, wakeup::push, who.waits ? flow::lossless : flow::follow),
+                    &why);
+            }
         } catch (const error &failure) {
             why = static_cast<status>(failure.code().value());
-            if (why == status::again) {
-                return false;
-            }
         }
-        if (why != status::ok) {
+        if (came == nullptr) {
             refuse(who, why);
+        } else if (options_.on_join) {
+            options_.on_join(*came);
         }
         return true;
     }
 
-    status add(const caller &who, consumer ring) {
+    // nullptr: why not.
+    const source *add(const caller &who, consumer ring, status *why) {
         if (sources_.size() >= options_.max_sources) { // others came between welcome and join
-            return status::full;
+            *why = status::full;
+            return nullptr;
         }
         const int fd = ring.event_fd();
         const std::uint64_t number = ++last_number_;
         const auto [place, is_new] = sources_.emplace(number, source(who, number, std::move(ring)));
         if (!is_new || !watch(fd, number)) {
             sources_.erase(place);
-            return status::io;
+            *why = status::io;
+            return nullptr;
         }
-        if (options_.on_join) {
-            options_.on_join(place->second);
-        }
-        return status::ok;
+        return &place->second;
     }
 
     // ---- turns ----
 
-    // The first of those that are ready, which stays so until it is found to have no more.
+    // To the first of those that are ready.
     template <typename Use>
     std::size_t give_turn(Use &use) {
-        source *from = ready_.front();
+        source *from = first_ready();
         {
             message_batch batch = from->ring_.take_batch(options_.turn);
             if (batch.begin() != std::default_sentinel) {
+                make_ready(from); // behind the others, also where this throws
                 use(std::as_const(*from), batch);
-                make_ready(first_ready()); // behind the others
                 return 1;
             }
         }
-        rest(first_ready());
+        rest(from);
         return 0;
     }
 
@@ -424,20 +439,21 @@ private:
     template <typename KeyOf>
     void take_all(const KeyOf &key_of) {
         for (std::size_t turns = ready_.size(); turns != 0; --turns) {
-            source *from = ready_.front();
+            source *from = first_ready();
             if (from->next_) { // it is ready again when that has gone
-                first_ready();
                 continue;
             }
             message next = from->ring_.try_next();
             if (!next) {
-                rest(first_ready());
+                rest(from);
                 continue;
             }
-            order_.emplace(key_of(std::as_const(next)), from); // where that throws it stays ready
+            make_ready(from); // behind the others, where no key can be made
+            order_.emplace(key_of(std::as_const(next)), from);
+            ready_.pop_back();
+            from->is_ready_ = false;
             from->next_ = std::move(next);
             from->taken_ = clock::now();
-            first_ready();
         }
     }
 

@@ -407,9 +407,10 @@ public:
     }
     /// Its message's place in the stream.
     [[nodiscard]] std::uint64_t offset() const noexcept { return message_.offset(); }
-    /// Asked after reading: true means that the bytes read were whole. An observer's may be filled
-    /// anew at any time; an evicted consumer's stay as they are, since a new buffer takes the
-    /// place. It says nothing of what lies beside.
+    /// Asked after reading: true means that the bytes read were whole. An observer's, and those
+    /// that were published before a reader joined (history), may be filled anew at any time; an
+    /// evicted consumer's stay as they are, since a new buffer takes the place. It says nothing of
+    /// what lies beside.
     [[nodiscard]] bool intact() const noexcept {
         return message_ && detail::is_frame(memory_->stamp(), offset());
     }

@@ -430,12 +430,18 @@ public:
     /// @return as publish; invalid also for more than 253 descriptors or a bad one
     status publish(std::span<const std::byte> payload, std::span<const int> fds,
                    deadline end) noexcept {
-        reservation room = reserve(payload.size(), end);
-        if (!room) {
-            return room.why();
-        }
-        copy(payload, room.payload());
-        return until(end, [&] { return room.commit(payload.size(), fds); });
+        std::uint64_t seq_id = 0;
+        return until(end, [&] { // what is attached may publish between two attempts
+            reservation room = try_reserve(payload.size());
+            if (!room) {
+                return room.why();
+            }
+            room.seq_id_ = seq_id;
+            copy(payload, room.payload());
+            const status sent = room.commit(payload.size(), fds);
+            seq_id = room.seq_id_;
+            return sent;
+        });
     }
 
     // ---- retained messages ----
@@ -524,10 +530,13 @@ public:
 
     /// Serves what is attached until it is enough, which is asked after each time and some ten
     /// times a second, or the deadline. Sleeps in poll.
-    /// @return ok, again (not before the deadline)
+    /// @return ok, again (not before the deadline), invalid (moved from)
     /// @throws as serve
     template <std::predicate<> Enough>
     status serve_until(deadline end, Enough &&enough) {
+        if (!state_) {
+            return status::invalid;
+        }
         while (!enough()) {
             if (detail::left_until(end) == 0) {
                 return status::again;

@@ -3,6 +3,7 @@
 /// Serving while a program is busy with something else.
 #pragma once
 
+#include "process.hpp"
 #include "producer.hpp"
 
 #include <csignal>
@@ -42,10 +43,15 @@ public:
     serving_thread &operator=(const serving_thread &) = delete;
     serving_thread(serving_thread &&) = delete;
     serving_thread &operator=(serving_thread &&) = delete;
-    /// Ends. Waits for what it is serving just now, which never blocks.
+    /// Ends. Waits for what it is serving just now, which never blocks. In a forked child there is
+    /// no thread, and nothing to end.
     ~serving_thread() {
-        ::eventfd_write(stop_.get(), 1);
-        thread_.join();
+        if (birth_.is_here()) {
+            ::eventfd_write(stop_.get(), 1);
+            thread_.join();
+        } else {
+            thread_.detach();
+        }
     }
 
 private:
@@ -76,6 +82,7 @@ private:
         }
     }
 
+    detail::birthmark birth_;
     unique_fd stop_;
     std::thread thread_;
 };

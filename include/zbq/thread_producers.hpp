@@ -28,7 +28,8 @@ struct line_settings {
 class line {
 public:
     explicit line(const std::shared_ptr<const line_settings> &settings)
-        : settings_(settings), ring_(settings->ring), way_(settings->collector, settings->dial) {
+        : whose_(settings.get()), settings_(settings), ring_(settings->ring),
+          way_(settings->collector, settings->dial) {
         ring_.attach(way_);
         static_cast<void>(
             ring_.serve_until(in(settings->patience), [this] { return way_.is_dialed_in(ring_); }));
@@ -40,25 +41,44 @@ public:
     ~line() = default;
 
     [[nodiscard]] bool belongs_to(const line_settings *settings) const noexcept {
-        return settings_.get() == settings && birth_.is_here();
+        return whose_ == settings && birth_.is_here();
     }
     // Its object is gone, or it is another process's.
-    [[nodiscard]] bool is_over() const noexcept {
-        return settings_.use_count() == 1 || !birth_.is_here();
-    }
+    [[nodiscard]] bool is_over() const noexcept { return settings_.expired() || !birth_.is_here(); }
     producer &ring() noexcept { return ring_; }
 
 private:
     birthmark birth_;
-    std::shared_ptr<const line_settings> settings_;
+    const line_settings *whose_;
+    std::weak_ptr<const line_settings> settings_; // no other has their place meanwhile
     producer ring_;
     dialing way_;
 };
 
-inline std::vector<std::unique_ptr<line>> &lines_of_this_thread() {
-    thread_local std::vector<std::unique_ptr<line>> lines; // they go with the thread
-    return lines;
-}
+// They go with the thread, the main one's before objects that are static.
+class thread_lines {
+public:
+    thread_lines() = default;
+    thread_lines(const thread_lines &) = delete;
+    thread_lines &operator=(const thread_lines &) = delete;
+    thread_lines(thread_lines &&) = delete;
+    thread_lines &operator=(thread_lines &&) = delete;
+    ~thread_lines() { have_gone() = true; }
+
+    // nullptr: they have gone.
+    static std::vector<std::unique_ptr<line>> *of_this_thread() {
+        thread_local thread_lines lines;
+        return have_gone() ? nullptr : &lines.all_;
+    }
+
+private:
+    static bool &have_gone() noexcept {
+        thread_local bool gone = false; // is there to the very end
+        return gone;
+    }
+
+    std::vector<std::unique_ptr<line>> all_;
+};
 
 } // namespace detail
 
@@ -92,28 +112,35 @@ public:
     /// The calling thread's own, which is made by its first call and ends with the thread. In a
     /// forked child the thread has none yet. What the collector has not read by then it still
     /// reads, if it had come.
-    /// @throws error as producer and dialing::step, by the thread's first call
+    /// @throws error as producer and dialing::step, by the thread's first call; invalid: the thread
+    ///               is at its end, and its own has gone
     producer &mine() {
-        for (const std::unique_ptr<detail::line> &one : detail::lines_of_this_thread()) {
+        lines *const own = detail::thread_lines::of_this_thread();
+        if (own == nullptr) {
+            throw error(status::invalid, "a thread at its end has no producer any more");
+        }
+        for (const std::unique_ptr<detail::line> &one : *own) {
             if (one->belongs_to(settings_.get())) [[likely]] {
                 return one->ring();
             }
         }
-        return add();
+        return add(own);
     }
 
 private:
-    [[gnu::noinline]] producer &add() {
+    using lines = std::vector<std::unique_ptr<detail::line>>;
+
+    [[gnu::noinline]] producer &add(lines *own) {
         drop(nullptr);
-        return detail::lines_of_this_thread()
-            .emplace_back(std::make_unique<detail::line>(settings_))
-            ->ring();
+        return own->emplace_back(std::make_unique<detail::line>(settings_))->ring();
     }
 
     // This one's, and those whose object is gone.
     static void drop(const detail::line_settings *settings) noexcept {
-        std::erase_if(detail::lines_of_this_thread(),
-                      [=](const auto &one) { return one->is_over() || one->belongs_to(settings); });
+        if (lines *const own = detail::thread_lines::of_this_thread()) {
+            std::erase_if(
+                *own, [=](const auto &one) { return one->is_over() || one->belongs_to(settings); });
+        }
     }
 
     std::shared_ptr<const detail::line_settings> settings_;

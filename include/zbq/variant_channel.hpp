@@ -29,10 +29,15 @@ public:
     }
 
     /// Calls the one of these functions that fits best with what it is; each type has to have one.
+    /// A single one, for all types, is used where it is; of several, which are objects, copies.
     template <typename... Use>
     void visit(Use &&...use) const {
-        overloads<std::remove_cvref_t<Use>...> all{std::forward<Use>(use)...};
-        static_cast<void>((is_used<Ts>(&all) || ...));
+        if constexpr (sizeof...(Use) == 1) {
+            static_cast<void>((is_used<Ts>(&use...) || ...));
+        } else {
+            overloads<std::remove_cvref_t<Use>...> all{std::forward<Use>(use)...};
+            static_cast<void>((is_used<Ts>(&all) || ...));
+        }
     }
 
     /// Which of the types T is.
@@ -72,7 +77,7 @@ private:
     bool is_used(Use *use) const {
         const T *const found = get_if<T>();
         if (found != nullptr) {
-            (*use)(*found);
+            static_cast<void>((*use)(*found));
         }
         return found != nullptr;
     }
@@ -202,7 +207,7 @@ template <type_name Name, typename... Ts>
 class [[nodiscard]] variant_channel<Name, Ts...>::received {
 public:
     /// Whether there is one.
-    explicit operator bool() const noexcept { return value_.has_value(); }
+    explicit operator bool() const noexcept { return message_ && value_; }
     /// Why not: as message::why; protocol also when a message is none of the types.
     [[nodiscard]] status why() const noexcept {
         return !message_ || value_ ? message_.why() : status::protocol;
@@ -211,13 +216,13 @@ public:
     /// @return whether there is one
     template <typename... Use>
     bool visit(Use &&...use) const {
-        if (value_) {
+        if (*this) {
             value_->visit(std::forward<Use>(use)...);
         }
-        return value_.has_value();
+        return static_cast<bool>(*this);
     }
     /// Asked after reading, as message::intact: false also where there is none.
-    [[nodiscard]] bool intact() const noexcept { return value_ && message_.intact(); }
+    [[nodiscard]] bool intact() const noexcept { return *this && message_.intact(); }
 
 private:
     /// @cond

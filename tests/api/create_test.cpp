@@ -6,8 +6,10 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 namespace {
 
@@ -86,6 +88,28 @@ TEST(Create, SaysItsParametersToTheConsumers) {
     EXPECT_EQ(control->stall_timeout_ns, 11U);
     EXPECT_EQ(control->producer_pid, zbq::core::process_id());
     EXPECT_EQ(control->closed, 0U);
+}
+
+TEST(Memory, IsReservedAndNotSealed) {
+    const zbq::core::unique_fd memory = [] {
+        zbq::core::unique_fd made;
+        made.reset(zbq_memory_create(5000));
+        return made;
+    }();
+    ASSERT_TRUE(memory);
+    struct stat status = {};
+    ASSERT_EQ(fstat(memory.get(), &status), 0);
+    EXPECT_EQ(status.st_size, 5000);
+    EXPECT_GE(status.st_blocks, 5000 / 512);
+    EXPECT_EQ(fcntl(memory.get(), F_GET_SEALS) & (F_SEAL_SHRINK | F_SEAL_WRITE | F_SEAL_SEAL), 0);
+    EXPECT_EQ(fcntl(memory.get(), F_GETFD), FD_CLOEXEC);
+}
+
+TEST(Memory, OfNoSizeOrMoreThanThereIsIsRefused) {
+    const test::leak_check leaks;
+    EXPECT_EQ(zbq_memory_create(0), ZBQ_ERROR_INVALID);
+    EXPECT_EQ(zbq_memory_create(uint64_t{1} << 50U), ZBQ_ERROR_NOMEM);
+    EXPECT_EQ(zbq_memory_create(UINT64_MAX), ZBQ_ERROR_NOMEM);
 }
 
 TEST(Create, DestroyOfNullIsNothing) {

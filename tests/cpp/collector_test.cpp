@@ -10,6 +10,8 @@
 #include "both_ends.hpp"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -638,6 +640,110 @@ TEST_F(Collector, WhatItsUserThrowsLosesNothingOfOthers) {
     serve_until([&] { return got_.size() == 1; });     // the one that was visited is gone
 }
 
+// The caller's event comes first.
+TEST_F(Collector, WhatAcceptThrowsLosesNoSource) {
+    bool throws = false;
+    start({.accept = [&throws](const zbq::caller &) { return throws ? throw 1 : true; }});
+    zbq::producer ring(small);
+    zbq::dialing way(name_);
+    dial_in(way, ring);
+    settle();
+    throws = true;
+    const zbq::unique_fd caller = connect_to(name_);
+    ASSERT_TRUE(
+        zbq::detail::send_packet(caller.get(), zbq::detail::make_call(ZBQ_WAKEUP_PUSH, "x")));
+    ASSERT_EQ(ring.try_publish(bytes("kept")), status::ok);
+    const auto use = [](const zbq::source &, zbq::message_batch &) {};
+    EXPECT_THROW(collector_->serve(use), int);
+    serve_until([&] { return !got_.empty(); });
+}
+
+TEST_F(Collector, WhatItsUserThrowsForOneStarvesNobody) {
+    start();
+    zbq::producer bad(small);
+    zbq::producer good(small);
+    zbq::dialing bad_way(name_, {.name = "bad"});
+    zbq::dialing good_way(name_, {.name = "good"});
+    dial_in(bad_way, bad);
+    dial_in(good_way, good);
+    settle();
+    for (int i = 0; i < 100; ++i) {
+        ASSERT_EQ(bad.try_publish(bytes("x")), status::ok);
+    }
+    ASSERT_EQ(good.try_publish(bytes("y")), status::ok);
+    int good_turns = 0;
+    for (int i = 0; i < 10 && good_turns == 0; ++i) {
+        try {
+            collector_->serve([&](const zbq::source &from, zbq::message_batch &) {
+                from.who().name == "good" ? ++good_turns : throw 1;
+            });
+        } catch (int) { // of the other
+        }
+    }
+    EXPECT_EQ(good_turns, 1);
+}
+
+TEST_F(Collector, WhatOnJoinThrowsIsNoRefusal) {
+    int refusals = 0;
+    collector_.emplace(
+        name_,
+        zbq::collector_options{
+            .on_join = [](const zbq::source &) { throw zbq::error(status::io, "of a user"); },
+            .on_refusal = [&](const zbq::caller &, status) { ++refusals; }});
+    zbq::producer ring(small);
+    zbq::dialing way(name_);
+    EXPECT_EQ(thrown_by([&] {
+                  serve_until([&] {
+                      way.step(ring);
+                      return false;
+                  });
+              }),
+              status::io);
+    EXPECT_EQ(collector_->size(), 1U);
+    EXPECT_EQ(refusals, 0);
+}
+
+TEST_F(Collector, TurnsOfNothingAreOfOne) {
+    start({.turn = 0, .hold = std::chrono::nanoseconds::max()});
+    zbq::producer ring(small);
+    zbq::dialing way(name_, {.name = "one"});
+    dial_in(way, ring);
+    ASSERT_EQ(ring.try_publish(bytes("x")), status::ok);
+    ASSERT_EQ(ring.try_publish(bytes("y")), status::ok);
+    serve_until([&] { return got_["one"].size() == 2; });
+}
+
+// One who was not answered, and has gone: a child's copy of the line keeps nothing in the watch.
+TEST_F(Collector, ALineForgetsASocketBeforeItIsClosed) {
+    const auto watched_by = [](int epoll) {
+        std::ifstream info("/proc/self/fdinfo/" + std::to_string(epoll));
+        const std::string text(std::istreambuf_iterator<char>(info), {});
+        int count = 0;
+        for (std::size_t at = text.find("tfd:"); at != std::string::npos;
+             at = text.find("tfd:", at + 1)) {
+            ++count;
+        }
+        return count;
+    };
+    const zbq::detail::named_socket mute = zbq::detail::listen_at(
+        zbq::detail::place_of(name_, zbq::detail::directory_use::create), 0600);
+    zbq::producer ring(small);
+    zbq::dialing way(name_);
+    const int before = watched_by(way.event_fd());
+    way.step(ring);
+    ASSERT_EQ(watched_by(way.event_fd()), before + 1);
+    const test::step_pipe steps;
+    test::child child([&] {
+        steps.receive();
+        return 0;
+    });
+    zbq::unique_fd(accept(mute.socket.get(), nullptr, nullptr)).reset();
+    way.step(ring);
+    EXPECT_EQ(watched_by(way.event_fd()), before);
+    steps.send(1);
+    EXPECT_EQ(child.wait(), 0);
+}
+
 TEST_F(Collector, WhereNoKeyCanBeMadeItGoesOn) {
     start();
     zbq::producer ring(small);
@@ -759,6 +865,57 @@ TEST_F(Collector, ProducersOfThreadsLeaveNothing) {
         trace.mine();
         std::thread([&] { trace.mine(); }).join();
     }
+}
+
+// Threads that stay, of objects that go.
+TEST_F(Collector, ThreadsKeepNoProducerOfWhatHasGone) {
+    std::optional<zbq::thread_producers> trace;
+    const auto make = [&] {
+        trace.emplace(name_, small, zbq::dial_options{}, std::chrono::nanoseconds(0));
+    };
+    const auto use = [&] { trace->mine(); };
+    std::vector<test::step_pipe> asked(2);
+    const test::step_pipe done;
+    std::vector<std::thread> stay;
+    for (const test::step_pipe &each : asked) {
+        stay.emplace_back([&] {
+            while (each.receive() != 0) {
+                use();
+                done.send(1);
+            }
+        });
+    }
+    const auto use_in_each = [&] {
+        make();
+        for (const test::step_pipe &each : asked) {
+            each.send(1);
+            done.receive();
+        }
+    };
+    use_in_each();
+    {
+        const test::leak_check leaks;
+        for (int i = 0; i < 3; ++i) {
+            use_in_each();
+        }
+    }
+    for (const test::step_pipe &each : asked) {
+        each.send(0);
+    }
+    for (std::thread &each : stay) {
+        each.join();
+    }
+}
+
+// Which ends after the main thread's own.
+TEST_F(Collector, ProducersOfThreadsMayBeStatic) {
+    test::child child([&] {
+        static zbq::thread_producers trace(name_, small, {}, std::chrono::nanoseconds(0));
+        trace.mine();
+        std::exit(0); // NOLINT(concurrency-mt-unsafe): it has one thread
+        return 1;
+    });
+    EXPECT_EQ(child.wait(), 0);
 }
 
 } // namespace

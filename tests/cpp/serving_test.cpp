@@ -9,10 +9,12 @@
 #include "both_ends.hpp"
 
 #include <csignal>
+#include <functional>
 #include <future>
 #include <optional>
 #include <stdexcept>
 #include <sys/eventfd.h>
+#include <vector>
 
 namespace {
 
@@ -71,6 +73,93 @@ TEST_F(ServingThread, WhatAServiceThrewIsToldAfterwards) {
     EXPECT_EQ(sigismember(&own, SIGTERM), 0);
     EXPECT_THROW(ring_.serve(), std::runtime_error);
     EXPECT_NO_THROW(ring_.serve());
+}
+
+TEST_F(ServingThread, AForkedChildEndsNothing) {
+    zbq::listener door(name_);
+    ring_.attach(door);
+    std::optional<zbq::serving_thread> meanwhile(std::in_place, ring_);
+    test::child child([&] {
+        meanwhile.reset();
+        return 0;
+    });
+    EXPECT_EQ(child.wait(), 0);
+    EXPECT_EQ(zbq::connect(name_, zbq::never).lag(), 0U);
+    meanwhile.reset();
+    ring_.detach(door);
+}
+
+// ---- services of an application ----
+
+// Readable all the time.
+class eager {
+public:
+    explicit eager(std::function<void(zbq::producer &)> serve) : serve_(std::move(serve)) {}
+    [[nodiscard]] int event_fd() const noexcept { return rung_.get(); }
+    void serve(zbq::producer &ring) { serve_(ring); }
+
+private:
+    zbq::unique_fd rung_{eventfd(1, EFD_CLOEXEC)};
+    std::function<void(zbq::producer &)> serve_;
+};
+
+class Services : public testing::Test {
+protected:
+    Services() {
+        test::start_watchdog();
+        while (ring_.try_publish(test::bytes("full")) == status::ok) {
+        }
+    }
+    void drain() {
+        while (zbq::message each = reader_.try_next()) {
+            static_cast<void>(each.take_descriptors());
+        }
+    }
+
+    zbq::producer ring_{{.capacity = 4096, .stall_timeout = {}}};
+    zbq::consumer reader_ = test::join(ring_);
+};
+
+TEST_F(Services, OneThatIsAlwaysReadyKeepsNoCallPastItsTime) {
+    eager service([](zbq::producer &) {});
+    ring_.attach(service);
+    EXPECT_EQ(ring_.publish(test::bytes("late"), zbq::in(std::chrono::milliseconds(1))),
+              status::again);
+}
+
+TEST_F(Services, WhatTheyCallServesNothing) {
+    int calls = 0;
+    eager service([&](zbq::producer &ring) {
+        ++calls;
+        EXPECT_EQ(ring.publish(test::bytes("x"), zbq::now), status::again);
+    });
+    ring_.attach(service);
+    ring_.serve();
+    EXPECT_EQ(calls, 1);
+}
+
+TEST_F(Services, OneMayPublishWhileDescriptorsWait) {
+    drain();
+    const std::vector<int> fds(32, STDIN_FILENO);
+    std::vector<zbq::message> held; // whose descriptors wait
+    while (ring_.publish(test::bytes("fd"), fds, zbq::now) == status::ok) {
+        held.push_back(reader_.try_next());
+    }
+    int published = 0;
+    eager service([&](zbq::producer &ring) {
+        published += ring.try_publish(test::bytes("from a service")) == status::ok ? 1 : 0;
+        held.clear();
+        drain();
+    });
+    ring_.attach(service);
+    EXPECT_EQ(ring_.publish(test::bytes("last"), fds, zbq::in(std::chrono::seconds(60))),
+              status::ok);
+    EXPECT_GE(published, 1);
+}
+
+TEST_F(Services, AProducerThatWasMovedFromServesNobody) {
+    const zbq::producer other = std::move(ring_);
+    EXPECT_EQ(ring_.serve_until(zbq::never, [] { return false; }), status::invalid);
 }
 
 TEST_F(ServingThread, OneWithNothingToServeEnds) {

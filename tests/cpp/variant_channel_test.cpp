@@ -66,6 +66,30 @@ TEST_F(VariantChannel, EachComesAsWhatItIs) {
     EXPECT_FALSE(nothing.visit([](const auto &) { ADD_FAILURE(); }));
 }
 
+TEST_F(VariantChannel, WhatWasMovedFromIsThereNoMore) {
+    ASSERT_EQ(out_.try_send(quote{1, 2}), status::ok);
+    feed::received first = in_.try_next();
+    const feed::received second = std::move(first);
+    EXPECT_FALSE(first); // NOLINT(bugprone-use-after-move): that is the question
+    EXPECT_FALSE(first.visit([](const auto &) { ADD_FAILURE(); }));
+    EXPECT_EQ(text_of(second), "quote 2");
+}
+
+// A single function is used where it is.
+TEST_F(VariantChannel, AVisitorKeepsWhatItLearns) {
+    ASSERT_EQ(out_.try_send(quote{1, 2}), status::ok);
+    ASSERT_EQ(out_.try_send(trade{3, 4, 5}), status::ok);
+    struct {
+        int visits = 0;
+        void operator()(const quote & /*each*/) { ++visits; }
+        void operator()(const trade & /*each*/) { ++visits; }
+    } counts;
+    for (const feed::value &each : in_.take_batch()) {
+        each.visit(counts);
+    }
+    EXPECT_EQ(counts.visits, 2);
+}
+
 TEST_F(VariantChannel, BatchesAreFilledAndReadInPlace) {
     feed::batch room = out_.try_batch(zbq::producer::size_of(sizeof(quote)) +
                                       zbq::producer::size_of(sizeof(trade)));

@@ -108,7 +108,7 @@ impl<'p> Served<'p> {
         Self { ring, all }
     }
 
-    // Whether anything was to be told of these, or of the descriptor.
+    // Whether the descriptor is readable.
     fn wait(&mut self, fd: Option<RawFd>, time: Duration) -> Result<bool> {
         const NONE: RawFd = -1;
         let services = self.all.iter().map(|one| one.service.as_fd().as_raw_fd());
@@ -116,7 +116,8 @@ impl<'p> Served<'p> {
             .chain(services)
             .map(poll::entry)
             .collect();
-        let is_ready = poll::any(&mut polled, time)?;
+        poll::any(&mut polled, time)?;
+        let is_own = polled[0].revents != 0;
         let told = polled.iter().skip(1).map(|entry| entry.revents != 0);
         for (one, _) in self
             .all
@@ -129,7 +130,7 @@ impl<'p> Served<'p> {
                 self.ring.attachments.failure = Some(failure);
             }
         }
-        Ok(is_ready)
+        Ok(is_own)
     }
 }
 
@@ -261,7 +262,7 @@ impl Producer {
         Ok(())
     }
 
-    /// Waits for what is attached and for this descriptor, and serves. Whether anything was to be told.
+    /// Waits for what is attached and for this descriptor, and serves. Whether this one is readable.
     pub(crate) fn wait_and_serve(&mut self, fd: Option<RawFd>, time: Duration) -> Result<bool> {
         Served::of(self).wait(fd, time)
     }

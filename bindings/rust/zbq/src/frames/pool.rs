@@ -156,6 +156,9 @@ impl FramePool {
         let index = self.oldest_idle().ok_or(Error::Again)?;
         let published = self.slots[index].buffer.end();
         producer.until_done(end, |producer| producer.released(published))?;
+        if producer.id() != self.ring {
+            return Err(Error::Invalid); // what it serves meanwhile has put another in its place
+        }
         self.note_evictions(producer);
         if self.slots[index].may_be_looked_at {
             self.replace(producer, index, end)?;

@@ -118,12 +118,12 @@ impl<'f> ReceivedFrame<'f> {
         self.message.read(|_| read(self.beside()))
     }
 
-    // Nobody but a hostile producer fills a frame that is waited for.
+    // One that was published before its reader joined nobody waits for.
     #[cold]
     fn torn(&self) -> Error {
         match self.message.consumer().torn() {
-            error @ (Error::Evicted(_) | Error::Lapped) => error,
-            _ => Error::Protocol,
+            error @ Error::Evicted(_) => error,
+            _ => Error::Lapped,
         }
     }
 }

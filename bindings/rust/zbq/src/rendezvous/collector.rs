@@ -141,10 +141,11 @@ impl Collector {
     /// # Ok::<(), zbq::Error>(())
     /// ```
     pub fn serve(&mut self, mut give: impl FnMut(&Source, MessageBatch<'_>)) -> usize {
-        if !self.look_around() {
+        if !self.door.is_here() {
             return 0;
         }
         let mut ringing = Ringing::of(self);
+        ringing.collector.look_around();
         let turns = ringing.collector.sources.count_ready();
         let given = (0..turns)
             .filter(|_| ringing.collector.give_turn(&mut give))
@@ -178,11 +179,12 @@ impl Collector {
         mut key_of: impl FnMut(&MessageView<'_>) -> u64,
         mut give: impl FnMut(&Source, Message<'_>),
     ) -> usize {
-        if !self.look_around() {
+        if !self.door.is_here() {
             return 0;
         }
         let mut ringing = Ringing::of(self);
         let collector = &mut *ringing.collector;
+        collector.look_around();
         let most = collector.sources.most_in_order();
         collector.take_all(&mut key_of);
         let due = collector.order.due_key(collector.sources.options.hold);
@@ -217,11 +219,8 @@ impl Collector {
         self.len() == 0
     }
 
-    // Whether this is the process whose collector it is: then whoever has something to read is ready.
-    fn look_around(&mut self) -> bool {
-        if !self.door.is_here() {
-            return false;
-        }
+    // Then whoever has something to read is ready.
+    fn look_around(&mut self) {
         let Self {
             door,
             sources,
@@ -237,7 +236,6 @@ impl Collector {
             // last: a function of the options may panic
             door.serve(|who| sources.is_settled(who, epoll));
         }
-        true
     }
 
     // Of the first that is ready, which stays so until it is found to have no more. Whether there was

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::options::{Flow, Wakeup};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::TryInto;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::io::OwnedFd;
 
 /// One who was welcomed, and whose join is to come.
@@ -131,7 +131,7 @@ impl Sources {
     }
 
     fn take_ring(&mut self, socket: &OwnedFd, who: &Caller, epoll: &Epoll) -> Result<Source> {
-        if announced_capacity(socket) > self.options.max_capacity {
+        if announced_capacity(socket)? > self.options.max_capacity {
             return Err(Error::TooLarge);
         }
         let flow = if who.waits {
@@ -215,17 +215,21 @@ fn refuse(socket: &OwnedFd, answer: u8) {
     let _ = greeting::send_answer(socket, answer);
 }
 
-// Of the ring that is on its way, before it is mapped, which takes long for a large one; 0: nothing
-// has come yet, or no join. One who has gone with an answer unread shows that first, once.
-fn announced_capacity(socket: &OwnedFd) -> u64 {
+// Of the ring that is on its way, before it is mapped, which takes long for a large one; 0: it is no
+// join. Error::Again: nothing has come yet. One who has gone with an answer unread shows that first,
+// once.
+fn announced_capacity(socket: &OwnedFd) -> Result<u64> {
     let mut payload = [0; JOIN];
-    let has_gone = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionReset;
+    let has_gone = |error: &io::Error| error.kind() == ErrorKind::ConnectionReset;
     let mut size = socket::peek(socket, &mut payload);
     while matches!(&size, Err(error) if has_gone(error)) {
         size = socket::peek(socket, &mut payload);
     }
     match size {
-        Ok(JOIN) => payload[..8].try_into().map_or(0, u64::from_ne_bytes),
-        _ => 0,
+        Ok(JOIN) => Ok(payload[..8].try_into().map_or(0, u64::from_ne_bytes)),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Err(Error::Again)
+        }
+        _ => Ok(0),
     }
 }

@@ -12,7 +12,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// What all threads' lines of one object have in common.
@@ -27,7 +27,7 @@ struct Settings {
 /// Of one thread: its ring, which stays dialed in while its thread publishes.
 struct Line {
     birth: Birthmark,
-    settings: Arc<Settings>,
+    settings: Weak<Settings>, // no other has their place meanwhile
     ring: Producer,
 }
 
@@ -38,7 +38,7 @@ impl Line {
         match ring.serve_until(Some(settings.patience), |ring| is_dialed_in(ring, &way)) {
             Ok(()) | Err(Error::Again) => Ok(Self {
                 birth: Birthmark::new()?,
-                settings: Arc::clone(settings),
+                settings: Arc::downgrade(settings),
                 ring,
             }),
             Err(error) => Err(error),
@@ -46,12 +46,12 @@ impl Line {
     }
 
     fn belongs_to(&self, settings: &Arc<Settings>) -> bool {
-        Arc::ptr_eq(&self.settings, settings) && self.birth.is_here()
+        self.settings.as_ptr() == Arc::as_ptr(settings) && self.birth.is_here()
     }
 
     // Its object is gone, or it is another process's.
     fn is_over(&self) -> bool {
-        Arc::strong_count(&self.settings) == 1 || !self.birth.is_here()
+        self.settings.strong_count() == 0 || !self.birth.is_here()
     }
 }
 
