@@ -10,6 +10,7 @@
 #include "both_ends.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -182,6 +183,25 @@ TEST_F(Collector, ReadsAllOfOneThatWasKilled) {
     EXPECT_GE(counted, told);
     EXPECT_LE(counted, told + 1); // killed before it could say so
     munmap(committed, 4096);
+}
+
+// Mostly before its ring was taken.
+TEST_F(Collector, ReadsAllOfOneThatDiesAtOnce) {
+    start();
+    for (std::size_t i = 1; i <= 20; ++i) {
+        test::child brief([&] {
+            zbq::producer ring(small);
+            zbq::dial(ring, name_, zbq::never, {.name = "brief"});
+            CHILD_CHECK(ring.try_publish(bytes("last words")) == status::ok);
+            raise(SIGKILL);
+            return 0;
+        });
+        serve_until([&] { return ends_.size() == i; });
+        EXPECT_EQ(brief.wait(), 128 + SIGKILL);
+        EXPECT_EQ(got_["brief"].size(), i);
+    }
+    EXPECT_EQ(ends_, std::vector(20, ending::producer_died));
+    EXPECT_EQ(refusals_, std::vector<status>());
 }
 
 TEST_F(Collector, GivesEachATurn) {
