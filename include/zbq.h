@@ -946,10 +946,10 @@ ZBQ_API zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons);
 /* ---- memory ------------------------------------------------------------- */
 
 /** Makes memory to be passed to other processes by its descriptor, a buffer for frames
- * for instance: a memfd of this size that can be sealed, with every page allocated. It is not
- * mapped. Any thread; does not block, but takes some 0.3 ms for each MiB.
+ * for instance: a memfd of so many bytes, which need not be whole pages, that can be sealed,
+ * with every page allocated. It is not mapped. Any thread; does not block, but takes some
+ * 0.3 ms for each MiB.
  *
- * @param size in bytes, from 1; it need not be whole pages
  * @return the descriptor, close-on-exec, which is the caller's to close; or
  *   - ZBQ_ERROR_INVALID: a size of 0
  *   - ZBQ_ERROR_NOMEM: there is not so much, or RLIMIT_FSIZE allows less: an error here, where

@@ -440,7 +440,7 @@ fn a_message_that_names_no_buffer_gives_no_frame() {
     let frame = reader.try_next().unwrap();
     assert!(frame.beside().is_empty());
     assert!(!frame.is_intact()); // it was filled for another message
-    assert!(matches!(frame.to_vec(), Err(Error::Protocol)));
+    assert!(matches!(frame.to_vec(), Err(Error::Lapped)));
 }
 
 #[test]
