@@ -78,8 +78,8 @@ impl<'f> ReceivedFrame<'f> {
     ///
     /// # Errors
     ///
-    /// [`Error::Lapped`] (of an observer), [`Error::Evicted`], [`Error::Protocol`] (of one whom the
-    /// producer should have waited for): what was read may have been torn, and is dropped.
+    /// [`Error::Lapped`] (the buffer was filled anew, which may be for observers and for frames of
+    /// history), [`Error::Evicted`]: what was read may have been torn, and is dropped.
     pub fn read<R>(&self, read: impl FnOnce(Payload<'_>) -> R) -> Result<R> {
         let result = read(self.bytes());
         if self.is_intact() {
