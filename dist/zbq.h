@@ -1124,8 +1124,8 @@ ZBQ_INLINE bool zbq_msg_is_forgotten(const zbq_msg_header *header) {
     return (header->reserved & 0x8000U) != 0;
 }
 
-/** The hash of a type's name ("quote/1"), for zbq_type: what C++ and Rust put there for a channel of
- * that name. FNV-1a of 64 bits, up to the name's end. */
+/** The hash of a type's name ("quote/1"), for zbq_type: what C++ and Rust put there for a channel
+ * of that name. FNV-1a of 64 bits, up to the name's end. */
 ZBQ_INLINE uint64_t zbq_type_hash(const char *name) {
     uint64_t value = 0xcbf29ce484222325U;
     for (; *name != '\0'; ++name) {

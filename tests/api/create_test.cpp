@@ -112,6 +112,18 @@ TEST(Memory, OfNoSizeOrMoreThanThereIsIsRefused) {
     EXPECT_EQ(zbq_memory_create(UINT64_MAX), ZBQ_ERROR_NOMEM);
 }
 
+TEST(Memory, OutOfDescriptorsSaysSo) {
+    test::child child([] {
+        const rlimit none = {0, 0};
+        CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+        errno = 0;
+        CHILD_CHECK(zbq_memory_create(1) == ZBQ_ERROR_IO);
+        CHILD_CHECK(errno == EMFILE);
+        return 0;
+    });
+    EXPECT_EQ(child.wait(), 0);
+}
+
 TEST(Create, DestroyOfNullIsNothing) {
     zbq_producer_destroy(nullptr);
 }
