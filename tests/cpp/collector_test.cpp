@@ -897,6 +897,7 @@ TEST_F(Collector, ThreadsKeepNoProducerOfWhatHasGone) {
     std::vector<test::step_pipe> asked(2);
     const test::step_pipe done;
     std::vector<std::thread> stay;
+    stay.reserve(asked.size());
     for (const test::step_pipe &each : asked) {
         stay.emplace_back([&] {
             while (each.receive() != 0) {
