@@ -987,11 +987,11 @@ ZBQ_API zbq_consumer_metadata *zbq_consumer_meta(zbq_consumer *cons);
  * with every page allocated. It is not mapped. Any thread; does not block, but takes some
  * 0.3 ms for each MiB.
  *
- * @return the descriptor, close-on-exec, which is the caller's to close; or
- *   - ZBQ_ERROR_INVALID: a size of 0
- *   - ZBQ_ERROR_NOMEM: there is not so much, or RLIMIT_FSIZE allows less: an error here, where
- *     to write further would be a signal
- *   - ZBQ_ERROR_IO: a system call failed; errno is its */
+ * @return the descriptor, close-on-exec, which is the caller's to close, or:
+ * @retval ZBQ_ERROR_INVALID a size of 0
+ * @retval ZBQ_ERROR_NOMEM there is not so much, or RLIMIT_FSIZE allows less: an error here, where
+ * to write further would be a signal
+ * @retval ZBQ_ERROR_IO a system call failed; errno is its */
 ZBQ_API int zbq_memory_create(uint64_t size);
 
 /* ---- about -------------------------------------------------------------- */
