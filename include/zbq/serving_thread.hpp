@@ -7,6 +7,7 @@
 #include "producer.hpp"
 
 #include <csignal>
+#include <memory>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <thread>
@@ -37,7 +38,7 @@ public:
             detail::throw_errno("making a descriptor to stop a thread by");
         }
         const without_signals quiet;
-        thread_ = std::thread([this, &ring] { serve(ring); });
+        thread_ = std::make_unique<std::thread>([this, &ring] { serve(ring); });
     }
     serving_thread(const serving_thread &) = delete;
     serving_thread &operator=(const serving_thread &) = delete;
@@ -48,9 +49,9 @@ public:
     ~serving_thread() {
         if (birth_.is_here()) {
             ::eventfd_write(stop_.get(), 1);
-            thread_.join();
+            thread_->join();
         } else {
-            thread_.detach();
+            static_cast<void>(thread_.release()); // no call takes a thread that is not there
         }
     }
 
@@ -84,7 +85,7 @@ private:
 
     detail::birthmark birth_;
     unique_fd stop_;
-    std::thread thread_;
+    std::unique_ptr<std::thread> thread_;
 };
 
 } // namespace ZBQ_NAMESPACE
