@@ -2419,19 +2419,25 @@ int check_object(int fd, uint64_t size, sharing how) {
     return result < 0 ? result : check_reserved(fd, size);
 }
 
-} // namespace
-
-int region_create(const char *name, uint64_t size, bool mirrored, sharing how, region *out) {
+// Not sealed yet, and mapped nowhere.
+int create_memory(const char *name, uint64_t size, unique_fd *out) {
     const int fd = memfd_sealable(name);
     if (fd < 0) {
         return fd;
     }
+    out->reset(fd);
+    return reserve_memory(fd, size);
+}
+
+} // namespace
+
+int region_create(const char *name, uint64_t size, bool mirrored, sharing how, region *out) {
     region made;
-    made.fd.reset(fd);
-    int result = reserve_memory(fd, size);
+    int result = create_memory(name, size, &made.fd);
     if (result < 0) {
         return result;
     }
+    const int fd = made.fd.get();
     result = map(fd, size, mirrored, &made.memory);
     if (result == 0) {
         result = write_to_all(fd, made.memory, size);
@@ -2486,10 +2492,8 @@ int zbq_memory_create(uint64_t size) {
     if (size == 0) {
         return ZBQ_ERROR_INVALID;
     }
-    const int fd = memfd_sealable("zbq-memory");
     unique_fd made;
-    made.reset(fd);
-    const int result = fd < 0 ? fd : reserve_memory(fd, size);
+    const int result = create_memory("zbq-memory", size, &made);
     return result < 0 ? error_from(result) : made.release();
 }
 
