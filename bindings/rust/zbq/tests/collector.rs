@@ -832,6 +832,31 @@ fn what_its_user_does_loses_nothing_of_others() {
 }
 
 #[test]
+fn what_panics_for_one_starves_nobody() {
+    let _alone = alone();
+    let mut scene = Scene::new("starves", CollectorOptions::new());
+    let (_bad_line, mut bad) = scene.dial_in("bad");
+    let (_good_line, mut good) = scene.dial_in("good");
+    scene.settle();
+    for _ in 0..100 {
+        bad.try_publish(b"x").unwrap();
+    }
+    good.try_publish(b"y").unwrap();
+    let mut good_turns = 0;
+    let give = |source: &zbq::Source, batch: zbq::MessageBatch<'_>| {
+        assert!(batch.iter().next().is_some());
+        assert_eq!(source.who().name, "good", "on purpose");
+        good_turns += 1;
+    };
+    let mut serve = AssertUnwindSafe(give);
+    for _ in 0..10 {
+        let logs = &mut scene.logs;
+        let _ = catch_unwind(AssertUnwindSafe(|| logs.serve(&mut *serve)));
+    }
+    assert_eq!(good_turns, 1);
+}
+
+#[test]
 fn where_no_key_can_be_made_it_goes_on() {
     let _alone = alone();
     let mut scene = Scene::new("keys", CollectorOptions::new());

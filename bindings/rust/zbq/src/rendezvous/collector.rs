@@ -238,25 +238,22 @@ impl Collector {
         }
     }
 
-    // Of the first that is ready, which stays so until it is found to have no more. Whether there was
-    // something.
+    // To the first of those that are ready. Whether there was something.
     fn give_turn(&mut self, give: &mut impl FnMut(&Source, MessageBatch<'_>)) -> bool {
-        let source = match self.sources.first_ready() {
-            Some(source) => source,
+        let (number, found) = match self.sources.first_ready() {
+            Some(source) => (source.number(), source.ring().peek_at_next()),
             None => return false,
         };
-        match source.ring().peek_at_next() {
-            Ok(_) => {
-                let batch = source.ring().take_batch(self.sources.options.turn);
-                give(source, batch);
-                self.sources.put_back();
-                true
-            }
-            Err(why) => {
-                self.sources.rest_first(why, &self.epoll);
-                false
-            }
+        if let Err(why) = found {
+            self.sources.rest_first(why, &self.epoll);
+            return false;
         }
+        self.sources.put_back(); // behind the others, also where this panics
+        if let Some(source) = self.sources.get(number) {
+            let batch = source.ring().take_batch(self.sources.options.turn);
+            give(source, batch);
+        }
+        true
     }
 
     // ---- in order ----
