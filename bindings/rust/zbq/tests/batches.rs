@@ -4,8 +4,8 @@
 mod support;
 
 use std::time::Duration;
-use support::{both_ends, join, join_with, pattern, producer, LONG, PAGE};
-use zbq::{message_size, Consumer, Error, Eviction, Flow, MessageView, Options, Producer};
+use support::{both_ends, impatient, join, join_with, pattern, producer, LONG, PAGE};
+use zbq::{message_size, Consumer, Error, Eviction, Flow, MessageView, Producer};
 use zbq::{Start, Wakeup};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -113,11 +113,7 @@ fn each_says_what_its_header_does() {
 
 #[test]
 fn an_evicted_reader_is_told() {
-    let options = Options::new()
-        .capacity(PAGE)
-        .stall_timeout(Some(Duration::from_nanos(1)))
-        .clog_threshold(1);
-    let mut producer = Producer::new(&options).unwrap();
+    let mut producer = Producer::new(&impatient()).unwrap();
     let consumer = join(&mut producer, Wakeup::Push);
     publish(&mut producer, 0..2);
     let batch = consumer.take_batch(100);

@@ -8,20 +8,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-use support::{join, pattern, LONG, PAGE};
-use zbq::{Consumer, Error, Eviction, Message, Options, Producer, Wakeup};
-
-fn impatient() -> Producer {
-    let options = Options::new()
-        .capacity(PAGE)
-        .stall_timeout(Some(Duration::from_nanos(1)))
-        .clog_threshold(1);
-    Producer::new(&options).unwrap()
-}
+use support::{impatient, join, pattern, LONG};
+use zbq::{Consumer, Error, Eviction, Message, Producer, Wakeup};
 
 /// A consumer that was evicted, with a message that it still holds and that was written over.
 fn with_evicted(check: impl FnOnce(&Consumer, Message<'_>)) {
-    let mut producer = impatient();
+    let mut producer = Producer::new(&impatient()).unwrap();
     let consumer = join(&mut producer, Wakeup::Push);
     producer.try_publish(&pattern(1, 3000)).unwrap();
     let message = consumer.try_next().unwrap();
@@ -78,7 +70,7 @@ fn the_stream_ends_with_it_once() {
 // It knows of a second message, which it has not taken.
 #[test]
 fn what_was_known_does_not_hide_it() {
-    let mut producer = impatient();
+    let mut producer = Producer::new(&impatient()).unwrap();
     let consumer = join(&mut producer, Wakeup::Push);
     producer.try_publish(b"x").unwrap();
     producer.try_publish(b"y").unwrap();
@@ -96,7 +88,7 @@ fn what_was_known_does_not_hide_it() {
 fn nonsense_is_not_the_producers_fault() {
     use std::os::unix::io::AsFd;
     let file = std::fs::File::open("/dev/null").unwrap();
-    let mut producer = impatient();
+    let mut producer = Producer::new(&impatient()).unwrap();
     let consumer = join(&mut producer, Wakeup::Push);
     for _ in 0..20 {
         let fds = [file.as_fd()];
@@ -122,7 +114,7 @@ fn nonsense_is_not_the_producers_fault() {
 #[test]
 fn descriptors_end_too() {
     use std::os::unix::io::AsFd;
-    let mut producer = impatient();
+    let mut producer = Producer::new(&impatient()).unwrap();
     let consumer = join(&mut producer, Wakeup::Push);
     let file = std::fs::File::open("/dev/null").unwrap();
     producer
@@ -140,7 +132,7 @@ fn descriptors_end_too() {
 #[test]
 fn torn_bytes_are_never_given_out() {
     for round in 0..100 {
-        let mut producer = impatient();
+        let mut producer = Producer::new(&impatient()).unwrap();
         let consumer = join(&mut producer, Wakeup::Push);
         producer.try_publish(&[round; 4000]).unwrap();
         let message = consumer.try_next().unwrap();
@@ -165,7 +157,7 @@ fn torn_bytes_are_never_given_out() {
 // The same with the reader in another process.
 #[test]
 fn nor_to_another_process() {
-    let mut producer = impatient();
+    let mut producer = Producer::new(&impatient()).unwrap();
     let (mut near, far) = UnixStream::pair().unwrap();
     producer.admit(&near, Wakeup::Push).unwrap();
     let child = support::spawn("holds_and_reads", far);

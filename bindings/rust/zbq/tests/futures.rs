@@ -9,7 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use support::{both_ends, join, pattern, LONG, PAGE};
+use support::{both_ends, impatient, join, pattern, LONG, PAGE};
 use tokio::runtime::Builder;
 use zbq::{AsyncConsumer, AsyncSubscription, ConnectOptions, Error, Eviction, Listener};
 use zbq::{ListenerOptions, NextVec, Options, Producer, Subscription, Wakeup};
@@ -54,11 +54,7 @@ fn a_stream_gives_all_to_the_end_once() {
 
 #[test]
 fn a_stream_ends_with_its_error_once() {
-    let options = Options::new()
-        .capacity(PAGE)
-        .stall_timeout(Some(Duration::from_nanos(1)))
-        .clog_threshold(1);
-    let mut producer = Producer::new(&options).unwrap();
+    let mut producer = Producer::new(&impatient()).unwrap();
     let consumer = join(&mut producer, Wakeup::Push);
     for _ in 0..2 {
         producer.publish(&[0; 3000], LONG).unwrap(); // the second evicts it

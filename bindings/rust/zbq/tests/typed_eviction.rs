@@ -7,20 +7,15 @@ mod support;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
-use support::{LONG, PAGE};
-use zbq::{Channel, Error, Eviction, Options, TypedConsumer, TypedProducer, Wakeup};
+use support::{impatient, LONG};
+use zbq::{Channel, Error, Eviction, TypedConsumer, TypedProducer, Wakeup};
 
 type Words = [u64; 60];
 const WORDS: Channel<Words> = Channel::new("words/1");
 const HALF: usize = 4; // of a ring full of them
 
 fn both_ends() -> (TypedProducer<Words>, TypedConsumer<Words>) {
-    let options = Options::new()
-        .capacity(PAGE)
-        .stall_timeout(Some(Duration::from_nanos(1)))
-        .clog_threshold(1);
-    let mut producer = WORDS.producer(&options).unwrap();
+    let mut producer = WORDS.producer(&impatient()).unwrap();
     let (near, far) = UnixStream::pair().unwrap();
     producer.get_mut().admit(&near, Wakeup::Push).unwrap();
     let consumer = WORDS.join(&far, Wakeup::Push).unwrap();

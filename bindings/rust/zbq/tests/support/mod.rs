@@ -37,6 +37,14 @@ pub fn producer(capacity: u64) -> Producer {
     Producer::new(&Options::new().capacity(capacity).stall_timeout(None)).unwrap()
 }
 
+/// A ring of a page, whose producer evicts at once who is in its way.
+pub fn impatient() -> Options {
+    Options::new()
+        .capacity(PAGE)
+        .stall_timeout(Some(Duration::from_nanos(1)))
+        .clog_threshold(1)
+}
+
 /// A consumer of it in this process.
 pub fn join(producer: &mut Producer, wakeup: Wakeup) -> Consumer {
     let (near, far) = UnixStream::pair().unwrap();
