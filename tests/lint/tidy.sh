@@ -25,14 +25,6 @@ included() {
     (cd include && printf '#include "%s"\n' zbq.h zbq/*.h zbq/*.hpp) >"$build"/headers.cpp
 }
 
-# What each test includes, once for all of them.
-precompiled() {
-    printf '#include <%s>\n' gtest/gtest.h algorithm atomic fstream functional map optional random span \
-        stdexcept thread >"$build"/tests.hpp
-    clang++ -std=c++20 -O2 -g -DNDEBUG -DGTEST_HAS_PTHREAD=1 -x c++-header "$build"/tests.hpp \
-        -o "$build"/tests.pch
-}
-
 # Those that take longest first, so that no processor is left alone with one of them.
 units() {
     printf '%s\n' "$build"/headers.cpp "$build"/library.cpp
@@ -56,18 +48,15 @@ check() { # UNIT
     case $1 in
     */library.cpp) with_includes "$1" -Isrc -fno-exceptions -fno-rtti ;;
     */headers.cpp) with_includes "$1" ;;
-    # The last is no part of a program, as what was precompiled is.
-    tools/* | examples/* | tests/cpp/plugin.cpp) tidy --checks=$own_code "$1" ;;
-    *)
-        tidy --checks="$on_tests" --extra-arg-before=-include-pch --extra-arg-before="$build"/tests.pch "$1"
-        ;;
+    tools/* | examples/*) tidy --checks=$own_code "$1" ;;
+    *) tidy --checks="$on_tests" "$1" ;;
     esac
 }
 export -f tidy with_includes check
 
 cmake --preset clang >/dev/null
 included
-precompiled
+cmake --build --preset clang --target tests/CMakeFiles/zbq_rig.dir/cmake_pch.hxx.pch
 g++ -std=c++17 -fno-rtti -fPIC -shared -isystem /usr/lib/llvm-14/include tests/lint/own_code.cpp \
     -o "$build"/own_code.so
 units | xargs -P "$(nproc)" -I{} bash -c 'check {}'
