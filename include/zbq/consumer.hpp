@@ -544,6 +544,8 @@ struct copied {
     std::uint64_t offset = 0;   ///< as message_view::offset
     std::uint8_t flags = 0;     ///< the application's own
     std::uint16_t key = 0;      ///< as message_view::key
+    unsigned descriptors = 0;   ///< as message_view::descriptor_count
+    bool forgotten = false;     ///< as message_view::is_forgotten
     /// Whether there is a copy.
     explicit operator bool() const noexcept { return why == status::ok; }
 };
@@ -596,8 +598,13 @@ public:
     copied try_copy(std::span<std::byte> into) noexcept {
         zbq_msg_copy what = {};
         const status result = state_ ? state_->copy(into, &what) : status::invalid;
-        return {result, what.header.payload_len, what.logical_offset, what.header.flags,
-                zbq_msg_key(&what.header)};
+        return {result,
+                what.header.payload_len,
+                what.logical_offset,
+                what.header.flags,
+                zbq_msg_key(&what.header),
+                what.header.fd_count,
+                zbq_msg_is_forgotten(&what.header)};
     }
     /// The same, into a vector that becomes as large as the message. @throws std::bad_alloc
     copied try_copy(std::vector<std::byte> &into) {

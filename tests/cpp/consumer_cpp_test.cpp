@@ -323,6 +323,24 @@ TEST_F(Consumer, PullModeGetsNone) {
     EXPECT_EQ(thrown_by([&] { static_cast<void>(pull.event_fd()); }), status::invalid);
 }
 
+TEST_F(Consumer, ACopyTellsWhatCameWithIt) {
+    const auto files = test::numbered_list(2);
+    std::vector<std::byte> copy;
+    ASSERT_EQ(ring_.publish(bytes("x"), test::plain(files), zbq::now), status::ok);
+    ASSERT_EQ(ring_.retain(7, bytes("kept"), zbq::now), status::ok);
+    ASSERT_EQ(ring_.forget(7, zbq::now), status::ok);
+    const zbq::copied first = reader_.try_copy(copy);
+    EXPECT_EQ(first.descriptors, 2U);
+    EXPECT_EQ(first.key, 0U);
+    const zbq::copied second = reader_.try_copy(copy);
+    EXPECT_EQ(second.descriptors, 0U);
+    EXPECT_EQ(second.key, 7U);
+    EXPECT_FALSE(second.forgotten);
+    const zbq::copied third = reader_.try_copy(copy);
+    EXPECT_EQ(third.key, 7U);
+    EXPECT_TRUE(third.forgotten);
+}
+
 // The C interface may commit first; the record comes later, or never.
 TEST_F(Consumer, DescriptorsThatNobodyTakesDoNotPileUp) {
     const auto files = test::numbered_list(2);
