@@ -74,8 +74,9 @@ def synopsis(command, name):
         tags = ' | '.join(option_tag({**option, 'names': option['names'][-1:]})
                           for option in group)
         dots = ' ...' if group[0]['repeatable'] else ''
-        lines.append(f'.Op {tags}{dots}')
-    lines += [f".Ar {positional['name']}" for positional in command['positionals']]
+        lines.append(f".{tags}" if group[0].get('required') else f'.Op {tags}{dots}')
+    lines += [f".Ar {positional['name']}{' ...' if positional['repeatable'] else ''}"
+              for positional in command['positionals']]
     return lines + ([] if name else ['.Ar COMMAND', '.Op Ar ARGUMENTS'])
 
 

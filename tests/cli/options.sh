@@ -57,7 +57,7 @@ for what in --help 'pub --help' 'sub --help'; do
     says out 'Examples:'
     [ ! -s help.err ] || fail "help is for standard output"
 done
-for status in 0 1 2 3 4 5 6 129 130 143; do
+for status in 0 1 2 3 4 5 6 7 129 130 143; do
     for what in '' pub sub; do
         says <("$zbq" ${what:+$what} --help) "^  $status  "
     done

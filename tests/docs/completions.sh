@@ -49,7 +49,7 @@ mapfile -t options < <(listed sub)
 expect 'zbq sub --' "${options[@]}"
 mapfile -t options < <(listed)
 expect 'zbq --' "${options[@]}"
-expect 'zbq ' collect pub sub
+expect 'zbq ' collect info pub record replay sub
 expect 'zbq s' sub
 
 # What was given, and what it rules out, is not offered again; but what can be repeated is.

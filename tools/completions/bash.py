@@ -47,9 +47,9 @@ _zbq_keyed_files() {
 
 _zbq_name() {
     local name
-    if [[ $word == */* ]]; then
+    if [[ $word == */* || $command == @of_file@ ]]; then
         _zbq_files
-    elif [[ $command == sub ]]; then
+    elif [[ $command == @of_name@ ]]; then
         while IFS= read -r name; do
             [[ $name == "$word"* ]] || continue
             name=$(printf %q "$name")
@@ -112,7 +112,7 @@ _zbq() {
             mapfile -t COMPREPLY < <(compgen -W '@main@' -- "$word")
         elif [[ ! $command ]]; then
             mapfile -t COMPREPLY < <(compgen -W '@commands@' -- "$word")
-        elif [[ $word == -* || $name ]]; then
+        elif [[ $word == -* || $name && $command != @of_names@ ]]; then
             _zbq_options
         else
             _zbq_name
@@ -125,24 +125,35 @@ complete -F _zbq zbq
 '''
 
 
+READERS = ['sub', 'record']
+
+
 def offer(option):
     name = option['names'][-1]
     rules_out = option['excludes'] + ([] if option['repeatable'] else [name])
     return ' '.join(['        _zbq_offer', name, *rules_out])
 
 
+def pattern(commands):
+    return '@(' + '|'.join(commands) + ')'
+
+
 def script(tool, names):
     options, values = [], {}
     for command in tool['subcommands']:
         options += [f"    {command['name']})", *map(offer, command['options']), '        ;;']
-        values.update({option['names'][-1]: option['value'] for option in command['options']
-                       if option['value']})
+        values.update({name: option['value'] for option in command['options']
+                       for name in option['names'] if option['value']})
     files = [name for name, value in values.items() if value == 'FILE']
     keyed = [name for name, value in values.items() if value == 'KEY=FILE']
     others = [name for name, value in values.items() if not value.endswith('FILE')]
     commands = [command['name'] for command in tool['subcommands']]
     main = [option['names'][-1] for option in tool['options']]
-    filled = {'names': names, 'values': ' | '.join(values), 'files': ' | '.join(files),
+    of = {command['name']: command['positionals'][0] for command in tool['subcommands']}
+    filled = {'of_file': pattern(name for name, what in of.items() if what['name'] == 'FILE'),
+              'of_names': pattern(name for name, what in of.items() if what['repeatable']),
+              'of_name': pattern(READERS),
+              'names': names, 'values': ' | '.join(values), 'files': ' | '.join(files),
               'keyed': ' | '.join(keyed), 'others': ' | '.join(others), 'options': '\n'.join(options),
               'commands': ' '.join(commands), 'main': ' '.join(main)}
     text = SCRIPT

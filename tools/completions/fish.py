@@ -52,8 +52,10 @@ def subcommand(command):
     lines = [complete('__fish_use_subcommand', '-a', command['name'], '-d',
                       quoted(command['description']))]
     lines += [option_line(here, option) for option in command['options']]
-    if command['name'] == 'sub':
+    if command['name'] in ('sub', 'record'):
         lines.append(complete(here, '-a', "'(__zbq_names)'"))
+    if command['positionals'][0]['name'] == 'FILE':
+        lines.append(complete(here, '-F'))
     return [*lines, complete(f'{here}; and __zbq_word_is_path', '-F')]
 
 

@@ -19,14 +19,19 @@ def names_program():
     return '\n'.join(line for line in text.splitlines() if not line.startswith('#'))
 
 
+def kind(value):
+    """What can be offered for it: files, files after a key, nothing; '' where it takes no value."""
+    return value if value in ('', 'FILE', 'KEY=FILE') else 'other'
+
+
 def check(tool):
     """What the scripts rely on."""
     takes = {}
     for command in tool['subcommands']:
-        if [positional['name'] for positional in command['positionals']] != ['NAME']:
-            raise SystemExit(f"{command['name']} takes something else than a NAME")
+        if [positional['name'] for positional in command['positionals']] not in (['NAME'], ['FILE']):
+            raise SystemExit(f"{command['name']} takes something else than a NAME or a FILE")
         for option in command['options']:
-            name, value = option['names'][-1], option['value']
+            name, value = option['names'][-1], kind(option['value'])
             if takes.setdefault(name, value) != value:
                 raise SystemExit(f'{name} is not the same for each command')
 

@@ -80,10 +80,14 @@ def joined(options, indent):
 
 
 def subcommand(command):
-    action = '_zbq_names' if command['name'] == 'sub' else '_zbq_new_name'
+    what = command['positionals'][0]
+    is_reader = command['name'] in ('sub', 'record')
+    action = ('_files' if what['name'] == 'FILE' else
+              '_zbq_names' if is_reader else '_zbq_new_name')
+    place = '*' if what['repeatable'] else '1'
     return f'''        {command['name']})
             _arguments {joined(command['options'], ' ' * 16)} \\
-                '1:NAME:{action}'
+                '{place}:{what['name']}:{action}'
             ;;'''
 
 

@@ -132,6 +132,9 @@ void broadcaster::idle(uint64_t nanoseconds, int input, bool *readable) {
     } else {
         serve_between_messages();
     }
+    if (meanwhile_) {
+        meanwhile_();
+    }
 }
 
 // Something could not be had yet. False when a stop signal came.
@@ -250,12 +253,28 @@ bool broadcaster::commit(reservation room, size_t payload_size) {
         return false;
     }
     file_numbers_.clear();
+    note(payload_size);
+    return true;
+}
+
+void broadcaster::note(size_t payload_size) {
     ++published_.messages;
     published_.bytes += payload_size;
     if (published_.messages % 16 == 0) {
         serve_between_messages();
     }
-    return true;
+}
+
+bool broadcaster::change_retained(uint16_t key, std::span<const std::byte> payload, bool forget) {
+    status result = status::again;
+    do {
+        result = forget ? ring_->forget(key, now) : ring_->retain(key, payload, now);
+    } while (result != status::ok && result != status::none &&
+             wait_for_room(result, "retaining a message"));
+    if (result == status::ok || result == status::none) {
+        note(payload.size());
+    }
+    return result == status::ok || result == status::none;
 }
 
 void broadcaster::end_stream() {

@@ -11,6 +11,7 @@
 
 #include <zbq.hpp>
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -27,6 +28,13 @@ public:
     bool wait_for_turn();                     // the next message's, by --rate
     reservation reserve(size_t payload_size); // where to write a payload, of this size at most
     bool commit(reservation room, size_t payload_size); // publishes it
+    // A message that is retained under the key, or that is so no more.
+    bool change_retained(uint16_t key, std::span<const std::byte> payload, bool forget);
+
+    // Asked at each wait: for what others have to do meanwhile.
+    void set_meanwhile(std::function<void()> others) { meanwhile_ = std::move(others); }
+    [[nodiscard]] int newcomers_fd() const;
+    void serve_between_messages();
 
     void end_stream();
     // After a failure: to the subscribers it shall not look like the end of the input.
@@ -38,8 +46,7 @@ private:
     void start_clock();
     void idle(uint64_t nanoseconds, int input = -1, bool *readable = nullptr);
     bool wait_for_room(status result, const char *what);
-    void serve_between_messages();
-    [[nodiscard]] int newcomers_fd() const;
+    void note(size_t payload_size);
     void serve_newcomers();
     void serve();
     void scan();
@@ -65,6 +72,7 @@ private:
     uint64_t last_served_ = 0;
     uint64_t last_scan_ = 0;
     uint64_t ended_ = 0;
+    std::function<void()> meanwhile_;
 };
 
 } // namespace zbq::tool

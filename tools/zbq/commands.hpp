@@ -9,5 +9,8 @@ namespace zbq::tool {
 int publish(const pub_options &options);
 int subscribe(const sub_options &options);
 int collect(const collect_options &options);
+int record(const record_options &options);
+int info(const info_options &options);
+int replay(const replay_options &options);
 
 } // namespace zbq::tool

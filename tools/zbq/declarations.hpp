@@ -18,9 +18,20 @@ struct declarations {
     pub_options publish;
     sub_options subscribe;
     collect_options collect;
+    record_options record;
+    info_options info;
+    replay_options replay;
     CLI::App *pub;
     CLI::App *sub;
     CLI::App *gather;
+    CLI::App *recorder = nullptr; // these three where there is a library for MCAP
+    CLI::App *teller = nullptr;
+    CLI::App *player = nullptr;
 };
+
+// Of recording_options.cpp, in builds that have these.
+void add_recording(CLI::App *app, declarations *declared);
+void check_record(const record_options &options);
+void check_replay(const replay_options &options);
 
 } // namespace zbq::tool

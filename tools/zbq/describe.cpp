@@ -34,6 +34,7 @@ ordered_json describe(const CLI::Option &option) {
     return {{"names", names},
             {"value", takes_value ? option.get_type_name() : ""},
             {"repeatable", option.get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll},
+            {"required", option.get_required()},
             {"excludes", excludes},
             {"description", option.get_description()}};
 }
@@ -43,8 +44,9 @@ ordered_json describe(const CLI::App &app, const help_text &help) {
     ordered_json options = ordered_json::array();
     for (const CLI::Option *option : app.get_options()) {
         if (option->get_positional()) {
-            positionals.push_back(
-                {{"name", option->get_name()}, {"description", option->get_description()}});
+            positionals.push_back({{"name", option->get_name()},
+                                   {"repeatable", option->get_items_expected_max() > 1},
+                                   {"description", option->get_description()}});
         } else {
             options.push_back(describe(*option));
         }
@@ -64,6 +66,11 @@ void describe_all(const char *path) {
     ordered_json all = describe(declared.app, main_help);
     all["subcommands"] = {describe(*declared.pub, pub_help), describe(*declared.sub, sub_help),
                           describe(*declared.gather, collect_help)};
+    if (declared.recorder != nullptr) {
+        all["subcommands"].push_back(describe(*declared.recorder, record_help));
+        all["subcommands"].push_back(describe(*declared.teller, info_help));
+        all["subcommands"].push_back(describe(*declared.player, replay_help));
+    }
     std::ofstream file;
     file.exceptions(std::ios::failbit | std::ios::badbit);
     file.open(path);

@@ -20,6 +20,7 @@ enum exit_status : int {
     exit_publisher_failed = 4,
     exit_nobody = 5,
     exit_output = 6,
+    exit_damaged = 7,
 };
 
 class failure : public std::runtime_error {

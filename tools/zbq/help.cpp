@@ -8,7 +8,7 @@ namespace zbq::tool {
 const help_text main_help = {
     "NAME is a socket in $XDG_RUNTIME_DIR/zbq (else /run/user/UID/zbq or /tmp/zbq-UID),\n"
     "a path when it has a slash, or an abstract name when it begins with @.\n"
-    "'zbq pub --help', 'zbq sub --help' and 'zbq collect --help' tell more.",
+    "'zbq pub --help' and so on tell more.",
     {"zbq sub --wait log | grep -i error &", "tail -f /var/log/syslog | zbq pub log"}};
 
 const help_text pub_help = {
@@ -31,6 +31,25 @@ const help_text collect_help = {
     "is told on standard error. Only this user's can, but for --user and --group.",
     {"zbq collect @trace > trace.log &", "make 2>&1 | zbq pub --dial @trace --source make"}};
 
+const help_text record_help = {
+    "Each ring is a topic of its name; TOPIC/zbq and TOPIC/gaps tell what else there is to know "
+    "of\n"
+    "its messages, and what is missing. Descriptors are not kept, but how many there were. What\n"
+    "is written stays readable when this is killed or the power fails: zbq info --recover.\n"
+    "SIGUSR1 has it tell how it stands.",
+    {"zbq record camera lidar -o drive.mcap",
+     "zbq record --compression zstd --split-size 1G --keep 10 log -o log.mcap",
+     "zbq record --again --ring-buffer 30s telemetry -o incident.mcap"}};
+
+const help_text info_help = {"",
+                             {"zbq info drive.mcap", "zbq info cut-off.mcap --recover whole.mcap"}};
+
+const help_text replay_help = {
+    "Each topic is published under its name, at the pace of its log times, for who joins as with\n"
+    "zbq pub. What was retained is so again; flags are kept, descriptors are not.",
+    {"zbq replay --wait-for 1 drive.mcap", "zbq replay --rate max --topic camera drive.mcap",
+     "zbq replay --topic /imu=imu --loop other.mcap"}};
+
 const std::string about_statuses = "what sub has read before is written, as far as it can be";
 
 const std::vector<status_meaning> exit_statuses = {
@@ -41,6 +60,7 @@ const std::vector<status_meaning> exit_statuses = {
     {"4", "the publisher failed in the midst of its input, or died (sub)"},
     {"5", "nobody publishes that name (sub)"},
     {"6", "the output takes no more: a disk is full, or, without a message, nobody reads it"},
+    {"7", "a recording is damaged or cut off; what can be read was read (info, replay)"},
     {"129", "stopped by a hang-up; a publisher has ended its stream properly"},
     {"130", "stopped by Ctrl-C, in the same way"},
     {"143", "stopped by SIGTERM, in the same way"}};

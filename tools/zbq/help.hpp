@@ -22,6 +22,9 @@ extern const help_text main_help;
 extern const help_text pub_help;
 extern const help_text sub_help;
 extern const help_text collect_help;
+extern const help_text record_help;
+extern const help_text info_help;
+extern const help_text replay_help;
 
 // One table for all commands.
 extern const std::string about_statuses;

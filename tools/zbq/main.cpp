@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// zbq: the command-line tool. Each subcommand is a file: pub.cpp, sub.cpp, collect.cpp.
+// zbq: the command-line tool. Each subcommand is a file: pub.cpp, sub.cpp,
+// collect.cpp, record.cpp, info.cpp, replay.cpp.
 #include "commands.hpp"
 #include "errors.hpp"
 #include "io.hpp"
@@ -23,6 +24,17 @@ int run(const command_line &line) {
     if (const auto *options = std::get_if<collect_options>(&line)) {
         return collect(*options);
     }
+#ifdef ZBQ_WITH_MCAP
+    if (const auto *options = std::get_if<record_options>(&line)) {
+        return record(*options);
+    }
+    if (const auto *options = std::get_if<info_options>(&line)) {
+        return info(*options);
+    }
+    if (const auto *options = std::get_if<replay_options>(&line)) {
+        return replay(*options);
+    }
+#endif
     return status_after(write_output(std::get<help_request>(line).text));
 }
 

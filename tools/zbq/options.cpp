@@ -307,9 +307,12 @@ void check_command(const CLI::App &app, std::string_view first) {
     const auto named = app.get_subcommands(
         [first](const CLI::App *command) { return command->get_name() == first; });
     if (named.empty() && !first.starts_with('-')) {
-        throw usage_error(fmt::format("there is no command '{}'; there are pub, sub and collect\n"
-                                      "Try 'zbq --help'.",
-                                      first));
+        std::string known;
+        for (const CLI::App *command : app.get_subcommands({})) {
+            known += ' ' + command->get_name();
+        }
+        throw usage_error(
+            fmt::format("there is no command '{}'; there are{}\nTry 'zbq --help'.", first, known));
     }
 }
 
@@ -332,6 +335,9 @@ declarations::declarations()
       gather(add_collect(&app, &collect)) {
     app.set_version_flag("--version", fmt::format("zbq {}.{}.{}", ZBQ_VERSION_MAJOR,
                                                   ZBQ_VERSION_MINOR, ZBQ_VERSION_PATCH));
+#ifdef ZBQ_WITH_MCAP
+    add_recording(&app, this);
+#endif
     app.require_subcommand(1);
     app.footer(footer(main_help));
 }
@@ -352,6 +358,19 @@ command_line parse_command_line(int argc, char **argv) {
         check_collect(declared.collect);
         return declared.collect;
     }
+#ifdef ZBQ_WITH_MCAP
+    if (declared.recorder->parsed()) {
+        check_record(declared.record);
+        return declared.record;
+    }
+    if (declared.teller->parsed()) {
+        return declared.info;
+    }
+    if (declared.player->parsed()) {
+        check_replay(declared.replay);
+        return declared.replay;
+    }
+#endif
     if (!declared.pub->parsed()) {
         check_sub(declared.subscribe);
         return declared.subscribe;

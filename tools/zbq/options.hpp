@@ -3,12 +3,15 @@
 // The command line.
 #pragma once
 
+#include "recording_options.hpp"
+
 #include <zbq.hpp>
 
 #include <algorithm>
 #include <cstdint>
 #include <string>
 #include <sys/types.h>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -35,6 +38,7 @@ struct pub_options {
     double rate = 0; // messages per second; 0: as fast as it goes
     std::vector<std::string> files;
     std::vector<retained_file> retained;
+    std::vector<std::pair<uint16_t, std::vector<std::byte>>> kept; // retained as well
     std::vector<uid_t> users; // that may join, beside the own one
     std::vector<gid_t> groups;
     std::vector<uid_t> observers; // users that may observe, and no more
@@ -78,7 +82,8 @@ struct help_request {
     std::string text;
 };
 
-using command_line = std::variant<pub_options, sub_options, collect_options, help_request>;
+using command_line = std::variant<pub_options, sub_options, collect_options, record_options,
+                                  info_options, replay_options, help_request>;
 
 // Throws a usage error for what makes no sense.
 command_line parse_command_line(int argc, char **argv);

@@ -39,6 +39,11 @@ std::vector<std::byte> contents(const std::string &path) {
 } // namespace
 
 void retain_files(const pub_options &options, producer *ring) {
+    for (const auto &[key, bytes] : options.kept) {
+        if (const status result = ring->retain(key, bytes, now); result != status::ok) {
+            throw error(result, fmt::format("retaining message {}", key), errno);
+        }
+    }
     for (const auto &[key, path] : options.retained) {
         const status result = ring->retain(key, contents(path), now);
         if (result == status::too_large) {

@@ -10,6 +10,7 @@ namespace zbq::tool {
 namespace {
 
 volatile std::sig_atomic_t requested = 0;
+std::array<volatile std::sig_atomic_t, 65> seen = {}; // signals that are watched
 
 // From the first signal on a call that blocks is interrupted every second: the signal may have
 // come after the flag was looked at, and before the call began.
@@ -20,6 +21,10 @@ void interrupt_later(int /*signal*/) {
 void request_stop(int signal) {
     requested = signal;
     interrupt_later(signal);
+}
+
+void note_signal(int signal) {
+    seen[static_cast<size_t>(signal)] = 1;
 }
 
 void set_handler(int signal, void (*handler)(int), unsigned flags) {
@@ -55,6 +60,19 @@ void install_signal_handlers() {
     for (const int signal : std::array{SIGPIPE, SIGXFSZ}) {
         set_handler(signal, SIG_IGN, 0);
     }
+}
+
+void watch_signals(std::initializer_list<int> signals) {
+    for (const int signal : signals) {
+        set_handler(signal, note_signal, 0);
+    }
+}
+
+bool take_signal(int signal) {
+    volatile std::sig_atomic_t &flag = seen[static_cast<size_t>(signal)];
+    const bool came = flag != 0;
+    flag = 0;
+    return came;
 }
 
 int stop_signal() {
