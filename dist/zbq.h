@@ -265,7 +265,8 @@ typedef struct zbq_consumer_metadata {
     ZBQ_ALIGNAS(4096) uint64_t tail_offset; /**< consumer: all below it is released */
     uint64_t progress_timestamp; /**< consumer: when it last released, about, after join_baseline */
     uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
-    uint8_t pad0_[40];           /**< zero */
+    uint64_t lost_bytes;         /**< consumer: what an observer has lost so far; for people */
+    uint8_t pad0_[32];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
     uint32_t pad1_;              /**< zero */
     uint64_t quiet_until;        /**< producer: it need not wake it before then, CLOCK_MONOTONIC */
@@ -331,6 +332,7 @@ ZBQ_ASSERT_SIZE(zbq_consumer_metadata, 4096, 4096);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, join_baseline, 16);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, lost_bytes, 24);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, eviction, 64);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, quiet_until, 72);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, parking, 128);
@@ -489,6 +491,113 @@ typedef struct zbq_consumer_info {
                                  what lies past it, also at descriptors that it collected */
     uint64_t dropped_records; /**< of descriptors: an observer had no room for them */
 } zbq_consumer_info;
+
+/** A ring's statistics page, of another process as a rule; made by zbq_stats_open. */
+typedef struct zbq_stats zbq_stats;
+
+/** Bytes of a name in the statistics, the zero at its end included. */
+#define ZBQ_NAME_SIZE 112
+
+/** For zbq_ring_stats: no slot. */
+#define ZBQ_NO_SLOT UINT32_MAX
+
+/** Of a ring, from zbq_stats_read. Times are nanoseconds of the producer's CLOCK_MONOTONIC: what
+ * lies between two of them is exact, and a clock of another time namespace may differ. Later
+ * versions may add to the end. */
+typedef struct zbq_ring_stats {
+    uint8_t ring_id[16];       /**< as in the control region */
+    uint64_t written_at;       /**< when this account was written */
+    uint64_t created_at;       /**< when the ring was made */
+    uint64_t capacity;         /**< of the ring */
+    uint64_t head;             /**< bytes committed since the start */
+    uint64_t slowest_tail;     /**< the least of the tails; head with no consumer to wait for */
+    uint64_t stall_timeout_ns; /**< as given to zbq_producer_create */
+    uint64_t full_ns;          /**< how long the producer has waited for room, by its looks at it */
+    uint64_t joined;           /**< consumers that ever got a slot */
+    uint64_t failures;         /**< as in zbq_producer_statistics, as are the next three */
+    uint64_t scans;            /**< of all consumers */
+    uint64_t wakes;            /**< wake-ups made */
+    uint64_t evicted[8];       /**< by zbq_eviction; [0] is their sum */
+    zbq_type payload_type;     /**< all zero: not told */
+    int32_t pid;               /**< as the producer's own pid namespace numbers it */
+    uint32_t consumers;        /**< slots taken */
+    uint32_t max_consumers;    /**< slots */
+    uint32_t slots;            /**< those that zbq_stats_slot knows: the first of them */
+    uint32_t slowest_slot;     /**< who is furthest behind of those that hold the stream back, or
+                                    hold descriptors back; ZBQ_NO_SLOT: nobody does */
+    uint32_t closed;           /**< not 0 once the producer was destroyed: the last account */
+    char name[ZBQ_NAME_SIZE];  /**< what the producer calls the ring (zbq_producer_set_name): any
+                                    bytes, with a zero at the end; not to be printed unseen */
+    uint8_t reserved[32];      /**< zero */
+} zbq_ring_stats;
+
+/** Of a slot, from zbq_stats_slot: of the consumer that has it, or had it last. */
+typedef struct zbq_slot_stats {
+    uint64_t join_number;   /**< 1 for the first join of this ring; 0: nobody ever had the slot */
+    uint64_t joined_at;     /**< when; times as in zbq_ring_stats */
+    uint64_t evicted_at;    /**< when it lost the slot; 0: it has it */
+    uint64_t moved_at;      /**< the first account with this tail: since then it has not moved */
+    uint64_t tail;          /**< up to here it has released */
+    uint64_t lag;           /**< bytes committed that it has not released */
+    uint64_t times_slowest; /**< how often a look found the producer waiting for room, and nobody
+                                 further behind than this one */
+    uint64_t held_ns;       /**< how long the producer has waited, by its looks, with this one in
+                                 the way: as zbq_producer_set_patience counts */
+    uint64_t lost_bytes; /**< by an observer's own word: what was overwritten before it read it */
+    uint64_t dropped_records; /**< of descriptors: an observer had no room for them */
+    int32_t pid;              /**< as the kernel told the producer; 0 while unknown */
+    uint32_t uid;             /**< of who connected, as the producer's user namespace has it */
+    uint32_t mode;            /**< a zbq_wakeup_mode */
+    uint32_t eviction;        /**< a zbq_eviction: why it lost the slot; 0: it has it */
+    uint32_t fds_in_flight;   /**< descriptors sent to it and not collected, when last asked */
+    uint32_t in_the_way;      /**< bit 0: the producer waits for its room; bit 1: for it to collect
+                                   descriptors */
+    uint8_t reserved[24];     /**< zero */
+} zbq_slot_stats;
+
+/** @cond */
+ZBQ_ASSERT_SIZE(zbq_ring_stats, 352, 8);
+ZBQ_ASSERT_AT(zbq_ring_stats, ring_id, 0);
+ZBQ_ASSERT_AT(zbq_ring_stats, written_at, 16);
+ZBQ_ASSERT_AT(zbq_ring_stats, created_at, 24);
+ZBQ_ASSERT_AT(zbq_ring_stats, capacity, 32);
+ZBQ_ASSERT_AT(zbq_ring_stats, head, 40);
+ZBQ_ASSERT_AT(zbq_ring_stats, slowest_tail, 48);
+ZBQ_ASSERT_AT(zbq_ring_stats, stall_timeout_ns, 56);
+ZBQ_ASSERT_AT(zbq_ring_stats, full_ns, 64);
+ZBQ_ASSERT_AT(zbq_ring_stats, joined, 72);
+ZBQ_ASSERT_AT(zbq_ring_stats, failures, 80);
+ZBQ_ASSERT_AT(zbq_ring_stats, scans, 88);
+ZBQ_ASSERT_AT(zbq_ring_stats, wakes, 96);
+ZBQ_ASSERT_AT(zbq_ring_stats, evicted, 104);
+ZBQ_ASSERT_AT(zbq_ring_stats, payload_type, 168);
+ZBQ_ASSERT_AT(zbq_ring_stats, pid, 184);
+ZBQ_ASSERT_AT(zbq_ring_stats, consumers, 188);
+ZBQ_ASSERT_AT(zbq_ring_stats, max_consumers, 192);
+ZBQ_ASSERT_AT(zbq_ring_stats, slots, 196);
+ZBQ_ASSERT_AT(zbq_ring_stats, slowest_slot, 200);
+ZBQ_ASSERT_AT(zbq_ring_stats, closed, 204);
+ZBQ_ASSERT_AT(zbq_ring_stats, name, 208);
+ZBQ_ASSERT_AT(zbq_ring_stats, reserved, 320);
+ZBQ_ASSERT_SIZE(zbq_slot_stats, 128, 8);
+ZBQ_ASSERT_AT(zbq_slot_stats, join_number, 0);
+ZBQ_ASSERT_AT(zbq_slot_stats, joined_at, 8);
+ZBQ_ASSERT_AT(zbq_slot_stats, evicted_at, 16);
+ZBQ_ASSERT_AT(zbq_slot_stats, moved_at, 24);
+ZBQ_ASSERT_AT(zbq_slot_stats, tail, 32);
+ZBQ_ASSERT_AT(zbq_slot_stats, lag, 40);
+ZBQ_ASSERT_AT(zbq_slot_stats, times_slowest, 48);
+ZBQ_ASSERT_AT(zbq_slot_stats, held_ns, 56);
+ZBQ_ASSERT_AT(zbq_slot_stats, lost_bytes, 64);
+ZBQ_ASSERT_AT(zbq_slot_stats, dropped_records, 72);
+ZBQ_ASSERT_AT(zbq_slot_stats, pid, 80);
+ZBQ_ASSERT_AT(zbq_slot_stats, uid, 84);
+ZBQ_ASSERT_AT(zbq_slot_stats, mode, 88);
+ZBQ_ASSERT_AT(zbq_slot_stats, eviction, 92);
+ZBQ_ASSERT_AT(zbq_slot_stats, fds_in_flight, 96);
+ZBQ_ASSERT_AT(zbq_slot_stats, in_the_way, 100);
+ZBQ_ASSERT_AT(zbq_slot_stats, reserved, 104);
+/** @endcond */
 
 /* ---- producer ----------------------------------------------------------- */
 
@@ -740,6 +849,85 @@ ZBQ_API int zbq_producer_stats(zbq_producer *prod, zbq_producer_statistics *out)
  * @retval ZBQ_ERROR_NOENT the slot is free; *out tells of the one last evicted from it
  *     (join_number 0: there was none) */
 ZBQ_API int zbq_producer_consumer_info(zbq_producer *prod, uint32_t slot, zbq_consumer_info *out);
+
+/* ---- a producer's statistics for others ---------------------------------- */
+
+/** What people call this ring, in its statistics: copied, at most ZBQ_NAME_SIZE bytes with the zero
+ * at its end. NULL: it has no name, as at the start.
+ *
+ * @retval ZBQ_ERROR_INVALID prod is NULL
+ * @retval ZBQ_ERROR_OVERFLOW too long: the name stays as it was */
+ZBQ_API int zbq_producer_set_name(zbq_producer *prod, const char *name);
+
+/** The descriptor of this ring's statistics page: memory that others can map read-only, and read
+ * while the producer is busy or stopped, and when it is gone (zbq_stats_open). It is the
+ * producer's: do not close it; it may be passed to anyone who may know what is in it. Made by the
+ * first call: a producer that is never asked pays nothing. From then on an account of the ring and
+ * of each slot is written there at each join, eviction and scan, at failed attempts a millisecond
+ * apart or more, and at the end; never by a commit, unless that evicts.
+ *
+ * @return the descriptor, or:
+ * @retval ZBQ_ERROR_INVALID prod is NULL
+ * @retval ZBQ_ERROR_NOMEM the memory could not be reserved
+ * @retval ZBQ_ERROR_IO another system call failed */
+ZBQ_API int zbq_producer_stats_fd(zbq_producer *prod);
+
+/** Writes an account now, with the tails as they are and the descriptors in flight: for a producer
+ * that does nothing else that writes one. Does nothing before the page was asked for.
+ *
+ * @retval ZBQ_ERROR_INVALID prod is NULL */
+ZBQ_API int zbq_producer_refresh_stats(zbq_producer *prod);
+
+/** Refreshes the statistics, and sends their descriptor over a connected Unix socket of any type,
+ * for zbq_stats_receive at the other end. The socket stays the caller's. Takes no slot. Who gets
+ * it can only read.
+ *
+ * @retval ZBQ_ERROR_INVALID prod is NULL, or the descriptor is not a Unix socket
+ * @retval ZBQ_ERROR_NOENT the socket was connected by another user than the producer's, and as many
+ *     joins and statistics sent to that user, or to all such, are not answered yet as
+ *     zbq_producer_handshake allows: what was sent counts until the other end is closed
+ * @retval ZBQ_ERROR_NOMEM as for zbq_producer_stats_fd
+ * @retval ZBQ_ERROR_IO the peer is gone or its socket full, or another system call failed */
+ZBQ_API int zbq_producer_send_stats(zbq_producer *prod, int socket);
+
+/** Maps a statistics page read-only, which may be of a hostile producer: all that matters is
+ * checked, and what is in it can do nothing to who reads it. The descriptor stays the caller's.
+ *
+ * @retval ZBQ_ERROR_INVALID out is NULL
+ * @retval ZBQ_ERROR_PROTOCOL it is no such page: unsealed, too large, of another kind or version
+ * @retval ZBQ_ERROR_NOMEM no memory or address space
+ * @retval ZBQ_ERROR_IO another system call failed */
+ZBQ_API int zbq_stats_open(int fd, zbq_stats **out);
+
+/** Receives what zbq_producer_send_stats sent, and opens it. Blocks as the socket does: for ever,
+ * for its SO_RCVTIMEO, or not at all. Close the socket then: that tells the producer that the page
+ * was taken. On failure every descriptor received is closed.
+ *
+ * @retval ZBQ_ERROR_INVALID out is NULL, or the descriptor is not a Unix socket
+ * @retval ZBQ_ERROR_AGAIN nothing there yet, or a signal came first
+ * @retval ZBQ_ERROR_PROTOCOL malformed, or no such page
+ * @retval ZBQ_ERROR_NOMEM no memory or address space
+ * @retval ZBQ_ERROR_IO the peer is gone, the process is out of descriptors, or
+ *     another system call failed */
+ZBQ_API int zbq_stats_receive(int socket, zbq_stats **out);
+
+/** Copies the newest account, all of one moment, and gives that of the ring. size is sizeof *out:
+ * what this library or the producer's does not know of it is zero.
+ *
+ * @retval ZBQ_ERROR_INVALID stats or out is NULL
+ * @retval ZBQ_ERROR_AGAIN the producer writes too fast, or is hostile: the account read last
+ *     stands */
+ZBQ_API int zbq_stats_read(zbq_stats *stats, zbq_ring_stats *out, uint64_t size);
+
+/** The account of a slot, of the moment that zbq_stats_read has last given; size as there.
+ *
+ * @retval ZBQ_ERROR_INVALID stats or out is NULL
+ * @retval ZBQ_ERROR_NOENT nobody ever had that slot, or it is out of range; or nothing was read */
+ZBQ_API int zbq_stats_slot(const zbq_stats *stats, uint32_t slot, zbq_slot_stats *out,
+                           uint64_t size);
+
+/** Unmaps the page. NULL is ignored. */
+ZBQ_API void zbq_stats_close(zbq_stats *stats);
 
 /* ---- consumer ----------------------------------------------------------- */
 
@@ -1416,6 +1604,19 @@ inline constexpr uint32_t join_descriptors = 6;
 // How long one may stay unanswered where somebody else wants the slot.
 inline constexpr uint64_t time_to_answer_ns = 5000000000;
 
+// ---- statistics (statistics.cpp, inspect.cpp) ----
+
+// Slots that have an account, and bytes of a page that is read: later versions' accounts may be
+// longer.
+inline constexpr uint32_t most_slots_told = 4096;
+inline constexpr uint64_t most_statistics_bytes = 4194304;
+
+// Failed attempts that are closer together are told of by one account.
+inline constexpr uint64_t failure_interval_ns = 1000000;
+
+// Looks of a reader in a row that find that the account was written over meanwhile.
+inline constexpr uint32_t most_torn_accounts = 16;
+
 // ---- descriptors (descriptors.cpp, consumer.cpp) ----
 
 // All that is in flight stays below one part in so many of RLIMIT_NOFILE.
@@ -1602,6 +1803,53 @@ inline void awaited_tail_publish(zbq_control_region *control, uint64_t tail) {
 // Relaxed: constant, unless the producer is hostile.
 inline uint32_t count_seen(const uint32_t *count) {
     return __atomic_load_n(count, __ATOMIC_RELAXED);
+}
+
+// ---- lost: an observer's account for people ----
+
+// Relaxed: carries nothing, decides nothing.
+inline void lost_publish(zbq_consumer_metadata *page, uint64_t bytes) {
+    __atomic_store_n(&page->lost_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+// Relaxed. The value is the consumer's word.
+inline uint64_t lost_seen(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->lost_bytes, __ATOMIC_RELAXED);
+}
+
+// ---- the statistics: two copies of an account, with a sequence lock each ----
+
+// The store of an odd number, then a release fence: pairs with account_stands. Words that are
+// written after this call are seen only by readers who then see this number, or a later one.
+inline void account_begin(uint64_t *sequence, uint64_t odd) {
+    __atomic_store_n(sequence, odd, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+// Release: pairs with account_acquire; carries the words of the account.
+inline void account_end(uint64_t *sequence, uint64_t even) {
+    __atomic_store_n(sequence, even, __ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with account_end.
+inline uint64_t account_acquire(const uint64_t *sequence) {
+    return __atomic_load_n(sequence, __ATOMIC_ACQUIRE);
+}
+
+// An acquire fence, then the load: pairs with account_begin. Whether what was read since the
+// number was acquired is all of that account.
+inline bool account_stands(const uint64_t *sequence, uint64_t acquired) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(sequence, __ATOMIC_RELAXED) == acquired;
+}
+
+// Relaxed: ordered by the sequence.
+inline void account_word_publish(uint64_t *word, uint64_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+inline uint64_t account_word_seen(const uint64_t *word) {
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
 // ---- closed: the head is final ----
@@ -2267,6 +2515,10 @@ struct region {
 // All give 0 or -errno.
 int region_create(const char *name, uint64_t size, bool mirrored, sharing how, region *out);
 
+// The size of an object that somebody else has made, where it is sealed memory; else -EPROTO. A
+// file of another kind may take long to tell its size.
+int region_size(int fd, sharing how, uint64_t *size);
+
 // The consumer's half: -EPROTO where the object is not what the protocol says, and only there.
 // Keeps the mapping alone.
 int region_open(int fd, uint64_t size, bool mirrored, sharing how, mapping *out);
@@ -2411,11 +2663,13 @@ int check_memory(int fd) {
     return result == 0 ? -EPROTO : result;
 }
 
+int check_kind(int fd, sharing how) {
+    const int result = check_seals(fd, how);
+    return result < 0 ? result : check_memory(fd);
+}
+
 int check_object(int fd, uint64_t size, sharing how) {
-    int result = check_seals(fd, how);
-    if (result >= 0) {
-        result = check_memory(fd);
-    }
+    const int result = check_kind(fd, how);
     return result < 0 ? result : check_reserved(fd, size);
 }
 
@@ -2458,6 +2712,11 @@ int region_create(const char *name, uint64_t size, bool mirrored, sharing how, r
     out->fd = static_cast<unique_fd &&>(made.fd);
     out->memory = static_cast<mapping &&>(made.memory);
     return 0;
+}
+
+int region_size(int fd, sharing how, uint64_t *size) {
+    const int result = check_kind(fd, how);
+    return result < 0 ? result : file_size(fd, size);
 }
 
 int region_open(int fd, uint64_t size, bool mirrored, sharing how, mapping *out) {
@@ -3034,7 +3293,7 @@ bool has_retained_record(const mapping &memory, uint64_t seq_id);
 
 // The producer's state, shared by its parts: producer.cpp (the stream), account.cpp and wake.cpp
 // (sleepers), descriptors.cpp (records), join.cpp (new consumers), stall.cpp and evict.cpp (lost
-// ones), await.cpp (waiting), info.cpp (accounts). One thread at a time.
+// ones), await.cpp (waiting), statistics.cpp and info.cpp (accounts). One thread at a time.
 
 /* ---- src/history.hpp ---- */
 
@@ -3116,6 +3375,104 @@ private:
     uint64_t marks_[most_marks_kept] = {};
     uint32_t first_ = 0;
     uint32_t count_ = 0;
+};
+
+} // namespace zbq::core
+
+/* ---- src/statistics.hpp ---- */
+
+// The statistics page: an account of the ring and of its slots, for people and tools, in memory
+// that they can only read. Both sides: statistics.cpp writes it, inspect.cpp reads it. Nothing is
+// decided by it.
+//
+//   +------+----------+------+--------+--------+-- -+----------+------+--------+-- -
+//   | head | sequence | ring | slot 0 | slot 1 |    | sequence | ring | slot 0 |
+//   +------+----------+------+--------+--------+-- -+----------+------+--------+-- -
+//            one copy of the account                  the other one
+//
+// Copies are written in turn: a producer that is stopped or killed in the midst of one leaves the
+// other, and who reads has the time from one account to the next but one.
+
+namespace zbq::core {
+
+// What the page begins with: constant. Later versions may make each of the parts longer.
+struct statistics_head {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t head_size; // bytes: the first copy starts there
+    uint32_t ring_size; // bytes of the ring's account,
+    uint32_t slot_size; // of a slot's,
+    uint32_t slots;     // and how many of these there are
+    uint8_t reserved[40];
+};
+static_assert(sizeof(statistics_head) == 64);
+inline constexpr uint32_t statistics_magic = 0x7371627a; // "zbqs" in memory, little-endian
+inline constexpr uint32_t statistics_version = 1;
+
+// Bytes of a copy before the account: the sequence, on a cache line of its own.
+inline constexpr uint64_t sequence_size = 64;
+
+constexpr uint64_t account_size(const statistics_head &head) {
+    return head.ring_size + uint64_t{head.slots} * head.slot_size;
+}
+
+constexpr uint64_t copy_size(const statistics_head &head) {
+    return (sequence_size + account_size(head) + 63) / 64 * 64;
+}
+
+constexpr uint64_t statistics_size(const statistics_head &head) {
+    return head.head_size + 2 * copy_size(head);
+}
+
+// One of the two, by its sequence; the account follows.
+inline uint64_t *copy_at(const mapping &page, const statistics_head &head, uint64_t number) {
+    char *base = static_cast<char *>(page.get());
+    return reinterpret_cast<uint64_t *>(base + head.head_size + number % 2 * copy_size(head));
+}
+
+inline const uint64_t *account_in(const uint64_t *copy) {
+    return copy + sequence_size / sizeof(uint64_t);
+}
+
+inline uint64_t *account_in(uint64_t *copy) {
+    return copy + sequence_size / sizeof(uint64_t);
+}
+
+// The words of the newest account, if they are all of one moment.
+inline bool copy_newest(const uint64_t *const (&copies)[2], uint64_t words, uint64_t *out) {
+    const uint64_t *newest = nullptr;
+    uint64_t sequence = 0;
+    for (const uint64_t *copy : copies) {
+        const uint64_t found = account_acquire(copy);
+        if (found % 2 == 0 && found > sequence) {
+            sequence = found;
+            newest = copy;
+        }
+    }
+    for (uint64_t i = 0; newest != nullptr && i < words; ++i) {
+        out[i] = account_word_seen(account_in(newest) + i);
+    }
+    return newest != nullptr && account_stands(newest, sequence);
+}
+
+// What is sent with the page's descriptor.
+struct statistics_message {
+    uint32_t magic;
+    uint32_t version;
+    uint64_t reserved; // zero
+};
+static_assert(sizeof(statistics_message) == 16);
+
+// The producer's.
+struct statistics_page {
+    region memory; // none, until it is asked for
+    statistics_head head = {};
+    uint64_t accounts = 0; // written so far
+    uint64_t written_at = 0;
+    uint32_t used_slots = 0; // the first of them: the others were never taken
+    bool is_held = false;    // one account is to tell of several things
+
+    [[nodiscard]] bool exists() const { return memory.memory.get() != nullptr; }
 };
 
 } // namespace zbq::core
@@ -3281,6 +3638,12 @@ struct slot {
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
     uint64_t newest_sent = 0;   // newest that it has, but for those of retained messages
     uint64_t dropped = 0;       // an observer's records that it had no room for
+    uint64_t times_slowest = 0; // looks of a producer that waited for room, with nobody behind it
+    uint64_t held_ns = 0;       // that the producer waited with it in the way
+    uint64_t lost_bytes = 0;    // an observer's word
+    uint64_t told_tail = 0;     // in its last account,
+    uint64_t moved_at = 0;      // and the time of the first with that one
+    uint64_t evicted_at = 0;
     stall_clock ring_stall;
     stall_clock side_stall;
     patience waited;
@@ -3329,7 +3692,9 @@ struct zbq_producer {
     uint64_t queried_room = 0;          // and what it got
     uint64_t failures = 0;              // failed attempts at room in a row
     uint64_t side_failures = 0;         // and at sending descriptors
-    uint64_t looked_at = 0;             // for the stalled, last
+    uint64_t looked_at = 0;             // for the stalled, last,
+    uint64_t full_ns = 0;               // and for how long there was no room
+    bool was_full = false;              // at the last look
 
     // Waiting, once the application has asked for a descriptor to wait for.
     uint64_t awaited_room = 0;  // bytes: the least that was refused and is not there yet; 0: none
@@ -3365,6 +3730,10 @@ struct zbq_producer {
     uint64_t clog_threshold = 0;
     uint64_t stall_timeout = 0;
     zbq_type type = {};
+    char name[ZBQ_NAME_SIZE] = {};
+    uint64_t created_at = 0;
+    bool has_ended = false;
+    zbq::core::statistics_page statistics;
     zbq::core::birthmark birth;
     zbq::core::region control_region;
     zbq::core::region ring_region;
@@ -3438,12 +3807,16 @@ bool take_back_some(slot *gone); // true: that was all
 // Joins of a user, or with no_user of all, that are not answered; reads the answers.
 inline constexpr uid_t no_user = UINT32_MAX;
 uint32_t unanswered_joins(zbq_producer *prod, uid_t uid);
+bool may_leave_unanswered(zbq_producer *prod, uid_t uid); // another one, of a user not our own
+// What was sent is counted as such until the other end takes it, or goes.
+void keep_unanswered(zbq_producer *prod, unique_fd *ours, uid_t uid);
 void evict_unanswered(zbq_producer *prod); // those that had time enough
 
 // ---- descriptors.cpp ----
 
 // Whether there may be so many more in flight.
 bool may_be_in_flight(zbq_producer *prod, uint64_t more);
+void refresh_flights(zbq_producer *prod); // what all consumers have to collect
 
 // ---- await.cpp ----
 
@@ -3462,6 +3835,13 @@ void remind_of_wait(zbq_producer *prod);
 
 int watch_consumer(const zbq_producer *prod, const slot *consumer);
 void unwatch_consumer(const zbq_producer *prod, const slot *consumer);
+
+// ---- statistics.cpp ----
+
+// Each writes an account, where the page was asked for.
+void tell(zbq_producer *prod);
+void tell_of_failure(zbq_producer *prod); // unless one was written a moment ago
+void note_use_of_slot(zbq_producer *prod, uint32_t index);
 
 // ---- info.cpp ----
 
@@ -3879,6 +4259,7 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->window.parking = prod->parking;
     prod->window.producer = prod;
     prod->look_interval = ticks_in(look_interval_ns);
+    prod->created_at = monotonic_ns();
     prod->capacity = params.ring_capacity;
     prod->clog_threshold = params.clog_threshold;
     prod->stall_timeout = params.stall_timeout_ns;
@@ -4002,6 +4383,7 @@ int reserve_quietly(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out)
 bool count_failure(zbq_producer *prod, uint64_t *failures) {
     ++prod->counters.failures;
     if (++*failures < prod->clog_threshold) {
+        tell_of_failure(prod);
         return false;
     }
     *failures = 0;
@@ -4023,6 +4405,8 @@ void say_goodbye(zbq_producer *prod) {
         int fds[] = {consumer->event.release(), consumer->side.release()};
         close_elsewhere(fds, sizeof fds / sizeof fds[0]);
     }
+    prod->has_ended = true;
+    tell(prod);
 }
 
 // In a forked child the addresses may be something else's by now.
@@ -4030,6 +4414,7 @@ void forget_mappings(zbq_producer *prod) {
     prod->control_region.memory.forget();
     prod->ring_region.memory.forget();
     prod->retained.memory.memory.forget();
+    prod->statistics.memory.memory.forget();
     for (uint32_t i = 0; i < prod->max_consumers; ++i) {
         prod->slots[i].page_memory.forget();
     }
@@ -4399,6 +4784,15 @@ void zbq_producer_finish_commit(zbq_producer *prod) {
 
 namespace zbq::core {
 
+void refresh_flights(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->in_flight.fds() != 0) {
+            consumer->in_flight.refresh(consumer->side.get()); // failed: the last number stands
+        }
+    }
+}
+
 namespace {
 
 struct record_to_send {
@@ -4452,15 +4846,6 @@ uint64_t all_in_flight(const zbq_producer *prod) {
         fds += prod->slots[i].is_leftover() ? prod->slots[i].in_flight.fds() : 0;
     }
     return fds;
-}
-
-void refresh_flights(zbq_producer *prod) {
-    for (uint32_t i = 0; i < prod->active_count; ++i) {
-        slot *consumer = &prod->slots[prod->active[i]];
-        if (consumer->in_flight.fds() != 0) {
-            consumer->in_flight.refresh(consumer->side.get()); // failed: the last number stands
-        }
-    }
 }
 
 // Whether there may be so many in flight where so many are now.
@@ -4855,9 +5240,7 @@ bool mode_is_valid(zbq_wakeup_mode mode) {
 // user's processes can do worse to us.
 bool may_join(zbq_producer *prod, uid_t uid) {
     take_back_leftovers(prod);
-    return uid == own_user() ||
-           (!owes_much(prod, uid) && unanswered_joins(prod, no_user) < most_unanswered &&
-            unanswered_joins(prod, uid) < most_unanswered_of_one);
+    return uid == own_user() || (!owes_much(prod, uid) && may_leave_unanswered(prod, uid));
 }
 
 // The better to be used, the less: what is to be taken back takes time, and a debt is forgotten.
@@ -5096,7 +5479,7 @@ bool channels_are_valid(const fd_list &fds, bool push) {
 
 int map_retained(int fd, zbq_consumer *cons) {
     uint64_t size = 0;
-    const int result = file_size(fd, &size);
+    const int result = region_size(fd, sharing::read_only, &size);
     const bool is_allowed = size != 0 && size % page_size() == 0 && size <= most_retained_bytes;
     if (result < 0 || !is_allowed) {
         return result < 0 ? result : -EPROTO;
@@ -5246,6 +5629,7 @@ int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
     if (!free_slot->observes() && offset < prod->slowest_tail) {
         prod->slowest_tail = offset;
     }
+    tell(prod);
     *out_slot_id = free_slot->index;
     return ZBQ_OK;
 }
@@ -5930,6 +6314,11 @@ int malformed(zbq_consumer *cons) {
     return ZBQ_ERROR_PROTOCOL;
 }
 
+void lose(zbq_consumer *cons, uint64_t bytes) {
+    cons->lost.bytes += bytes;
+    lost_publish(cons->page(), cons->lost.bytes);
+}
+
 const char *place_in_ring(const zbq_consumer *cons, uint64_t offset) {
     return cons->window.ring + offset % cons->window.capacity;
 }
@@ -5958,7 +6347,7 @@ int take_over(zbq_consumer *cons) {
             cons->window.head = head;
             cons->floor = floor;
             if (cons->window.cursor < floor) { // lapped
-                cons->lost.bytes += floor - cons->window.cursor;
+                lose(cons, floor - cons->window.cursor);
                 ++cons->lost.times;
                 go_on_at(cons, floor);
             } else {
@@ -6038,7 +6427,7 @@ int observe(zbq_consumer *cons) {
         uint64_t offset = 0;
         result = find(cons, cons->resume, &offset);
         if (result == ZBQ_OK) {
-            cons->lost.bytes += offset - cons->window.cursor; // skipped as well
+            lose(cons, offset - cons->window.cursor); // skipped as well
             go_on_at(cons, offset);
         }
     }
@@ -6257,6 +6646,7 @@ void leak(patience *of, uint64_t now) {
 
 // For the time since the last look, in which those that were in the way at it stayed so.
 void charge(slot *consumer, uint64_t step, uint64_t now) {
+    consumer->held_ns += consumer->is_in_the_way() ? step : 0;
     patience *of = &consumer->waited;
     if (of->limited) {
         leak(of, now);
@@ -6286,9 +6676,11 @@ uint32_t lost_by(const zbq_producer *prod, slot *consumer) {
 }
 
 uint64_t step_to(zbq_producer *prod, uint64_t now) {
-    const uint64_t step = prod->looked_at != 0 ? now - prod->looked_at : 0;
+    const uint64_t passed = prod->looked_at != 0 ? now - prod->looked_at : 0;
+    const uint64_t step = least(passed, longest_step(prod));
     prod->looked_at = now;
-    return least(step, longest_step(prod));
+    prod->full_ns += prod->was_full ? step : 0;
+    return step;
 }
 
 } // namespace
@@ -6299,11 +6691,14 @@ void mind_obstacles(zbq_producer *prod) {
     take_back_leftovers(prod);
     refresh_tails(prod);
     const bool waiting = holds_back(prod, prod->slowest_tail);
+    const uint64_t slowest_tail = prod->slowest_tail;
+    prod->was_full = waiting;
     for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
         slot *consumer = &prod->slots[prod->active[i]];
         charge(consumer, step, now);
         look_at_ring(prod, consumer, waiting, step);
         look_at_side(prod, consumer, step);
+        consumer->times_slowest += consumer->holds_room && consumer->tail_seen == slowest_tail;
         const uint32_t reason = lost_by(prod, consumer);
         if (reason != not_lost) {
             evict(prod, consumer, reason);
@@ -6339,6 +6734,7 @@ void end_wait_for_room(zbq_producer *prod) {
         prod->failures = 0;
         prod->wanted = ZBQ_MSG_ALIGN;
         end_wait(prod, &slot::holds_room, &slot::ring_stall);
+        prod->was_full = false;
     }
 }
 
@@ -6431,21 +6827,13 @@ void activate(zbq_producer *prod, slot *joined) {
     joined->taken = true;
     joined->join_number = ++prod->counters.joined;
     prod->active[prod->active_count++] = joined->index;
+    joined->told_tail = joined->tail_seen;
+    joined->moved_at = joined->joined_at;
     choose_marks(prod);
+    note_use_of_slot(prod, joined->index);
 }
 
 namespace {
-
-// Its join message lies where only the one who connected can take it from: counted until then.
-void keep_account_of_join(zbq_producer *prod, slot *gone) {
-    for (unanswered_join &kept : prod->unanswered) {
-        if (!kept.side) {
-            kept.side = static_cast<unique_fd &&>(gone->side);
-            kept.uid = gone->uid;
-            return;
-        }
-    }
-}
 
 // Our ends have waiters that are the consumer's own doing: none of its cost is ours.
 void close_channels(slot *gone) {
@@ -6454,6 +6842,16 @@ void close_channels(slot *gone) {
 }
 
 } // namespace
+
+void keep_unanswered(zbq_producer *prod, unique_fd *ours, uid_t uid) {
+    for (unanswered_join &kept : prod->unanswered) {
+        if (!kept.side) {
+            kept.side = static_cast<unique_fd &&>(*ours);
+            kept.uid = uid;
+            return;
+        }
+    }
+}
 
 bool take_back_some(slot *gone) {
     const bool all = side_take_back(gone->side_peer.get(), &gone->in_flight);
@@ -6478,20 +6876,23 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     remove_from_list(prod, gone->index);
     choose_marks(prod);
     gone->last = describe(prod, gone, reason);
+    gone->evicted_at = monotonic_ns();
+    gone->lost_bytes = lost_seen(gone->page());
     ++prod->counters.evicted[0];
     ++prod->counters.evicted[reason];
     bell_ring(prod->control);
     wake_for_good(gone); // on its event socket it is told by the hang-up
     unwatch_consumer(prod, gone);
     prod->leftovers += take_back_some(gone) ? 0 : 1;
-    if (!gone->announced) {
-        keep_account_of_join(prod, gone);
+    if (!gone->announced) { // its join lies where only the one who connected can take it from
+        keep_unanswered(prod, &gone->side, gone->uid);
     }
     close_channels(gone);
     gone->process.reset();
     gone->page_memory.reset();
     gone->taken = false;
     remind_of_wait(prod);
+    tell(prod);
 }
 
 void refresh_tails(zbq_producer *prod) {
@@ -6590,6 +6991,11 @@ uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
     return count;
 }
 
+bool may_leave_unanswered(zbq_producer *prod, uid_t uid) {
+    return unanswered_joins(prod, no_user) < most_unanswered &&
+           unanswered_joins(prod, uid) < most_unanswered_of_one;
+}
+
 void evict_unanswered(zbq_producer *prod) {
     const uint64_t now = monotonic_ns();
     for (uint32_t i = prod->active_count; i-- > 0;) {
@@ -6616,8 +7022,11 @@ void evict_dead(zbq_producer *prod) {
 
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
+    prod->statistics.is_held = true;
     evict_dead(prod);
     mind_obstacles(prod);
+    prod->statistics.is_held = false;
+    tell(prod);
 }
 
 } // namespace zbq::core
@@ -6963,6 +7372,452 @@ int zbq_producer_event_fd(zbq_producer *prod) {
         }
     }
     return prod->watch.get();
+}
+
+/* ---- src/statistics.cpp ---- */
+
+// Writing the statistics, and handing them out. Off the fast path: at joins, evictions, scans and
+// failed attempts, and only once somebody has asked for the page.
+
+#include <cstring>
+
+namespace zbq::core {
+
+namespace {
+
+constexpr uint32_t waits_for_its_room = 1;
+constexpr uint32_t waits_for_its_collection = 2;
+
+template <typename Line>
+uint64_t *put(uint64_t *to, const Line &line) {
+    uint64_t words[sizeof line / sizeof(uint64_t)];
+    static_assert(sizeof words == sizeof line);
+    memcpy(words, &line, sizeof line);
+    for (const uint64_t word : words) {
+        account_word_publish(to++, word);
+    }
+    return to;
+}
+
+// Whoever is in the way, and furthest behind.
+uint32_t slowest_of(const zbq_producer *prod) {
+    uint32_t slowest = ZBQ_NO_SLOT;
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        const slot &one = prod->slots[prod->active[i]];
+        if (one.is_in_the_way() &&
+            (slowest == ZBQ_NO_SLOT || one.tail_seen < prod->slots[slowest].tail_seen)) {
+            slowest = one.index;
+        }
+    }
+    return slowest;
+}
+
+zbq_ring_stats account_of_ring(const zbq_producer *prod, uint64_t now) {
+    zbq_ring_stats line = {};
+    memcpy(line.ring_id, prod->control->ring_id, sizeof line.ring_id);
+    line.written_at = now;
+    line.created_at = prod->created_at;
+    line.capacity = prod->capacity;
+    line.head = prod->window.head;
+    line.slowest_tail = prod->slowest_tail;
+    line.stall_timeout_ns = prod->stall_timeout;
+    line.full_ns = prod->full_ns;
+    line.joined = prod->counters.joined;
+    line.failures = prod->counters.failures;
+    line.scans = prod->counters.scans;
+    line.wakes = prod->counters.wakes;
+    memcpy(line.evicted, prod->counters.evicted, sizeof prod->counters.evicted);
+    line.payload_type = prod->type;
+    line.pid = prod->control->producer_pid;
+    line.consumers = prod->active_count;
+    line.max_consumers = prod->max_consumers;
+    line.slots = prod->statistics.head.slots;
+    line.slowest_slot = slowest_of(prod);
+    line.closed = prod->has_ended ? 1 : 0;
+    memcpy(line.name, prod->name, sizeof line.name);
+    return line;
+}
+
+zbq_slot_stats account_of_slot(const zbq_producer *prod, slot *of, uint64_t now) {
+    zbq_slot_stats line = {};
+    if (of->told_tail != of->tail_seen) {
+        of->told_tail = of->tail_seen;
+        of->moved_at = now;
+    }
+    if (of->taken) {
+        of->lost_bytes = lost_seen(of->page());
+    }
+    line.join_number = of->join_number;
+    line.joined_at = of->joined_at;
+    line.evicted_at = of->taken ? 0 : of->evicted_at;
+    line.moved_at = of->moved_at;
+    line.tail = of->tail_seen;
+    line.lag = of->taken ? prod->window.head - of->tail_seen : of->last.lag;
+    line.times_slowest = of->times_slowest;
+    line.held_ns = of->held_ns;
+    line.lost_bytes = of->lost_bytes;
+    line.dropped_records = of->dropped;
+    line.pid = of->pid;
+    line.uid = of->uid;
+    line.mode = of->mode;
+    line.eviction = of->taken ? uint32_t{ZBQ_EVICTION_NONE} : of->last.eviction;
+    line.fds_in_flight = of->in_flight.fds();
+    line.in_the_way = of->taken ? (of->holds_room ? waits_for_its_room : 0U) |
+                                      (of->holds_record ? waits_for_its_collection : 0U)
+                                : 0U;
+    return line;
+}
+
+} // namespace
+
+void tell(zbq_producer *prod) {
+    statistics_page *page = &prod->statistics;
+    if (!page->exists() || page->is_held) {
+        return;
+    }
+    const uint64_t now = monotonic_ns();
+    const uint64_t number = ++page->accounts;
+    uint64_t *copy = copy_at(page->memory.memory, page->head, number);
+    account_begin(copy, 2 * number - 1);
+    uint64_t *to = put(account_in(copy), account_of_ring(prod, now));
+    for (uint32_t i = 0; i < page->used_slots; ++i) {
+        to = put(to, account_of_slot(prod, &prod->slots[i], now));
+    }
+    account_end(copy, 2 * number);
+    page->written_at = now;
+}
+
+void tell_of_failure(zbq_producer *prod) {
+    if (prod->statistics.exists() &&
+        monotonic_coarse_ns() >= prod->statistics.written_at + failure_interval_ns) {
+        tell(prod);
+    }
+}
+
+void note_use_of_slot(zbq_producer *prod, uint32_t index) {
+    statistics_page *page = &prod->statistics;
+    const uint32_t least = index < most_slots_told ? index + 1 : most_slots_told;
+    page->used_slots = page->used_slots > least ? page->used_slots : least;
+}
+
+namespace {
+
+int make_page(zbq_producer *prod) {
+    const uint32_t slots =
+        prod->max_consumers < most_slots_told ? prod->max_consumers : most_slots_told;
+    statistics_page *page = &prod->statistics;
+    page->head = {statistics_magic,
+                  statistics_version,
+                  sizeof(statistics_head),
+                  sizeof(zbq_ring_stats),
+                  sizeof(zbq_slot_stats),
+                  slots,
+                  {}};
+    const uint64_t unit = page_size();
+    const uint64_t size = (statistics_size(page->head) + unit - 1) / unit * unit;
+    const int result =
+        region_create("zbq-statistics", size, false, sharing::read_only, &page->memory);
+    if (result == 0) {
+        memcpy(page->memory.memory.get(), &page->head, sizeof page->head); // nobody else has it yet
+        tell(prod);
+    }
+    return result;
+}
+
+// Its descriptor, or -errno.
+int page_of(zbq_producer *prod) {
+    const int result = prod->statistics.exists() ? 0 : make_page(prod);
+    return result < 0 ? result : prod->statistics.memory.fd.get();
+}
+
+void refresh(zbq_producer *prod) {
+    if (!prod->statistics.exists()) {
+        return;
+    }
+    prod->statistics.is_held = true;
+    refresh_tails(prod);
+    refresh_flights(prod);
+    prod->statistics.is_held = false;
+    tell(prod);
+}
+
+int send_page(const zbq_producer *prod, int socket) {
+    const statistics_message message = {statistics_magic, statistics_version, 0};
+    const int fd = prod->statistics.memory.fd.get();
+    const ssize_t sent = send_record(socket, &message, sizeof message, &fd, 1);
+    if (sent < 0) {
+        return static_cast<int>(sent);
+    }
+    return sent == sizeof message ? 0 : -EMSGSIZE;
+}
+
+// To another user: its descriptor is in flight until that has taken it, as a join's are.
+int send_page_to_stranger(zbq_producer *prod, int socket, uid_t uid) {
+    const int copy = duplicate(socket);
+    if (copy < 0) {
+        return copy;
+    }
+    unique_fd kept(copy);
+    const int result = send_page(prod, socket);
+    if (result == 0) {
+        keep_unanswered(prod, &kept, uid);
+    }
+    return result;
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_producer_set_name(zbq_producer *prod, const char *name) {
+    if (prod == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    const size_t length = name != nullptr ? strnlen(name, ZBQ_NAME_SIZE) : 0;
+    if (length == ZBQ_NAME_SIZE) {
+        return ZBQ_ERROR_OVERFLOW;
+    }
+    memset(prod->name, 0, sizeof prod->name);
+    if (length != 0) {
+        memcpy(prod->name, name, length);
+    }
+    return ZBQ_OK;
+}
+
+int zbq_producer_stats_fd(zbq_producer *prod) {
+    if (prod == nullptr || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    const int fd = page_of(prod);
+    return fd < 0 ? error_from(fd) : fd;
+}
+
+int zbq_producer_refresh_stats(zbq_producer *prod) {
+    if (prod == nullptr || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    refresh(prod);
+    return ZBQ_OK;
+}
+
+int zbq_producer_send_stats(zbq_producer *prod, int socket) {
+    int type = 0;
+    if (prod == nullptr || !is_unix_socket(socket, &type) || !is_owner(prod)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    const uid_t uid = peer_user(socket);
+    const bool is_own = uid == own_user();
+    if (!is_own && !may_leave_unanswered(prod, uid)) {
+        return ZBQ_ERROR_NOENT;
+    }
+    const int fd = page_of(prod);
+    if (fd < 0) {
+        return error_from(fd);
+    }
+    refresh(prod);
+    const int result = is_own ? send_page(prod, socket) : send_page_to_stranger(prod, socket, uid);
+    return result < 0 ? error_from(result) : ZBQ_OK;
+}
+
+/* ---- src/inspect.cpp ---- */
+
+// Reading the statistics of a producer that may be hostile: it can write anything into the page, at
+// any time. All sizes are checked once and used from the copy; an account is copied before it is
+// looked at; and what has to hold of it is made to hold.
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+struct zbq_stats {
+    zbq::core::birthmark birth;
+    zbq::core::mapping page;
+    zbq::core::statistics_head head = {};
+    uint64_t *account = nullptr; // the one read last, at first all zero,
+    uint64_t *fresh = nullptr;   // and room for the next
+};
+
+namespace zbq::core {
+
+namespace {
+
+constexpr uint64_t word = sizeof(uint64_t);
+
+// In whole words, not shorter than those of the first version, and all within the page.
+bool is_valid(const statistics_head &head, uint64_t size) {
+    const bool is_whole = (head.head_size | head.ring_size | head.slot_size) % word == 0;
+    const bool is_long = head.head_size >= sizeof(statistics_head) &&
+                         head.ring_size >= sizeof(zbq_ring_stats) &&
+                         head.slot_size >= sizeof(zbq_slot_stats);
+    return head.magic == statistics_magic && head.version == statistics_version && is_whole &&
+           is_long && head.slots <= size / head.slot_size && statistics_size(head) <= size;
+}
+
+int map_page(int fd, zbq_stats *stats) {
+    uint64_t size = 0;
+    int result = region_size(fd, sharing::read_only, &size);
+    if (result < 0) {
+        return result;
+    }
+    if (size < sizeof(statistics_head) || size > most_statistics_bytes) {
+        return -EPROTO;
+    }
+    result = region_open(fd, size, false, sharing::read_only, &stats->page);
+    if (result < 0) {
+        return result;
+    }
+    memcpy(&stats->head, stats->page.get(), sizeof stats->head);
+    return is_valid(stats->head, size) ? 0 : -EPROTO;
+}
+
+int open_page(int fd, zbq_stats *stats) {
+    int result = stats->birth.make();
+    if (result == 0) {
+        result = map_page(fd, stats);
+    }
+    if (result == 0) {
+        const uint64_t size = account_size(stats->head);
+        stats->account = static_cast<uint64_t *>(calloc(1, size));
+        stats->fresh = static_cast<uint64_t *>(calloc(1, size));
+        result = stats->account != nullptr && stats->fresh != nullptr ? 0 : -ENOMEM;
+    }
+    return result;
+}
+
+// Whether it is all of one moment.
+bool copy_account(const zbq_stats *stats) {
+    const uint64_t *const copies[] = {copy_at(stats->page, stats->head, 0),
+                                      copy_at(stats->page, stats->head, 1)};
+    return copy_newest(copies, account_size(stats->head) / word, stats->fresh);
+}
+
+// As much as the caller knows of it; what only the caller knows is zero.
+template <typename Line>
+void give(void *out, uint64_t size, const Line &line) {
+    const uint64_t known = size < sizeof line ? size : sizeof line;
+    memcpy(out, &line, known);
+    memset(static_cast<char *>(out) + known, 0, size - known);
+}
+
+zbq_ring_stats checked(const zbq_stats *stats) {
+    zbq_ring_stats line = {};
+    memcpy(&line, stats->account, sizeof line);
+    line.slots = stats->head.slots;
+    line.slowest_slot = line.slowest_slot < line.slots ? line.slowest_slot : ZBQ_NO_SLOT;
+    line.name[sizeof line.name - 1] = '\0';
+    return line;
+}
+
+int open_stats(int fd, zbq_stats **out) {
+    void *memory = calloc(1, sizeof(zbq_stats));
+    if (memory == nullptr) {
+        return ZBQ_ERROR_NOMEM;
+    }
+    auto *stats = new (memory) zbq_stats;
+    const int result = open_page(fd, stats);
+    if (result < 0) {
+        zbq_stats_close(stats);
+        return result == -EPROTO ? ZBQ_ERROR_PROTOCOL : error_from(result);
+    }
+    *out = stats;
+    return ZBQ_OK;
+}
+
+int receive_page(int socket, zbq_stats **out, ancillary *with) {
+    statistics_message message = {};
+    const ssize_t received = receive_record(socket, &message, sizeof message, 0, with);
+    if (received == -EAGAIN || received == -EINTR) {
+        return ZBQ_ERROR_AGAIN;
+    }
+    if (received < 0) {
+        return error_from(static_cast<int>(received));
+    }
+    if (received == 0 && with->fds.size() == 0) {
+        return error_from(-ECONNRESET); // the peer is gone
+    }
+    if (with->truncated && with->fds.size() == 0) {
+        return error_from(-EMFILE); // the kernel could install none here
+    }
+    const bool is_whole = received == sizeof message && !with->truncated && with->fds.size() == 1 &&
+                          message.magic == statistics_magic &&
+                          message.version == statistics_version;
+    return is_whole ? open_stats(with->fds.at(0), out) : ZBQ_ERROR_PROTOCOL;
+}
+
+} // namespace
+
+} // namespace zbq::core
+
+using namespace zbq::core;
+
+int zbq_stats_open(int fd, zbq_stats **out) {
+    if (out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    *out = nullptr;
+    return open_stats(fd, out);
+}
+
+int zbq_stats_receive(int socket, zbq_stats **out) {
+    if (out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    *out = nullptr;
+    int type = 0;
+    if (!is_unix_socket(socket, &type)) {
+        return ZBQ_ERROR_INVALID;
+    }
+    ancillary with;
+    const int result = receive_page(socket, out, &with);
+    if (result != ZBQ_OK) {
+        with.fds.close_all_elsewhere();
+    }
+    return result;
+}
+
+int zbq_stats_read(zbq_stats *stats, zbq_ring_stats *out, uint64_t size) {
+    if (stats == nullptr || out == nullptr || !stats->birth.is_own()) {
+        return ZBQ_ERROR_INVALID;
+    }
+    for (uint32_t i = 0; i < most_torn_accounts; ++i) {
+        if (copy_account(stats)) {
+            uint64_t *const before = stats->account;
+            stats->account = stats->fresh;
+            stats->fresh = before;
+            give(out, size, checked(stats));
+            return ZBQ_OK;
+        }
+    }
+    return ZBQ_ERROR_AGAIN;
+}
+
+int zbq_stats_slot(const zbq_stats *stats, uint32_t slot, zbq_slot_stats *out, uint64_t size) {
+    if (stats == nullptr || out == nullptr) {
+        return ZBQ_ERROR_INVALID;
+    }
+    zbq_slot_stats line = {};
+    if (slot < stats->head.slots) {
+        const char *slots = reinterpret_cast<const char *>(stats->account) + stats->head.ring_size;
+        memcpy(&line, slots + uint64_t{slot} * stats->head.slot_size, sizeof line);
+    }
+    give(out, size, line);
+    return line.join_number != 0 ? ZBQ_OK : ZBQ_ERROR_NOENT;
+}
+
+void zbq_stats_close(zbq_stats *stats) {
+    if (stats == nullptr) {
+        return;
+    }
+    if (!stats->birth.is_own()) {
+        stats->page.forget(); // in a forked child nothing is mapped there
+    }
+    free(stats->account);
+    free(stats->fresh);
+    stats->~zbq_stats();
+    free(stats);
 }
 
 /* ---- src/info.cpp ---- */

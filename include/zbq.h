@@ -228,7 +228,8 @@ typedef struct zbq_consumer_metadata {
     ZBQ_ALIGNAS(4096) uint64_t tail_offset; /**< consumer: all below it is released */
     uint64_t progress_timestamp; /**< consumer: when it last released, about, after join_baseline */
     uint64_t join_baseline;      /**< producer, once: CLOCK_MONOTONIC at the join */
-    uint8_t pad0_[40];           /**< zero */
+    uint64_t lost_bytes;         /**< consumer: what an observer has lost so far; for people */
+    uint8_t pad0_[32];           /**< zero */
     uint32_t eviction;           /**< producer: a zbq_eviction */
     uint32_t pad1_;              /**< zero */
     uint64_t quiet_until;        /**< producer: it need not wake it before then, CLOCK_MONOTONIC */
@@ -294,6 +295,7 @@ ZBQ_ASSERT_SIZE(zbq_consumer_metadata, 4096, 4096);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, tail_offset, 0);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, progress_timestamp, 8);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, join_baseline, 16);
+ZBQ_ASSERT_AT(zbq_consumer_metadata, lost_bytes, 24);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, eviction, 64);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, quiet_until, 72);
 ZBQ_ASSERT_AT(zbq_consumer_metadata, parking, 128);
@@ -452,6 +454,113 @@ typedef struct zbq_consumer_info {
                                  what lies past it, also at descriptors that it collected */
     uint64_t dropped_records; /**< of descriptors: an observer had no room for them */
 } zbq_consumer_info;
+
+/** A ring's statistics page, of another process as a rule; made by zbq_stats_open. */
+typedef struct zbq_stats zbq_stats;
+
+/** Bytes of a name in the statistics, the zero at its end included. */
+#define ZBQ_NAME_SIZE 112
+
+/** For zbq_ring_stats: no slot. */
+#define ZBQ_NO_SLOT UINT32_MAX
+
+/** Of a ring, from zbq_stats_read. Times are nanoseconds of the producer's CLOCK_MONOTONIC: what
+ * lies between two of them is exact, and a clock of another time namespace may differ. Later
+ * versions may add to the end. */
+typedef struct zbq_ring_stats {
+    uint8_t ring_id[16];       /**< as in the control region */
+    uint64_t written_at;       /**< when this account was written */
+    uint64_t created_at;       /**< when the ring was made */
+    uint64_t capacity;         /**< of the ring */
+    uint64_t head;             /**< bytes committed since the start */
+    uint64_t slowest_tail;     /**< the least of the tails; head with no consumer to wait for */
+    uint64_t stall_timeout_ns; /**< as given to zbq_producer_create */
+    uint64_t full_ns;          /**< how long the producer has waited for room, by its looks at it */
+    uint64_t joined;           /**< consumers that ever got a slot */
+    uint64_t failures;         /**< as in zbq_producer_statistics, as are the next three */
+    uint64_t scans;            /**< of all consumers */
+    uint64_t wakes;            /**< wake-ups made */
+    uint64_t evicted[8];       /**< by zbq_eviction; [0] is their sum */
+    zbq_type payload_type;     /**< all zero: not told */
+    int32_t pid;               /**< as the producer's own pid namespace numbers it */
+    uint32_t consumers;        /**< slots taken */
+    uint32_t max_consumers;    /**< slots */
+    uint32_t slots;            /**< those that zbq_stats_slot knows: the first of them */
+    uint32_t slowest_slot;     /**< who is furthest behind of those that hold the stream back, or
+                                    hold descriptors back; ZBQ_NO_SLOT: nobody does */
+    uint32_t closed;           /**< not 0 once the producer was destroyed: the last account */
+    char name[ZBQ_NAME_SIZE];  /**< what the producer calls the ring (zbq_producer_set_name): any
+                                    bytes, with a zero at the end; not to be printed unseen */
+    uint8_t reserved[32];      /**< zero */
+} zbq_ring_stats;
+
+/** Of a slot, from zbq_stats_slot: of the consumer that has it, or had it last. */
+typedef struct zbq_slot_stats {
+    uint64_t join_number;   /**< 1 for the first join of this ring; 0: nobody ever had the slot */
+    uint64_t joined_at;     /**< when; times as in zbq_ring_stats */
+    uint64_t evicted_at;    /**< when it lost the slot; 0: it has it */
+    uint64_t moved_at;      /**< the first account with this tail: since then it has not moved */
+    uint64_t tail;          /**< up to here it has released */
+    uint64_t lag;           /**< bytes committed that it has not released */
+    uint64_t times_slowest; /**< how often a look found the producer waiting for room, and nobody
+                                 further behind than this one */
+    uint64_t held_ns;       /**< how long the producer has waited, by its looks, with this one in
+                                 the way: as zbq_producer_set_patience counts */
+    uint64_t lost_bytes; /**< by an observer's own word: what was overwritten before it read it */
+    uint64_t dropped_records; /**< of descriptors: an observer had no room for them */
+    int32_t pid;              /**< as the kernel told the producer; 0 while unknown */
+    uint32_t uid;             /**< of who connected, as the producer's user namespace has it */
+    uint32_t mode;            /**< a zbq_wakeup_mode */
+    uint32_t eviction;        /**< a zbq_eviction: why it lost the slot; 0: it has it */
+    uint32_t fds_in_flight;   /**< descriptors sent to it and not collected, when last asked */
+    uint32_t in_the_way;      /**< bit 0: the producer waits for its room; bit 1: for it to collect
+                                   descriptors */
+    uint8_t reserved[24];     /**< zero */
+} zbq_slot_stats;
+
+/** @cond */
+ZBQ_ASSERT_SIZE(zbq_ring_stats, 352, 8);
+ZBQ_ASSERT_AT(zbq_ring_stats, ring_id, 0);
+ZBQ_ASSERT_AT(zbq_ring_stats, written_at, 16);
+ZBQ_ASSERT_AT(zbq_ring_stats, created_at, 24);
+ZBQ_ASSERT_AT(zbq_ring_stats, capacity, 32);
+ZBQ_ASSERT_AT(zbq_ring_stats, head, 40);
+ZBQ_ASSERT_AT(zbq_ring_stats, slowest_tail, 48);
+ZBQ_ASSERT_AT(zbq_ring_stats, stall_timeout_ns, 56);
+ZBQ_ASSERT_AT(zbq_ring_stats, full_ns, 64);
+ZBQ_ASSERT_AT(zbq_ring_stats, joined, 72);
+ZBQ_ASSERT_AT(zbq_ring_stats, failures, 80);
+ZBQ_ASSERT_AT(zbq_ring_stats, scans, 88);
+ZBQ_ASSERT_AT(zbq_ring_stats, wakes, 96);
+ZBQ_ASSERT_AT(zbq_ring_stats, evicted, 104);
+ZBQ_ASSERT_AT(zbq_ring_stats, payload_type, 168);
+ZBQ_ASSERT_AT(zbq_ring_stats, pid, 184);
+ZBQ_ASSERT_AT(zbq_ring_stats, consumers, 188);
+ZBQ_ASSERT_AT(zbq_ring_stats, max_consumers, 192);
+ZBQ_ASSERT_AT(zbq_ring_stats, slots, 196);
+ZBQ_ASSERT_AT(zbq_ring_stats, slowest_slot, 200);
+ZBQ_ASSERT_AT(zbq_ring_stats, closed, 204);
+ZBQ_ASSERT_AT(zbq_ring_stats, name, 208);
+ZBQ_ASSERT_AT(zbq_ring_stats, reserved, 320);
+ZBQ_ASSERT_SIZE(zbq_slot_stats, 128, 8);
+ZBQ_ASSERT_AT(zbq_slot_stats, join_number, 0);
+ZBQ_ASSERT_AT(zbq_slot_stats, joined_at, 8);
+ZBQ_ASSERT_AT(zbq_slot_stats, evicted_at, 16);
+ZBQ_ASSERT_AT(zbq_slot_stats, moved_at, 24);
+ZBQ_ASSERT_AT(zbq_slot_stats, tail, 32);
+ZBQ_ASSERT_AT(zbq_slot_stats, lag, 40);
+ZBQ_ASSERT_AT(zbq_slot_stats, times_slowest, 48);
+ZBQ_ASSERT_AT(zbq_slot_stats, held_ns, 56);
+ZBQ_ASSERT_AT(zbq_slot_stats, lost_bytes, 64);
+ZBQ_ASSERT_AT(zbq_slot_stats, dropped_records, 72);
+ZBQ_ASSERT_AT(zbq_slot_stats, pid, 80);
+ZBQ_ASSERT_AT(zbq_slot_stats, uid, 84);
+ZBQ_ASSERT_AT(zbq_slot_stats, mode, 88);
+ZBQ_ASSERT_AT(zbq_slot_stats, eviction, 92);
+ZBQ_ASSERT_AT(zbq_slot_stats, fds_in_flight, 96);
+ZBQ_ASSERT_AT(zbq_slot_stats, in_the_way, 100);
+ZBQ_ASSERT_AT(zbq_slot_stats, reserved, 104);
+/** @endcond */
 
 /* ---- producer ----------------------------------------------------------- */
 
@@ -703,6 +812,85 @@ ZBQ_API int zbq_producer_stats(zbq_producer *prod, zbq_producer_statistics *out)
  * @retval ZBQ_ERROR_NOENT the slot is free; *out tells of the one last evicted from it
  *     (join_number 0: there was none) */
 ZBQ_API int zbq_producer_consumer_info(zbq_producer *prod, uint32_t slot, zbq_consumer_info *out);
+
+/* ---- a producer's statistics for others ---------------------------------- */
+
+/** What people call this ring, in its statistics: copied, at most ZBQ_NAME_SIZE bytes with the zero
+ * at its end. NULL: it has no name, as at the start.
+ *
+ * @retval ZBQ_ERROR_INVALID prod is NULL
+ * @retval ZBQ_ERROR_OVERFLOW too long: the name stays as it was */
+ZBQ_API int zbq_producer_set_name(zbq_producer *prod, const char *name);
+
+/** The descriptor of this ring's statistics page: memory that others can map read-only, and read
+ * while the producer is busy or stopped, and when it is gone (zbq_stats_open). It is the
+ * producer's: do not close it; it may be passed to anyone who may know what is in it. Made by the
+ * first call: a producer that is never asked pays nothing. From then on an account of the ring and
+ * of each slot is written there at each join, eviction and scan, at failed attempts a millisecond
+ * apart or more, and at the end; never by a commit, unless that evicts.
+ *
+ * @return the descriptor, or:
+ * @retval ZBQ_ERROR_INVALID prod is NULL
+ * @retval ZBQ_ERROR_NOMEM the memory could not be reserved
+ * @retval ZBQ_ERROR_IO another system call failed */
+ZBQ_API int zbq_producer_stats_fd(zbq_producer *prod);
+
+/** Writes an account now, with the tails as they are and the descriptors in flight: for a producer
+ * that does nothing else that writes one. Does nothing before the page was asked for.
+ *
+ * @retval ZBQ_ERROR_INVALID prod is NULL */
+ZBQ_API int zbq_producer_refresh_stats(zbq_producer *prod);
+
+/** Refreshes the statistics, and sends their descriptor over a connected Unix socket of any type,
+ * for zbq_stats_receive at the other end. The socket stays the caller's. Takes no slot. Who gets
+ * it can only read.
+ *
+ * @retval ZBQ_ERROR_INVALID prod is NULL, or the descriptor is not a Unix socket
+ * @retval ZBQ_ERROR_NOENT the socket was connected by another user than the producer's, and as many
+ *     joins and statistics sent to that user, or to all such, are not answered yet as
+ *     zbq_producer_handshake allows: what was sent counts until the other end is closed
+ * @retval ZBQ_ERROR_NOMEM as for zbq_producer_stats_fd
+ * @retval ZBQ_ERROR_IO the peer is gone or its socket full, or another system call failed */
+ZBQ_API int zbq_producer_send_stats(zbq_producer *prod, int socket);
+
+/** Maps a statistics page read-only, which may be of a hostile producer: all that matters is
+ * checked, and what is in it can do nothing to who reads it. The descriptor stays the caller's.
+ *
+ * @retval ZBQ_ERROR_INVALID out is NULL
+ * @retval ZBQ_ERROR_PROTOCOL it is no such page: unsealed, too large, of another kind or version
+ * @retval ZBQ_ERROR_NOMEM no memory or address space
+ * @retval ZBQ_ERROR_IO another system call failed */
+ZBQ_API int zbq_stats_open(int fd, zbq_stats **out);
+
+/** Receives what zbq_producer_send_stats sent, and opens it. Blocks as the socket does: for ever,
+ * for its SO_RCVTIMEO, or not at all. Close the socket then: that tells the producer that the page
+ * was taken. On failure every descriptor received is closed.
+ *
+ * @retval ZBQ_ERROR_INVALID out is NULL, or the descriptor is not a Unix socket
+ * @retval ZBQ_ERROR_AGAIN nothing there yet, or a signal came first
+ * @retval ZBQ_ERROR_PROTOCOL malformed, or no such page
+ * @retval ZBQ_ERROR_NOMEM no memory or address space
+ * @retval ZBQ_ERROR_IO the peer is gone, the process is out of descriptors, or
+ *     another system call failed */
+ZBQ_API int zbq_stats_receive(int socket, zbq_stats **out);
+
+/** Copies the newest account, all of one moment, and gives that of the ring. size is sizeof *out:
+ * what this library or the producer's does not know of it is zero.
+ *
+ * @retval ZBQ_ERROR_INVALID stats or out is NULL
+ * @retval ZBQ_ERROR_AGAIN the producer writes too fast, or is hostile: the account read last
+ *     stands */
+ZBQ_API int zbq_stats_read(zbq_stats *stats, zbq_ring_stats *out, uint64_t size);
+
+/** The account of a slot, of the moment that zbq_stats_read has last given; size as there.
+ *
+ * @retval ZBQ_ERROR_INVALID stats or out is NULL
+ * @retval ZBQ_ERROR_NOENT nobody ever had that slot, or it is out of range; or nothing was read */
+ZBQ_API int zbq_stats_slot(const zbq_stats *stats, uint32_t slot, zbq_slot_stats *out,
+                           uint64_t size);
+
+/** Unmaps the page. NULL is ignored. */
+ZBQ_API void zbq_stats_close(zbq_stats *stats);
 
 /* ---- consumer ----------------------------------------------------------- */
 

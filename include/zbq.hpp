@@ -25,6 +25,7 @@
 #include "zbq/producer.hpp"         // producer, reservation, batch
 #include "zbq/serving_thread.hpp"   // newcomers, while the program does something else
 #include "zbq/start.hpp"            // start, ring_id: history
+#include "zbq/statistics.hpp"       // statistics, inspect: how a ring stands, from outside
 #include "zbq/subscription.hpp"     // subscription: messages and gaps, through it all
 #include "zbq/text.hpp"             // payloads that are text
 #include "zbq/thread_producers.hpp" // a producer for each thread

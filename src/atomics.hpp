@@ -166,6 +166,53 @@ inline uint32_t count_seen(const uint32_t *count) {
     return __atomic_load_n(count, __ATOMIC_RELAXED);
 }
 
+// ---- lost: an observer's account for people ----
+
+// Relaxed: carries nothing, decides nothing.
+inline void lost_publish(zbq_consumer_metadata *page, uint64_t bytes) {
+    __atomic_store_n(&page->lost_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+// Relaxed. The value is the consumer's word.
+inline uint64_t lost_seen(const zbq_consumer_metadata *page) {
+    return __atomic_load_n(&page->lost_bytes, __ATOMIC_RELAXED);
+}
+
+// ---- the statistics: two copies of an account, with a sequence lock each ----
+
+// The store of an odd number, then a release fence: pairs with account_stands. Words that are
+// written after this call are seen only by readers who then see this number, or a later one.
+inline void account_begin(uint64_t *sequence, uint64_t odd) {
+    __atomic_store_n(sequence, odd, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+// Release: pairs with account_acquire; carries the words of the account.
+inline void account_end(uint64_t *sequence, uint64_t even) {
+    __atomic_store_n(sequence, even, __ATOMIC_RELEASE);
+}
+
+// Acquire: pairs with account_end.
+inline uint64_t account_acquire(const uint64_t *sequence) {
+    return __atomic_load_n(sequence, __ATOMIC_ACQUIRE);
+}
+
+// An acquire fence, then the load: pairs with account_begin. Whether what was read since the
+// number was acquired is all of that account.
+inline bool account_stands(const uint64_t *sequence, uint64_t acquired) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(sequence, __ATOMIC_RELAXED) == acquired;
+}
+
+// Relaxed: ordered by the sequence.
+inline void account_word_publish(uint64_t *word, uint64_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+inline uint64_t account_word_seen(const uint64_t *word) {
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
 // ---- closed: the head is final ----
 
 // Release: pairs with closed_acquire. Carries the last head.

@@ -13,6 +13,15 @@
 
 namespace zbq::core {
 
+void refresh_flights(zbq_producer *prod) {
+    for (uint32_t i = 0; i < prod->active_count; ++i) {
+        slot *consumer = &prod->slots[prod->active[i]];
+        if (consumer->in_flight.fds() != 0) {
+            consumer->in_flight.refresh(consumer->side.get()); // failed: the last number stands
+        }
+    }
+}
+
 namespace {
 
 struct record_to_send {
@@ -66,15 +75,6 @@ uint64_t all_in_flight(const zbq_producer *prod) {
         fds += prod->slots[i].is_leftover() ? prod->slots[i].in_flight.fds() : 0;
     }
     return fds;
-}
-
-void refresh_flights(zbq_producer *prod) {
-    for (uint32_t i = 0; i < prod->active_count; ++i) {
-        slot *consumer = &prod->slots[prod->active[i]];
-        if (consumer->in_flight.fds() != 0) {
-            consumer->in_flight.refresh(consumer->side.get()); // failed: the last number stands
-        }
-    }
 }
 
 // Whether there may be so many in flight where so many are now.

@@ -24,21 +24,13 @@ void activate(zbq_producer *prod, slot *joined) {
     joined->taken = true;
     joined->join_number = ++prod->counters.joined;
     prod->active[prod->active_count++] = joined->index;
+    joined->told_tail = joined->tail_seen;
+    joined->moved_at = joined->joined_at;
     choose_marks(prod);
+    note_use_of_slot(prod, joined->index);
 }
 
 namespace {
-
-// Its join message lies where only the one who connected can take it from: counted until then.
-void keep_account_of_join(zbq_producer *prod, slot *gone) {
-    for (unanswered_join &kept : prod->unanswered) {
-        if (!kept.side) {
-            kept.side = static_cast<unique_fd &&>(gone->side);
-            kept.uid = gone->uid;
-            return;
-        }
-    }
-}
 
 // Our ends have waiters that are the consumer's own doing: none of its cost is ours.
 void close_channels(slot *gone) {
@@ -47,6 +39,16 @@ void close_channels(slot *gone) {
 }
 
 } // namespace
+
+void keep_unanswered(zbq_producer *prod, unique_fd *ours, uid_t uid) {
+    for (unanswered_join &kept : prod->unanswered) {
+        if (!kept.side) {
+            kept.side = static_cast<unique_fd &&>(*ours);
+            kept.uid = uid;
+            return;
+        }
+    }
+}
 
 bool take_back_some(slot *gone) {
     const bool all = side_take_back(gone->side_peer.get(), &gone->in_flight);
@@ -71,20 +73,23 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     remove_from_list(prod, gone->index);
     choose_marks(prod);
     gone->last = describe(prod, gone, reason);
+    gone->evicted_at = monotonic_ns();
+    gone->lost_bytes = lost_seen(gone->page());
     ++prod->counters.evicted[0];
     ++prod->counters.evicted[reason];
     bell_ring(prod->control);
     wake_for_good(gone); // on its event socket it is told by the hang-up
     unwatch_consumer(prod, gone);
     prod->leftovers += take_back_some(gone) ? 0 : 1;
-    if (!gone->announced) {
-        keep_account_of_join(prod, gone);
+    if (!gone->announced) { // its join lies where only the one who connected can take it from
+        keep_unanswered(prod, &gone->side, gone->uid);
     }
     close_channels(gone);
     gone->process.reset();
     gone->page_memory.reset();
     gone->taken = false;
     remind_of_wait(prod);
+    tell(prod);
 }
 
 void refresh_tails(zbq_producer *prod) {
@@ -183,6 +188,11 @@ uint32_t unanswered_joins(zbq_producer *prod, uid_t uid) {
     return count;
 }
 
+bool may_leave_unanswered(zbq_producer *prod, uid_t uid) {
+    return unanswered_joins(prod, no_user) < most_unanswered &&
+           unanswered_joins(prod, uid) < most_unanswered_of_one;
+}
+
 void evict_unanswered(zbq_producer *prod) {
     const uint64_t now = monotonic_ns();
     for (uint32_t i = prod->active_count; i-- > 0;) {
@@ -209,8 +219,11 @@ void evict_dead(zbq_producer *prod) {
 
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
+    prod->statistics.is_held = true;
     evict_dead(prod);
     mind_obstacles(prod);
+    prod->statistics.is_held = false;
+    tell(prod);
 }
 
 } // namespace zbq::core

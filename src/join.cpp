@@ -43,9 +43,7 @@ bool mode_is_valid(zbq_wakeup_mode mode) {
 // user's processes can do worse to us.
 bool may_join(zbq_producer *prod, uid_t uid) {
     take_back_leftovers(prod);
-    return uid == own_user() ||
-           (!owes_much(prod, uid) && unanswered_joins(prod, no_user) < most_unanswered &&
-            unanswered_joins(prod, uid) < most_unanswered_of_one);
+    return uid == own_user() || (!owes_much(prod, uid) && may_leave_unanswered(prod, uid));
 }
 
 // The better to be used, the less: what is to be taken back takes time, and a debt is forgotten.
@@ -284,7 +282,7 @@ bool channels_are_valid(const fd_list &fds, bool push) {
 
 int map_retained(int fd, zbq_consumer *cons) {
     uint64_t size = 0;
-    const int result = file_size(fd, &size);
+    const int result = region_size(fd, sharing::read_only, &size);
     const bool is_allowed = size != 0 && size % page_size() == 0 && size <= most_retained_bytes;
     if (result < 0 || !is_allowed) {
         return result < 0 ? result : -EPROTO;
@@ -434,6 +432,7 @@ int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
     if (!free_slot->observes() && offset < prod->slowest_tail) {
         prod->slowest_tail = offset;
     }
+    tell(prod);
     *out_slot_id = free_slot->index;
     return ZBQ_OK;
 }

@@ -84,6 +84,19 @@ inline constexpr uint32_t join_descriptors = 6;
 // How long one may stay unanswered where somebody else wants the slot.
 inline constexpr uint64_t time_to_answer_ns = 5'000'000'000;
 
+// ---- statistics (statistics.cpp, inspect.cpp) ----
+
+// Slots that have an account, and bytes of a page that is read: later versions' accounts may be
+// longer.
+inline constexpr uint32_t most_slots_told = 4096;
+inline constexpr uint64_t most_statistics_bytes = 4'194'304;
+
+// Failed attempts that are closer together are told of by one account.
+inline constexpr uint64_t failure_interval_ns = 1'000'000;
+
+// Looks of a reader in a row that find that the account was written over meanwhile.
+inline constexpr uint32_t most_torn_accounts = 16;
+
 // ---- descriptors (descriptors.cpp, consumer.cpp) ----
 
 // All that is in flight stays below one part in so many of RLIMIT_NOFILE.

@@ -33,6 +33,11 @@ int malformed(zbq_consumer *cons) {
     return ZBQ_ERROR_PROTOCOL;
 }
 
+void lose(zbq_consumer *cons, uint64_t bytes) {
+    cons->lost.bytes += bytes;
+    lost_publish(cons->page(), cons->lost.bytes);
+}
+
 const char *place_in_ring(const zbq_consumer *cons, uint64_t offset) {
     return cons->window.ring + offset % cons->window.capacity;
 }
@@ -61,7 +66,7 @@ int take_over(zbq_consumer *cons) {
             cons->window.head = head;
             cons->floor = floor;
             if (cons->window.cursor < floor) { // lapped
-                cons->lost.bytes += floor - cons->window.cursor;
+                lose(cons, floor - cons->window.cursor);
                 ++cons->lost.times;
                 go_on_at(cons, floor);
             } else {
@@ -141,7 +146,7 @@ int observe(zbq_consumer *cons) {
         uint64_t offset = 0;
         result = find(cons, cons->resume, &offset);
         if (result == ZBQ_OK) {
-            cons->lost.bytes += offset - cons->window.cursor; // skipped as well
+            lose(cons, offset - cons->window.cursor); // skipped as well
             go_on_at(cons, offset);
         }
     }

@@ -66,6 +66,7 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->window.parking = prod->parking;
     prod->window.producer = prod;
     prod->look_interval = ticks_in(look_interval_ns);
+    prod->created_at = monotonic_ns();
     prod->capacity = params.ring_capacity;
     prod->clog_threshold = params.clog_threshold;
     prod->stall_timeout = params.stall_timeout_ns;
@@ -189,6 +190,7 @@ int reserve_quietly(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out)
 bool count_failure(zbq_producer *prod, uint64_t *failures) {
     ++prod->counters.failures;
     if (++*failures < prod->clog_threshold) {
+        tell_of_failure(prod);
         return false;
     }
     *failures = 0;
@@ -210,6 +212,8 @@ void say_goodbye(zbq_producer *prod) {
         int fds[] = {consumer->event.release(), consumer->side.release()};
         close_elsewhere(fds, sizeof fds / sizeof fds[0]);
     }
+    prod->has_ended = true;
+    tell(prod);
 }
 
 // In a forked child the addresses may be something else's by now.
@@ -217,6 +221,7 @@ void forget_mappings(zbq_producer *prod) {
     prod->control_region.memory.forget();
     prod->ring_region.memory.forget();
     prod->retained.memory.memory.forget();
+    prod->statistics.memory.memory.forget();
     for (uint32_t i = 0; i < prod->max_consumers; ++i) {
         prod->slots[i].page_memory.forget();
     }

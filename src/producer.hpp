@@ -2,7 +2,7 @@
 //
 // The producer's state, shared by its parts: producer.cpp (the stream), account.cpp and wake.cpp
 // (sleepers), descriptors.cpp (records), join.cpp (new consumers), stall.cpp and evict.cpp (lost
-// ones), await.cpp (waiting), info.cpp (accounts). One thread at a time.
+// ones), await.cpp (waiting), statistics.cpp and info.cpp (accounts). One thread at a time.
 #pragma once
 
 #include "history.hpp"
@@ -10,6 +10,7 @@
 #include "retained.hpp"
 #include "ring.hpp"
 #include "side.hpp"
+#include "statistics.hpp"
 #include "wake.hpp"
 
 namespace zbq::core {
@@ -58,6 +59,12 @@ struct slot {
     uint64_t newest_record = 0; // newest descriptor record that it has, or is not to get
     uint64_t newest_sent = 0;   // newest that it has, but for those of retained messages
     uint64_t dropped = 0;       // an observer's records that it had no room for
+    uint64_t times_slowest = 0; // looks of a producer that waited for room, with nobody behind it
+    uint64_t held_ns = 0;       // that the producer waited with it in the way
+    uint64_t lost_bytes = 0;    // an observer's word
+    uint64_t told_tail = 0;     // in its last account,
+    uint64_t moved_at = 0;      // and the time of the first with that one
+    uint64_t evicted_at = 0;
     stall_clock ring_stall;
     stall_clock side_stall;
     patience waited;
@@ -106,7 +113,9 @@ struct zbq_producer {
     uint64_t queried_room = 0;          // and what it got
     uint64_t failures = 0;              // failed attempts at room in a row
     uint64_t side_failures = 0;         // and at sending descriptors
-    uint64_t looked_at = 0;             // for the stalled, last
+    uint64_t looked_at = 0;             // for the stalled, last,
+    uint64_t full_ns = 0;               // and for how long there was no room
+    bool was_full = false;              // at the last look
 
     // Waiting, once the application has asked for a descriptor to wait for.
     uint64_t awaited_room = 0;  // bytes: the least that was refused and is not there yet; 0: none
@@ -142,6 +151,10 @@ struct zbq_producer {
     uint64_t clog_threshold = 0;
     uint64_t stall_timeout = 0;
     zbq_type type = {};
+    char name[ZBQ_NAME_SIZE] = {};
+    uint64_t created_at = 0;
+    bool has_ended = false;
+    zbq::core::statistics_page statistics;
     zbq::core::birthmark birth;
     zbq::core::region control_region;
     zbq::core::region ring_region;
@@ -215,12 +228,16 @@ bool take_back_some(slot *gone); // true: that was all
 // Joins of a user, or with no_user of all, that are not answered; reads the answers.
 inline constexpr uid_t no_user = UINT32_MAX;
 uint32_t unanswered_joins(zbq_producer *prod, uid_t uid);
+bool may_leave_unanswered(zbq_producer *prod, uid_t uid); // another one, of a user not our own
+// What was sent is counted as such until the other end takes it, or goes.
+void keep_unanswered(zbq_producer *prod, unique_fd *ours, uid_t uid);
 void evict_unanswered(zbq_producer *prod); // those that had time enough
 
 // ---- descriptors.cpp ----
 
 // Whether there may be so many more in flight.
 bool may_be_in_flight(zbq_producer *prod, uint64_t more);
+void refresh_flights(zbq_producer *prod); // what all consumers have to collect
 
 // ---- await.cpp ----
 
@@ -239,6 +256,13 @@ void remind_of_wait(zbq_producer *prod);
 
 int watch_consumer(const zbq_producer *prod, const slot *consumer);
 void unwatch_consumer(const zbq_producer *prod, const slot *consumer);
+
+// ---- statistics.cpp ----
+
+// Each writes an account, where the page was asked for.
+void tell(zbq_producer *prod);
+void tell_of_failure(zbq_producer *prod); // unless one was written a moment ago
+void note_use_of_slot(zbq_producer *prod, uint32_t index);
 
 // ---- info.cpp ----
 

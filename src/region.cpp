@@ -137,11 +137,13 @@ int check_memory(int fd) {
     return result == 0 ? -EPROTO : result;
 }
 
+int check_kind(int fd, sharing how) {
+    const int result = check_seals(fd, how);
+    return result < 0 ? result : check_memory(fd);
+}
+
 int check_object(int fd, uint64_t size, sharing how) {
-    int result = check_seals(fd, how);
-    if (result >= 0) {
-        result = check_memory(fd);
-    }
+    const int result = check_kind(fd, how);
     return result < 0 ? result : check_reserved(fd, size);
 }
 
@@ -184,6 +186,11 @@ int region_create(const char *name, uint64_t size, bool mirrored, sharing how, r
     out->fd = static_cast<unique_fd &&>(made.fd);
     out->memory = static_cast<mapping &&>(made.memory);
     return 0;
+}
+
+int region_size(int fd, sharing how, uint64_t *size) {
+    const int result = check_kind(fd, how);
+    return result < 0 ? result : file_size(fd, size);
 }
 
 int region_open(int fd, uint64_t size, bool mirrored, sharing how, mapping *out) {

@@ -59,6 +59,10 @@ struct region {
 // All give 0 or -errno.
 int region_create(const char *name, uint64_t size, bool mirrored, sharing how, region *out);
 
+// The size of an object that somebody else has made, where it is sealed memory; else -EPROTO. A
+// file of another kind may take long to tell its size.
+int region_size(int fd, sharing how, uint64_t *size);
+
 // The consumer's half: -EPROTO where the object is not what the protocol says, and only there.
 // Keeps the mapping alone.
 int region_open(int fd, uint64_t size, bool mirrored, sharing how, mapping *out);

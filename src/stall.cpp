@@ -78,6 +78,7 @@ void leak(patience *of, uint64_t now) {
 
 // For the time since the last look, in which those that were in the way at it stayed so.
 void charge(slot *consumer, uint64_t step, uint64_t now) {
+    consumer->held_ns += consumer->is_in_the_way() ? step : 0;
     patience *of = &consumer->waited;
     if (of->limited) {
         leak(of, now);
@@ -107,9 +108,11 @@ uint32_t lost_by(const zbq_producer *prod, slot *consumer) {
 }
 
 uint64_t step_to(zbq_producer *prod, uint64_t now) {
-    const uint64_t step = prod->looked_at != 0 ? now - prod->looked_at : 0;
+    const uint64_t passed = prod->looked_at != 0 ? now - prod->looked_at : 0;
+    const uint64_t step = least(passed, longest_step(prod));
     prod->looked_at = now;
-    return least(step, longest_step(prod));
+    prod->full_ns += prod->was_full ? step : 0;
+    return step;
 }
 
 } // namespace
@@ -120,11 +123,14 @@ void mind_obstacles(zbq_producer *prod) {
     take_back_leftovers(prod);
     refresh_tails(prod);
     const bool waiting = holds_back(prod, prod->slowest_tail);
+    const uint64_t slowest_tail = prod->slowest_tail;
+    prod->was_full = waiting;
     for (uint32_t i = prod->active_count; i-- > 0;) { // downwards: evict fills the gap from the end
         slot *consumer = &prod->slots[prod->active[i]];
         charge(consumer, step, now);
         look_at_ring(prod, consumer, waiting, step);
         look_at_side(prod, consumer, step);
+        consumer->times_slowest += consumer->holds_room && consumer->tail_seen == slowest_tail;
         const uint32_t reason = lost_by(prod, consumer);
         if (reason != not_lost) {
             evict(prod, consumer, reason);
@@ -160,6 +166,7 @@ void end_wait_for_room(zbq_producer *prod) {
         prod->failures = 0;
         prod->wanted = ZBQ_MSG_ALIGN;
         end_wait(prod, &slot::holds_room, &slot::ring_stall);
+        prod->was_full = false;
     }
 }
 

@@ -21,6 +21,7 @@
 #include "event.cpp"        // the event channel
 
 #include "wake.hpp"         // sleeping and waking
+#include "statistics.hpp"   // an account for others
 #include "producer.cpp"     // the stream
 #include "account.cpp"      // what waking costs
 #include "wake.cpp"         // who is parked
@@ -32,6 +33,8 @@
 #include "stall.cpp"        // who is in the way, and for how long
 #include "evict.cpp"        // losing consumers
 #include "await.cpp"        // waiting for room
-#include "info.cpp"         // accounts
+#include "statistics.cpp"   // writing the account for others
+#include "inspect.cpp"      // reading it
+#include "info.cpp"         // accounts for the application
 // NOLINTEND(bugprone-suspicious-include)
 // clang-format on

@@ -274,7 +274,8 @@ private:
         if (!asked) {
             if (size > 0) {
                 detail::send_answer(
-                    socket, detail::answer_to_stray(detail::wish_in(hello, size).has_value()));
+                    socket, detail::answer_to_stray(detail::wish_in(hello, size).has_value() ||
+                                                    detail::is_inquiry(hello, size)));
             }
             return true;
         }

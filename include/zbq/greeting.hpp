@@ -31,7 +31,7 @@ enum class answer : unsigned char {
 };
 
 // Of who says hello.
-enum class side : unsigned char { reads = 0, publishes = 1 };
+enum class side : unsigned char { reads = 0, publishes = 1, inspects = 2 };
 
 // Bytes of a source's name.
 inline constexpr std::size_t source_name_size = 24;
@@ -72,6 +72,17 @@ inline hello make_call(zbq_wakeup_mode mode, std::string_view name) noexcept {
         std::memcpy(&message[8], name.data(), size);
     }
     return message;
+}
+
+// Of one who asks for the statistics alone.
+inline hello make_inquiry() noexcept {
+    hello message = make_hello(ZBQ_WAKEUP_PUSH);
+    message[6] = static_cast<unsigned char>(side::inspects);
+    return message;
+}
+
+inline bool is_inquiry(const hello &message, ssize_t size) noexcept {
+    return size == static_cast<ssize_t>(message.size()) && message == make_inquiry();
 }
 
 struct wish {

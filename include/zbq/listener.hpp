@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace ZBQ_NAMESPACE {
@@ -25,6 +26,7 @@ struct peer {
     wakeup mode = wakeup::push; ///< how it wants to learn of messages
     bool observes = false;      ///< whether it wants to be an observer, for whom nobody waits
     start from = {};            ///< where it wants to start
+    bool inspects = false;      ///< whether it asks for the statistics alone, and takes no slot
 };
 
 /// On what terms one is let in, as accept decides.
@@ -64,7 +66,9 @@ struct listener_options {
     std::chrono::nanoseconds patience = std::chrono::seconds(5);
 };
 
-/// Listens at a name and admits consumers to a producer. Nothing that a stranger does blocks
+/// Listens at a name and admits consumers to a producer. Who asks for the producer's statistics
+/// (see inspect) gets them where it could join as an observer: they take no slot, and are not
+/// reported. Nothing that a stranger does blocks
 /// it: all sockets are non-blocking, and each call of serve does a bounded amount, after which
 /// strangers are left alone for four times as long as it took, but 100 ms at most.
 ///
@@ -132,17 +136,19 @@ private:
     struct nothing {};
     using doorway = detail::doorway<nothing>;
 
-    listener(detail::named_socket &&named, listener_options &&options)
-        : options_(std::move(options)),
+    listener(detail::named_socket &&named, listener_options &&options, std::string name = {})
+        : name_(std::move(name)), options_(std::move(options)),
           door_(std::move(named), {options_.max_strangers, options_.patience}) {}
 
     bool is_settled(int socket, producer &ring, const report &on_decision) const;
     void answer_hello(int socket, peer who, producer &ring, const report &on_decision) const;
     status decide(const peer &who, int socket, const producer &ring, terms *given) const;
     status admit(const peer &who, int socket, producer &ring, std::uint32_t *slot) const;
+    void answer_inquiry(int socket, producer &ring) const;
     [[nodiscard]] bool is_listed(const peer &who, int socket) const;
     [[nodiscard]] bool is_full(const peer &who, const producer &ring) const;
 
+    std::string name_; // as it was given; empty: it was not
     listener_options options_;
     doorway door_;
 };
@@ -159,7 +165,7 @@ inline bool is_for_others(const listener_options &options) noexcept {
 inline listener::listener(const std::string &name, listener_options options)
     : listener(detail::listen_at(detail::place_of(name, detail::directory_use::create),
                                  detail::mode_for(detail::is_for_others(options))),
-               std::move(options)) {}
+               std::move(options), name) {}
 
 inline listener listener::from_systemd(const std::string &fd_name, listener_options options) {
     const int fd = detail::passed_socket(fd_name);
@@ -274,6 +280,25 @@ inline void listener::answer_hello(int socket, peer who, producer &ring,
     }
 }
 
+// To whom an observer's place would be given.
+inline void listener::answer_inquiry(int socket, producer &ring) const {
+    const ucred credentials = detail::credentials_of_peer(socket);
+    const peer who = {.pid = credentials.pid,
+                      .uid = credentials.uid,
+                      .gid = credentials.gid,
+                      .mode = wakeup::pull,
+                      .observes = true,
+                      .inspects = true};
+    terms given;
+    const bool may = is_listed(who, socket) && (!options_.accept || options_.accept(who, given));
+    const bool told =
+        detail::send_answer(socket, may ? detail::answer::welcome : detail::answer::refused);
+    if (may && told) {
+        detail::name_if_nameless(ring, name_);
+        std::ignore = ring.send_statistics(socket); // else it finds the connection closed
+    }
+}
+
 // Whether there is nothing more to expect of this one. A greeting is one packet: whole, or
 // not a greeting.
 inline bool listener::is_settled(int socket, producer &ring, const report &on_decision) const {
@@ -289,6 +314,8 @@ inline bool listener::is_settled(int socket, producer &ring, const report &on_de
                      {credentials.pid, credentials.uid, credentials.gid, mode,
                       (asked->mode & ZBQ_OBSERVE_PUSH) != 0, start(asked->from)},
                      ring, on_decision);
+    } else if (detail::is_inquiry(hello, size)) {
+        answer_inquiry(socket, ring);
     } else if (size > 0) {
         detail::send_answer(socket,
                             detail::answer_to_stray(detail::call_in(hello, size).has_value()));

@@ -16,6 +16,8 @@
 #include <new>
 #include <optional>
 #include <span>
+#include <string>
+#include <tuple>
 #include <type_traits>
 
 namespace ZBQ_NAMESPACE {
@@ -95,6 +97,7 @@ struct producer_state {
     zbq_commit_window *window = nullptr;
     std::uint64_t reservations = 0; // the newest is the one that can be committed
     unsigned references = 0;
+    bool is_named = false;
 };
 
 // Room that can be committed once, while it is the newest.
@@ -159,6 +162,8 @@ private:
     std::uint64_t head_ = 0; // where it starts
     status why_ = status::invalid;
 };
+
+inline void name_if_nameless(producer &ring, const std::string &name) noexcept;
 
 } // namespace detail
 
@@ -619,12 +624,45 @@ public:
         return static_cast<status>(zbq_producer_consumer_info(get(), slot, &out));
     }
 
+    // ---- statistics for others ----
+
+    /// What people call this ring, in its statistics; without it, the name of the listener that
+    /// hands them out. Empty: none.
+    /// @return ok, too_large (111 bytes at most), invalid (moved from)
+    status set_name(const std::string &name) noexcept {
+        const auto result = static_cast<status>(zbq_producer_set_name(get(), name.c_str()));
+        if (result == status::ok) {
+            state_->is_named = true;
+        }
+        return result;
+    }
+    /// The descriptor of the statistics page, which others can read (see zbq::statistics): made by
+    /// the first call. It stays this producer's.
+    /// @throws error invalid (moved from), no_memory, io
+    [[nodiscard]] int statistics_fd() const {
+        const int fd = zbq_producer_stats_fd(get());
+        detail::require(fd, "making a page for statistics");
+        return fd;
+    }
+    /// Writes an account there now: see zbq_producer_refresh_stats. Never waits.
+    /// @return ok, or invalid (moved from)
+    status refresh_statistics() noexcept {
+        return static_cast<status>(zbq_producer_refresh_stats(get()));
+    }
+    /// Sends the page to the process at the other end of a connected Unix socket, which takes no
+    /// slot: see zbq_producer_send_stats. A listener does. Never waits.
+    /// @return ok, none (too many are on their way to that user), no_memory, io, invalid
+    status send_statistics(int socket) noexcept {
+        return static_cast<status>(zbq_producer_send_stats(get(), socket));
+    }
+
     /// The C handle, for calls that have no counterpart here; nullptr when moved from. Room and
     /// commits are this object's.
     [[nodiscard]] zbq_producer *get() const noexcept { return state_ ? state_->handle : nullptr; }
 
 private:
     friend class serving_thread;
+    friend void detail::name_if_nameless(producer &ring, const std::string &name) noexcept;
 
     // Sleeps in poll until this descriptor or what is attached is readable, or a slice is over.
     // false: it cannot.
@@ -688,5 +726,15 @@ private:
     detail::shared<detail::producer_state> state_;
     detail::attachments attached_;
 };
+
+namespace detail {
+
+inline void name_if_nameless(producer &ring, const std::string &name) noexcept {
+    if (ring.state_ && !ring.state_->is_named && !name.empty()) {
+        std::ignore = ring.set_name(name);
+    }
+}
+
+} // namespace detail
 
 } // namespace ZBQ_NAMESPACE

@@ -72,6 +72,17 @@ static const char *(*const eviction_text)(uint32_t) = zbq_strevict;
 static uint32_t (*const version)(void) = zbq_version;
 static int (*const memory)(uint64_t) = zbq_memory_create;
 
+static int (*const set_name)(zbq_producer *, const char *) = zbq_producer_set_name;
+static int (*const stats_fd)(zbq_producer *) = zbq_producer_stats_fd;
+static int (*const refresh_stats)(zbq_producer *) = zbq_producer_refresh_stats;
+static int (*const send_stats)(zbq_producer *, int) = zbq_producer_send_stats;
+static int (*const stats_open)(int, zbq_stats **) = zbq_stats_open;
+static int (*const stats_receive)(int, zbq_stats **) = zbq_stats_receive;
+static int (*const stats_read)(zbq_stats *, zbq_ring_stats *, uint64_t) = zbq_stats_read;
+static int (*const stats_slot)(const zbq_stats *, uint32_t, zbq_slot_stats *,
+                               uint64_t) = zbq_stats_slot;
+static void (*const stats_close)(zbq_stats *) = zbq_stats_close;
+
 static int failures;
 
 #define CHECK(condition)                                                                           \
@@ -140,9 +151,22 @@ static void call_consumer(void) {
     CHECK(meta(NULL) == NULL);
 }
 
+static void call_statistics(void) {
+    CHECK(set_name(NULL, "name") == ZBQ_ERROR_INVALID);
+    CHECK(stats_fd(NULL) == ZBQ_ERROR_INVALID);
+    CHECK(refresh_stats(NULL) == ZBQ_ERROR_INVALID);
+    CHECK(send_stats(NULL, -1) == ZBQ_ERROR_INVALID);
+    CHECK(stats_open(-1, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(stats_receive(-1, NULL) == ZBQ_ERROR_INVALID);
+    CHECK(stats_read(NULL, NULL, 0) == ZBQ_ERROR_INVALID);
+    CHECK(stats_slot(NULL, 0, NULL, 0) == ZBQ_ERROR_INVALID);
+    stats_close(NULL);
+}
+
 int main(void) {
     call_producer();
     call_consumer();
+    call_statistics();
     CHECK(strlen(error_text(ZBQ_ERROR_IO)) > 0);
     CHECK(strlen(eviction_text(ZBQ_EVICTION_DEAD)) > 0);
     CHECK(memory(0) == ZBQ_ERROR_INVALID);

@@ -929,6 +929,25 @@ TEST_F(OtherUsers, ToObserveAndNothingElse) {
     EXPECT_EQ(connect_as_other(by_group, other, stranger, {}, stranger, zbq::flow::newest), 1);
 }
 
+TEST_F(OtherUsers, StatisticsForWhoMayObserve) {
+    zbq::listener_options options;
+    options.observing_users = {stranger};
+    zbq::listener door(path_, options);
+    const auto inspect_as = [&](uid_t uid) {
+        test::child other([&] {
+            CHILD_CHECK(setgroups(0, nullptr) == 0 && setgid(uid) == 0 && setuid(uid) == 0);
+            return static_cast<int>(thrown_by([&] {
+                std::ignore =
+                    zbq::inspect(path_, zbq::in(std::chrono::seconds(60)), {.producers = {0}});
+            }));
+        });
+        return serve_until(door, std::async(std::launch::async, [&] { return other.wait(); }));
+    };
+    EXPECT_EQ(inspect_as(stranger), static_cast<int>(status::ok));
+    EXPECT_EQ(inspect_as(stranger + 1), static_cast<int>(status::refused));
+    EXPECT_EQ(ring_.statistics().joined, 0U);
+}
+
 // What connecting gives to an abstract name that a user took, where that user is trusted.
 class Squatter {
 public:

@@ -18,7 +18,7 @@ def of_the_code(source):
 
 
 def of_the_document(source):
-    rows = re.findall(r'^\| `(\w+)` \| ([\d,]+)', (source / 'docs/protocol.md').read_text().split('## 15. Limits')[1],
+    rows = re.findall(r'^\| `(\w+)` \| ([\d,]+)', (source / 'docs/protocol.md').read_text().split('## 16. Limits')[1],
                       re.M)
     return {name: int(value.replace(',', '')) for name, value in rows}
 

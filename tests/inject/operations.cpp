@@ -95,6 +95,15 @@ void clog_and_watch(scene &at) {
     clog(at);
 }
 
+// The one that is still there, if it was not taken.
+void page_to_receive(scene &at) {
+    if (at.sockets.consumer_end && test::readable(at.sockets.consumer_end.get())) {
+        return;
+    }
+    at.sockets = test::make_sockets();
+    ASSERT_EQ(zbq_producer_send_stats(at.ring(), at.sockets.producer_end.get()), ZBQ_OK);
+}
+
 std::string reserve(scene &at) {
     zbq_contiguous_run run = {};
     const int result = zbq_producer_reserve(at.ring(), message_size, &run);
@@ -321,6 +330,21 @@ std::string producer_destroy(scene &at) {
     return "OK";
 }
 
+std::string stats_fd(scene &at) {
+    return name_of_descriptor(zbq_producer_stats_fd(at.ring()));
+}
+
+std::string send_stats(scene &at) {
+    return name_of(zbq_producer_send_stats(at.ring(), at.sockets.producer_end.get()));
+}
+
+std::string receive_stats(scene &at) {
+    zbq_stats *received = nullptr;
+    const int result = zbq_stats_receive(at.sockets.consumer_end.get(), &received);
+    zbq_stats_close(received);
+    return name_of(result);
+}
+
 // ---- after ----
 
 // At once; or when a nap is over that it takes, or the kernel has closed the socket of one who was
@@ -537,6 +561,19 @@ const std::vector<operation> &operations() {
          {}},
         {"is_producer_alive", nothing, is_producer_alive, {}, one_page(), false, {}},
         {"consumer_info", nothing, consumer_info, {}, one_page(), false, {}},
+        {"stats_fd", nothing, stats_fd, {}, one_page(), true, {}},
+        {"send_stats",
+         [](scene &at) {
+             ASSERT_GE(zbq_producer_stats_fd(at.ring()), 0);
+             send_record(at, 1);
+             at.sockets = test::make_sockets();
+         },
+         send_stats,
+         {},
+         one_page(),
+         true,
+         {}},
+        {"receive_stats", page_to_receive, receive_stats, {}, one_page(), true, {}},
         {"consumer_destroy", watch, consumer_destroy, {}, one_page(), false, {}},
         {"producer_destroy",
          [](scene &at) {

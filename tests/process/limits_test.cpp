@@ -328,6 +328,29 @@ TEST_F(Unanswered, CountAlsoOnceEvicted) {
               0);
 }
 
+// Statistics that were sent and not taken are as joins that are not answered.
+TEST_F(Unanswered, StatisticsCount) {
+    EXPECT_EQ(run([this] {
+                  const auto ask = [this](std::size_t number) {
+                      return zbq_producer_send_stats(prod_.get(),
+                                                     sockets_[number].producer_end.get());
+                  };
+                  for (std::uint32_t i = 0; i < zbq::core::most_unanswered_of_one; ++i) {
+                      CHILD_CHECK(ask(i) == ZBQ_OK);
+                  }
+                  CHILD_CHECK(ask(of_each - 1) == ZBQ_ERROR_NOENT);
+                  CHILD_CHECK(handshake(of_each - 1) == ZBQ_ERROR_NOENT);
+                  CHILD_CHECK(ask(of_each) == ZBQ_OK); // another user's
+                  zbq_stats *taken = nullptr;
+                  CHILD_CHECK(zbq_stats_receive(sockets_[0].consumer_end.get(), &taken) == ZBQ_OK);
+                  zbq_stats_close(taken);
+                  sockets_[0].consumer_end.reset();
+                  CHILD_CHECK(ask(of_each - 1) == ZBQ_OK);
+                  return 0;
+              }),
+              0);
+}
+
 // ---- the poll of many ----
 
 // The kernel limits from how many epoll instances one file can be reached.

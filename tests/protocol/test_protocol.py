@@ -21,6 +21,7 @@ if sys.version_info < (3, 9):
     print("skipped: Python is older than 3.9")
     sys.exit(77)
 
+import accounts
 import reader as readers
 import zbq
 from producer import Producer
@@ -478,6 +479,83 @@ class Reads(ProtocolTest):
             yield right[:size]
         yield right + b"\0"
         yield bytes(32)
+
+
+class Inspects(ProtocolTest):
+    """The statistics of the tool's publisher, and pages that are none."""
+
+    def inspect(self):
+        deadline = time.monotonic() + FOREVER
+        while True:
+            try:
+                return accounts.inspect("name", FOREVER)
+            except (FileNotFoundError, ConnectionRefusedError):
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.002)
+
+    def test_a_publisher(self):
+        publisher = self.publishing_by_hand("--capacity", "4K", "--lines")
+        ring, slots = self.inspect().read()
+        self.assertEqual((ring["pid"], ring["capacity"], ring["head"]), (publisher.pid, 4096, 0))
+        self.assertEqual((ring["name"], ring["joined"], ring["closed"]), (b"name", 0, 0))
+        self.assertEqual(slots[0]["join_number"], 0)
+        reader = self.connect(PULL)
+        self.assertEqual(ring["ring_id"], reader.ring_id)
+        publisher.stdin.write(b"one\n")
+        wait_until("a message", reader.next)
+        page = self.inspect()
+        ring, slots = page.read()
+        self.assertEqual((ring["head"], ring["consumers"], ring["slowest_slot"]),
+                         (32, 1, accounts.NO_SLOT))
+        self.assertEqual((slots[0]["join_number"], slots[0]["lag"], slots[0]["mode"]), (1, 32, PULL))
+        self.assertEqual((slots[0]["uid"], slots[0]["eviction"]), (os.geteuid(), 0))
+        self.assertLessEqual(ring["created_at"], slots[0]["joined_at"])
+        self.assertLessEqual(slots[0]["joined_at"], ring["written_at"])
+        publisher.send_signal(signal.SIGSTOP)
+        self.assertEqual(page.read()[0]["head"], 32)
+        publisher.send_signal(signal.SIGCONT)
+        reader.release()
+        publisher.stdin.close()
+        self.ends_with(publisher, 0)
+        self.assertEqual(page.read()[0]["closed"], 1)
+
+    def test_a_reader_that_holds_it_up(self):
+        publisher = self.publishing_by_hand("--capacity", "4K", "--lines", "--stall-timeout", "0")
+        reader = self.connect()
+        publisher.stdin.write(b"a line\n" * 1000)
+        page = self.inspect()
+        wait_until("the ring to be full", lambda: self.inspect().read()[0]["slowest_slot"] == 0)
+        slot = self.inspect().read()[1][0]
+        self.assertEqual((slot["in_the_way"], slot["pid"]), (1, os.getpid()))
+        self.assertGreater(slot["times_slowest"], 0)
+        reader.close()
+        publisher.stdin.close()
+        self.ends_with(publisher, 0)
+        ring, slots = page.read()
+        self.assertEqual((ring["evicted"], ring["evicted_1"]), (1, 1))
+        self.assertEqual(slots[0]["eviction"], DEAD)
+
+    def test_what_this_side_writes(self):
+        for more in ({}, {"more_head": 64, "more_ring": 8, "more_slot": 16}):
+            own = accounts.Own(3, **more)
+            page = accounts.Page(own.fd)
+            self.assertIsNone(page.read())
+            for head in (16, 32, 48):
+                own.write({"head": head, "name": b"x" * 200}, [{"join_number": head, "lag": 5}] * 3)
+                ring, slots = page.read()
+                self.assertEqual((ring["head"], ring["name"]), (head, b"x" * 112))
+                self.assertEqual([slot["join_number"] for slot in slots], [head] * 3)
+            own.close()
+
+    def test_pages_that_are_none(self):
+        own = accounts.Own(1)
+        for at, value in ((0, 0), (4, 2), (8, 56), (12, 344), (12, 354), (16, 120), (20, 2**32 - 1)):
+            before = own.memory.u32(at)
+            own.memory.put32(at, value)
+            self.assertRaises(zbq.Malformed, accounts.Page, own.fd)
+            own.memory.put32(at, before)
+        accounts.Page(own.fd)
+        own.close()
 
 
 class Publishes(ProtocolTest):

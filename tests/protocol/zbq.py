@@ -299,6 +299,11 @@ def call(mode, name):
     return CALL.pack(b"zbq", GREETING_VERSION, mode, 0, 1, 0, name)
 
 
+def inquiry():
+    """Of one who asks for the statistics alone."""
+    return HELLO.pack(b"zbq", GREETING_VERSION, PUSH, 0, 2, 0, b"")
+
+
 def read_call(data):
     """The mode and the name in it; None for anything malformed."""
     if len(data) != HELLO_SIZE:
@@ -344,11 +349,15 @@ def address_of(name):
 
 def say_hello(name, mode, start, timeout):
     """The consumer's half of the greeting; gives the connection, where the join comes next."""
+    return say(name, hello(mode, start), timeout)
+
+
+def say(name, what, timeout):
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.settimeout(timeout)
         connection.connect(address_of(name))
-        connection.send(hello(mode, start))
+        connection.send(what)
         code = read_welcome(connection.recv(WELCOME_SIZE + 1))
         if code is None:
             raise Malformed("that is no welcome")
@@ -366,6 +375,8 @@ class Listener:
     """The producer's half. It serves one connection after the other: who says nothing makes the
     others wait, for five seconds at most. And it takes a name that is free, without taking turns
     with other publishers."""
+
+    statistics = None  # a page, where it hands one out
 
     def __init__(self, name):
         self.address = address_of(name)
@@ -390,6 +401,10 @@ class Listener:
             try:
                 data = connection.recv(HELLO_SIZE + 1)
                 asked = read_hello(data)
+                if data == inquiry() and self.statistics and self._admits(connection):
+                    connection.send(welcome(WELCOME))
+                    self.statistics.send(connection)
+                    return None
                 if asked is None or not self._admits(connection):
                     connection.send(welcome(OTHER_SIDE if read_call(data) else REFUSED))
                     return None

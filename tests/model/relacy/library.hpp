@@ -27,6 +27,8 @@
 #include "stall.cpp"
 #include "evict.cpp"
 #include "await.cpp"
+#include "statistics.cpp"
+#include "inspect.cpp"
 #include "info.cpp"
 // NOLINTEND(bugprone-suspicious-include)
 // clang-format on

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Runs the scenarios. A failure prints the schedule that leads to it.
+#include "account.hpp"
 #include "ending.hpp"
 #include "eviction.hpp"
 #include "joining.hpp"
@@ -114,6 +115,7 @@ const std::vector<named_scenario> &all_scenarios() {
         {"second_lap", every_schedule<second_lap>},
         {"stream", many_schedules<stream, 3>},
         {"torn_look", every_schedule<torn_look>},
+        {"torn_account", every_schedule<torn_account>},
         {"first_look", every_schedule<without_calls<first_message>>},
         {"second_lap_inline", every_schedule<without_calls<second_lap>>},
         {"stream_inline", many_schedules<without_calls<stream>, 3>},

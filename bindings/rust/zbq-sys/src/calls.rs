@@ -8,7 +8,8 @@ use crate::{
     zbq_commit_flags, zbq_commit_window, zbq_consumer, zbq_consumer_info, zbq_consumer_metadata,
     zbq_contiguous_run, zbq_control_region, zbq_ending, zbq_loss, zbq_msg_copy, zbq_msg_header,
     zbq_msg_view, zbq_patience, zbq_producer, zbq_producer_params, zbq_producer_statistics,
-    zbq_read_window, zbq_seek_to, zbq_start, zbq_type, zbq_wakeup_mode,
+    zbq_read_window, zbq_ring_stats, zbq_seek_to, zbq_slot_stats, zbq_start, zbq_stats, zbq_type,
+    zbq_wakeup_mode,
 };
 use libc::{c_char, c_int, c_void};
 
@@ -104,6 +105,32 @@ extern "C" {
         slot: u32,
         out: *mut zbq_consumer_info,
     ) -> c_int;
+
+    // ---- a producer's statistics for others ----
+
+    /// What people call the ring, in its statistics.
+    pub fn zbq_producer_set_name(prod: *mut zbq_producer, name: *const c_char) -> c_int;
+    /// The descriptor of the statistics page.
+    pub fn zbq_producer_stats_fd(prod: *mut zbq_producer) -> c_int;
+    /// Writes an account there now.
+    pub fn zbq_producer_refresh_stats(prod: *mut zbq_producer) -> c_int;
+    /// Sends that descriptor over a connected socket.
+    pub fn zbq_producer_send_stats(prod: *mut zbq_producer, socket: c_int) -> c_int;
+    /// Maps a statistics page.
+    pub fn zbq_stats_open(fd: c_int, out: *mut *mut zbq_stats) -> c_int;
+    /// Receives what `zbq_producer_send_stats` sent, and opens it.
+    pub fn zbq_stats_receive(socket: c_int, out: *mut *mut zbq_stats) -> c_int;
+    /// Copies the newest account, and gives that of the ring.
+    pub fn zbq_stats_read(stats: *mut zbq_stats, out: *mut zbq_ring_stats, size: u64) -> c_int;
+    /// The account of a slot, as it was read last.
+    pub fn zbq_stats_slot(
+        stats: *const zbq_stats,
+        slot: u32,
+        out: *mut zbq_slot_stats,
+        size: u64,
+    ) -> c_int;
+    /// Unmaps the page.
+    pub fn zbq_stats_close(stats: *mut zbq_stats);
 
     // ---- consumer ----
 

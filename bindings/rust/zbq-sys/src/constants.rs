@@ -29,6 +29,10 @@ pub const ZBQ_PROTOCOL_VERSION: u32 = 2;
 
 /// For `zbq_producer_set_patience`: every consumer, those that join later included.
 pub const ZBQ_ALL_CONSUMERS: u32 = u32::MAX;
+/// Bytes of a name in the statistics, the zero at its end included.
+pub const ZBQ_NAME_SIZE: usize = 112;
+/// For [`zbq_ring_stats`](crate::zbq_ring_stats): no slot.
+pub const ZBQ_NO_SLOT: u32 = u32::MAX;
 
 /// Names of what a call gives that returns `c_int`.
 #[repr(C)]

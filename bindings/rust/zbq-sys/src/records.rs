@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 //! Handles, and what calls take and give.
 
-use crate::{zbq_consumer_metadata, zbq_control_region, zbq_msg_header, zbq_parking};
+use crate::{
+    zbq_consumer_metadata, zbq_control_region, zbq_msg_header, zbq_parking, ZBQ_NAME_SIZE,
+};
 use core::marker::{PhantomData, PhantomPinned};
 use libc::{c_char, c_void};
 
@@ -18,6 +20,13 @@ pub struct zbq_producer {
 /// One who reads; made by `zbq_consumer_join`.
 #[repr(C)]
 pub struct zbq_consumer {
+    _private: [u8; 0],
+    _opaque: Opaque,
+}
+
+/// A ring's statistics page; made by `zbq_stats_open`.
+#[repr(C)]
+pub struct zbq_stats {
     _private: [u8; 0],
     _opaque: Opaque,
 }
@@ -220,4 +229,98 @@ pub struct zbq_consumer_info {
     pub tail: u64,
     /// Of descriptors: an observer had no room for them.
     pub dropped_records: u64,
+}
+
+/// Of a ring, from `zbq_stats_read`. Times are nanoseconds of the producer's `CLOCK_MONOTONIC`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct zbq_ring_stats {
+    /// As in the control region.
+    pub ring_id: [u8; 16],
+    /// When this account was written.
+    pub written_at: u64,
+    /// When the ring was made.
+    pub created_at: u64,
+    /// Of the ring.
+    pub capacity: u64,
+    /// Bytes committed since the start.
+    pub head: u64,
+    /// The least of the tails; head with no consumer to wait for.
+    pub slowest_tail: u64,
+    /// As given to `zbq_producer_create`.
+    pub stall_timeout_ns: u64,
+    /// How long the producer has waited for room, by its looks at it.
+    pub full_ns: u64,
+    /// Consumers that ever got a slot.
+    pub joined: u64,
+    /// As in `zbq_producer_statistics`, as are the next three.
+    pub failures: u64,
+    /// Of all consumers.
+    pub scans: u64,
+    /// Wake-ups made.
+    pub wakes: u64,
+    /// By `zbq_eviction`; [0] is their sum.
+    pub evicted: [u64; 8],
+    /// All zero: not told.
+    pub payload_type: zbq_type,
+    /// As the producer's own pid namespace numbers it.
+    pub pid: i32,
+    /// Slots taken.
+    pub consumers: u32,
+    /// Slots.
+    pub max_consumers: u32,
+    /// Those that `zbq_stats_slot` knows: the first of them.
+    pub slots: u32,
+    /// Who is furthest behind of those that hold the stream back, or hold descriptors back;
+    /// `ZBQ_NO_SLOT`: nobody does.
+    pub slowest_slot: u32,
+    /// Not 0 once the producer was destroyed: the last account.
+    pub closed: u32,
+    /// What the producer calls the ring (`zbq_producer_set_name`): any bytes, with a zero at the
+    /// end; not to be printed unseen.
+    pub name: [c_char; ZBQ_NAME_SIZE],
+    /// Zero.
+    pub reserved: [u8; 32],
+}
+
+/// Of a slot, from `zbq_stats_slot`: of the consumer that has it, or had it last.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct zbq_slot_stats {
+    /// 1 for the first join of this ring; 0: nobody ever had the slot.
+    pub join_number: u64,
+    /// When; times as in `zbq_ring_stats`.
+    pub joined_at: u64,
+    /// When it lost the slot; 0: it has it.
+    pub evicted_at: u64,
+    /// The first account with this tail: since then it has not moved.
+    pub moved_at: u64,
+    /// Up to here it has released.
+    pub tail: u64,
+    /// Bytes committed that it has not released.
+    pub lag: u64,
+    /// How often a look found the producer waiting for room, and nobody further behind than this
+    /// one.
+    pub times_slowest: u64,
+    /// How long the producer has waited, by its looks, with this one in the way: as
+    /// `zbq_producer_set_patience` counts.
+    pub held_ns: u64,
+    /// By an observer's own word: what was overwritten before it read it.
+    pub lost_bytes: u64,
+    /// Of descriptors: an observer had no room for them.
+    pub dropped_records: u64,
+    /// As the kernel told the producer; 0 while unknown.
+    pub pid: i32,
+    /// Of who connected, as the producer's user namespace has it.
+    pub uid: u32,
+    /// A `zbq_wakeup_mode`.
+    pub mode: u32,
+    /// A `zbq_eviction`: why it lost the slot; 0: it has it.
+    pub eviction: u32,
+    /// Descriptors sent to it and not collected, when last asked.
+    pub fds_in_flight: u32,
+    /// Bit 0: the producer waits for its room; bit 1: for it to collect descriptors.
+    pub in_the_way: u32,
+    /// Zero.
+    pub reserved: [u8; 24],
 }

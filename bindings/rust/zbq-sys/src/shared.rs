@@ -59,7 +59,9 @@ pub struct zbq_consumer_metadata {
     pub progress_timestamp: u64,
     /// Producer, once: CLOCK_MONOTONIC at the join.
     pub join_baseline: u64,
-    _pad0: [u8; 40],
+    /// Consumer: what an observer has lost so far; for people.
+    pub lost_bytes: u64,
+    _pad0: [u8; 32],
     /// Producer: a [`zbq_eviction`](crate::zbq_eviction).
     pub eviction: u32,
     _pad1: u32,

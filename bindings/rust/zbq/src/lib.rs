@@ -173,6 +173,7 @@ mod rendezvous;
 mod reservation;
 mod retained;
 mod statistics;
+mod statistics_page;
 mod tail;
 mod time;
 mod topology;
@@ -195,13 +196,14 @@ pub use payload::Payload;
 pub use pod::{bytes_of, Pod};
 pub use producer::Producer;
 pub use rendezvous::{
-    connect, dial, Caller, Collector, CollectorOptions, ConnectOptions, DialOptions, Dialing, Gap,
-    GapCause, Joining, Listener, ListenerOptions, Mine, Newcomer, Next, Peer, Source, Subscription,
-    Terms, ThreadProducers,
+    connect, dial, inspect, Caller, Collector, CollectorOptions, ConnectOptions, DialOptions,
+    Dialing, Gap, GapCause, Inspecting, Joining, Listener, ListenerOptions, Mine, Newcomer, Next,
+    Peer, Source, Subscription, Terms, ThreadProducers,
 };
 pub use reservation::Reservation;
 pub use retained::{Retained, RetainedMessage};
 pub use statistics::{ConsumerInfo, Statistics};
+pub use statistics_page::{RingAccount, SlotAccount, StatisticsPage};
 pub use typed::{
     type_hash, Channel, Place, Places, ReceivedBatch, TypedBatch, TypedConsumer, TypedProducer,
 };
@@ -233,6 +235,8 @@ const _: () = {
     is_send::<Listener>();
     is_send::<attached::Attachments>();
     is_send::<Joining>();
+    is_send::<Inspecting>();
+    is_send::<StatisticsPage>();
     is_send::<Dialing>();
     is_send::<Collector>();
     is_send::<ThreadProducers>();
@@ -263,6 +267,7 @@ macro_rules! must_not_be {
 }
 must_not_be!(
     Sync: Producer,
+    StatisticsPage,
     Consumer,
     Collector,
     Source,

@@ -29,6 +29,7 @@ pub struct Producer {
     next: *mut u8,
     left: u64,
     pub(crate) attachments: Attachments,
+    is_named: bool,
 }
 
 // SAFETY: the handle may be used by any thread, one at a time; nothing in it is a thread's own. What
@@ -52,6 +53,7 @@ impl Producer {
             next: ptr::null_mut(),
             left: 0,
             attachments: Attachments::default(),
+            is_named: false,
         })
     }
 
@@ -480,6 +482,66 @@ impl Producer {
         // SAFETY: numbers, which may all be zero.
         let info = unsafe { info.assume_init() };
         Ok(ConsumerInfo::from_raw(&info, code != NOENT))
+    }
+
+    // ---- statistics for others ----
+
+    /// What people call this ring, in its statistics ([`StatisticsPage`](crate::StatisticsPage)); without
+    /// it, the name of the listener that hands them out. It ends with its first zero; empty: none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`]: more than 111 bytes.
+    pub fn set_name(&mut self, name: impl AsRef<[u8]>) -> Result<()> {
+        let mut text: Vec<u8> = name.as_ref().to_vec();
+        text.push(0);
+        // SAFETY: a live handle, and a text with a zero.
+        check(unsafe { zbq_sys::zbq_producer_set_name(self.raw(), text.as_ptr().cast()) })?;
+        self.is_named = true;
+        Ok(())
+    }
+
+    pub(crate) fn name_if_nameless(&mut self, name: &[u8]) {
+        if !self.is_named && !name.is_empty() {
+            let _ = self.set_name(name); // one that is too long is none
+        }
+    }
+
+    /// The descriptor of the statistics page, which others can read
+    /// ([`StatisticsPage::open`](crate::StatisticsPage::open)): made by the first call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`], [`Error::Io`].
+    pub fn statistics_fd(&self) -> Result<BorrowedFd<'_>> {
+        // SAFETY: a live handle, whose descriptor lives as long.
+        unsafe {
+            let fd = check(zbq_sys::zbq_producer_stats_fd(self.raw()))?;
+            Ok(BorrowedFd::borrow_raw(fd))
+        }
+    }
+
+    /// Writes an account there now. It is also written at joins, evictions, scans and failed attempts,
+    /// and for each [`inspect`](crate::inspect). Nothing before somebody has asked for the page.
+    pub fn refresh_statistics(&mut self) {
+        // SAFETY: a live handle. It fails in a forked child alone, where there is nothing to write.
+        unsafe { zbq_sys::zbq_producer_refresh_stats(self.raw()) };
+    }
+
+    /// Sends the page to the process at the other end of a connected Unix socket, which takes no
+    /// slot. A [`Listener`](crate::Listener) does. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`] (too many are on their way to that user), [`Error::Invalid`] (no Unix socket),
+    /// [`Error::NoMemory`], [`Error::Io`].
+    pub fn send_statistics(&mut self, socket: impl AsFd) -> Result<()> {
+        let socket = socket.as_fd().as_raw_fd();
+        // SAFETY: a live handle.
+        match unsafe { zbq_sys::zbq_producer_send_stats(self.raw(), socket) } {
+            NOENT => Err(Error::Full),
+            code => check(code).map(drop),
+        }
     }
 
     // ---- for reservations ----

@@ -25,6 +25,8 @@ pub struct Peer {
     pub observes: bool,
     /// Where it wants to start.
     pub from: Start,
+    /// Whether it asks for the statistics alone, and takes no slot.
+    pub inspects: bool,
 }
 
 /// On what terms one is let in, as [`ListenerOptions::accept`] decides.

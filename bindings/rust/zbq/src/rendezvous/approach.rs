@@ -190,7 +190,7 @@ impl AsFd for Approach {
 
 fn other_side_of(hello: &Hello) -> &'static str {
     match hello {
-        Hello::Wish(_) => " collects: nobody publishes there",
+        Hello::Wish(_) | Hello::Inquiry => " collects: nobody publishes there",
         Hello::Call(_) => " publishes: nobody collects there",
     }
 }

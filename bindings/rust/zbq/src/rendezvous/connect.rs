@@ -71,6 +71,10 @@ impl ConnectOptions {
         self
     }
 
+    pub(super) fn waits_for_producer(&self) -> bool {
+        self.wait_for_producer
+    }
+
     /// Users that may be at the other end. Without any: for an abstract name this process's own
     /// (its effective user) and root, for a path whoever could make it. 65534 is nobody's number, as
     /// in [`ListenerOptions`](crate::ListenerOptions).

@@ -31,6 +31,16 @@ type Packet = [u8; 32];
 
 /// Of who publishes.
 const PUBLISHES: u8 = 1;
+/// Of who asks for the statistics alone: nothing else is said then.
+const INQUIRY: Packet = {
+    let mut packet = [0; 32];
+    packet[0] = b'z';
+    packet[1] = b'b';
+    packet[2] = b'q';
+    packet[3] = VERSION;
+    packet[6] = 2;
+    packet
+};
 
 /// Where the name begins.
 const NAME: usize = 8;
@@ -40,6 +50,7 @@ const NAME: usize = 8;
 pub(super) enum Hello {
     Wish(Wish),
     Call(Call),
+    Inquiry,
 }
 
 impl Hello {
@@ -47,6 +58,7 @@ impl Hello {
         match self {
             Self::Wish(wish) => wish.to_packet(),
             Self::Call(call) => call.to_packet(),
+            Self::Inquiry => INQUIRY,
         }
     }
 
@@ -54,6 +66,8 @@ impl Hello {
     fn from_packet(packet: &Packet) -> Option<Self> {
         if packet[6] == PUBLISHES {
             Call::from_packet(packet).map(Self::Call)
+        } else if *packet == INQUIRY {
+            Some(Self::Inquiry)
         } else {
             Wish::from_packet(packet).map(Self::Wish)
         }
@@ -214,6 +228,19 @@ mod tests {
             ..wish
         };
         assert_eq!(Hello::from_packet(&packet), Some(Hello::Wish(oldest)));
+    }
+
+    #[test]
+    fn an_inquiry_says_nothing_else() {
+        let packet = Hello::Inquiry.to_packet();
+        assert_eq!(packet[..8], [b'z', b'b', b'q', 2, 0, 0, 2, 0]);
+        assert_eq!(packet[8..], [0; 24]);
+        assert_eq!(Hello::from_packet(&packet), Some(Hello::Inquiry));
+        for at in 0..packet.len() {
+            let mut other = packet;
+            other[at] ^= 4;
+            assert_eq!(Hello::from_packet(&other), None, "{at}");
+        }
     }
 
     fn call(name: &str, observed: bool) -> Call {

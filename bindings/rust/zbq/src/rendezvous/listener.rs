@@ -11,11 +11,12 @@ use super::place::{Directory, Place};
 use super::socket;
 use crate::attached::Service;
 use crate::error::{Error, Result};
-use crate::options::{Flow, Start, WHICHEVER_RING};
+use crate::options::{Flow, Start, Wakeup, WHICHEVER_RING};
 use crate::poll;
 use crate::producer::Producer;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub struct Newcomer {
 /// Listens at a name and admits consumers to a producer. Nothing that a stranger does blocks it:
 /// all sockets are non-blocking, and each call of [`serve`](Self::serve) does a bounded amount, after
 /// which strangers are left alone for four times as long as it took, but 100 ms at most.
+///
+/// Who asks for the producer's statistics ([`inspect`](crate::inspect)) gets them where it could join
+/// as an observer: they take no slot, and are not reported.
 ///
 /// A name is a path if it has a slash, an abstract name if it begins with `@`, and else a file in a
 /// directory that only this user can enter. A socket in the file system can be connected to by its
@@ -77,10 +81,10 @@ impl Listener {
     /// locked), [`Error::Io`] (in use: [`ErrorKind::AddrInUse`](std::io::ErrorKind::AddrInUse); or a system call failed).
     pub fn new(name: impl AsRef<OsStr>, options: ListenerOptions) -> Result<Self> {
         let place = Place::of(name.as_ref(), Directory::Create)?;
-        Self::over(
-            name::listen_at(&place, mode_for(options.is_for_others()))?,
-            options,
-        )
+        let named = name::listen_at(&place, mode_for(options.is_for_others()))?;
+        let mut listener = Self::over(named, options)?;
+        listener.keeper.name = name.as_ref().to_owned();
+        Ok(listener)
     }
 
     /// Takes over a Unix socket of packets (`SOCK_SEQPACKET`) that listens already, as a service
@@ -120,6 +124,7 @@ impl Listener {
     fn over(named: Named, options: ListenerOptions) -> Result<Self> {
         let door = Doorway::new(named, options.strangers)?;
         let keeper = Doorkeeper {
+            name: OsString::new(),
             options,
             nobody: Nobody::ask(),
         };
@@ -184,6 +189,7 @@ impl fmt::Debug for Listener {
 
 /// Who decides.
 struct Doorkeeper {
+    name: OsString, // empty: it was not given
     options: ListenerOptions,
     nobody: Nobody,
 }
@@ -200,6 +206,10 @@ impl Doorkeeper {
         let answer = match greeting::receive_hello(socket) {
             Ok(Received::Said(Hello::Wish(wish))) => {
                 newcomers.push(self.answer(socket, wish, producer));
+                return true;
+            }
+            Ok(Received::Said(Hello::Inquiry)) => {
+                self.answer_inquiry(socket, producer);
                 return true;
             }
             Ok(Received::Said(Hello::Call(_))) => greeting::OTHER_SIDE,
@@ -220,6 +230,7 @@ impl Doorkeeper {
             wakeup: wish.wakeup,
             observes: wish.observes,
             from: wish.from,
+            inspects: false,
         };
         let decided = self.decide(socket, &peer, producer);
         let answer = match &decided {
@@ -233,6 +244,31 @@ impl Doorkeeper {
             .and_then(|terms| told.map(|()| terms))
             .and_then(|terms| admit(socket, &peer, terms, producer));
         Newcomer { peer, result }
+    }
+
+    // To whom an observer's place would be given.
+    fn answer_inquiry(&self, socket: &OwnedFd, producer: &mut Producer) {
+        let credentials = socket::peer_of(socket);
+        let peer = Peer {
+            pid: credentials.pid,
+            uid: credentials.uid,
+            gid: credentials.gid,
+            wakeup: Wakeup::Pull,
+            observes: true,
+            from: Start::Head,
+            inspects: true,
+        };
+        let may =
+            self.is_listed(socket, &peer) && self.options.is_accepted(&peer, &mut Terms::new());
+        let answer = if may {
+            greeting::WELCOME
+        } else {
+            greeting::REFUSED
+        };
+        if greeting::send_answer(socket, answer).is_ok() && may {
+            producer.name_if_nameless(self.name.as_bytes());
+            let _ = producer.send_statistics(socket); // else it finds the line closed
+        }
     }
 
     fn decide(&self, socket: &OwnedFd, peer: &Peer, producer: &mut Producer) -> Result<Terms> {

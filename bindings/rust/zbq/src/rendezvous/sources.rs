@@ -59,7 +59,9 @@ impl Sources {
                 Ok(Received::Said(Hello::Call(call))) => {
                     who.affair = self.welcome(&who.socket, call);
                 }
-                Ok(Received::Said(Hello::Wish(_))) => refuse(&who.socket, greeting::OTHER_SIDE),
+                Ok(Received::Said(Hello::Wish(_) | Hello::Inquiry)) => {
+                    refuse(&who.socket, greeting::OTHER_SIDE)
+                }
                 Ok(Received::Nonsense) => refuse(&who.socket, greeting::REFUSED),
                 Ok(Received::End) => (),
                 Err(error) => return !socket::is_not_yet(&error),
