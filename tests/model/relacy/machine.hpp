@@ -422,9 +422,6 @@ int random_bytes(void *, size_t) {
 int duplicate(int) {
     return -EMFILE; // nothing is retained
 }
-int file_size(int, uint64_t *) {
-    return -EBADF;
-}
 uid_t own_user() {
     return 0;
 }
@@ -453,6 +450,9 @@ int region_create(const char *, uint64_t size, bool mirrored, sharing, region *o
     out->fd.reset(model::machine::current().make_memory(size, mirrored, &base));
     out->memory = mapping(base, size);
     return 0;
+}
+int region_size(int, sharing, uint64_t *) {
+    return -EBADF;
 }
 int region_open(int fd, uint64_t size, bool, sharing, mapping *out) {
     *out = mapping(model::machine::current().memory_of(fd), size);
