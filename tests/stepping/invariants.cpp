@@ -32,6 +32,7 @@ zbq_consumer_metadata with_zero_pads(const zbq_consumer_metadata &now, std::uint
     whole.tail_offset = now.tail_offset;
     whole.progress_timestamp = now.progress_timestamp;
     whole.join_baseline = now.join_baseline;
+    whole.lost_bytes = now.lost_bytes;
     whole.eviction = now.eviction;
     whole.quiet_until = now.quiet_until;
     whole.parking[place].parked = now.parking[place].parked;
