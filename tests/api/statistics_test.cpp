@@ -220,7 +220,10 @@ TEST(StatisticsPage, TellsWhoHoldsTheStreamBack) {
     const test::joined less_slow = test::join(prod.get());
     const test::joined quick = test::join(prod.get());
     const test::joined observer = test::join(prod.get(), ZBQ_OBSERVE_PULL);
-    test::fill(prod.get());
+    for (std::uint64_t bytes = 0; bytes < page;
+         bytes += 16) { // full, and nothing was tried in vain
+        ASSERT_TRUE(test::publish(prod.get(), ""));
+    }
     std::string payload;
     ASSERT_EQ(test::read_one(less_slow.consumer.get(), &payload), ZBQ_OK);
     test::skip_all(quick.consumer.get());
