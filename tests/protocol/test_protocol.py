@@ -474,7 +474,8 @@ class Reads(ProtocolTest):
         yield zbq.hello(PUSH, Start(OFFSET + 1))
         yield zbq.hello(PUSH, Start(255))
         for place in 0, 1, 2, 6, 7:
-            yield right[:place] + b"\2" + right[place + 1:]
+            yield right[:place] + b"\3" + right[place + 1:]
+        yield zbq.inquiry()[:-1] + b"\1"
         for size in 1, 8, 31:
             yield right[:size]
         yield right + b"\0"
@@ -521,9 +522,9 @@ class Inspects(ProtocolTest):
 
     def test_a_reader_that_holds_it_up(self):
         publisher = self.publishing_by_hand("--capacity", "4K", "--lines", "--stall-timeout", "0")
-        reader = self.connect()
-        publisher.stdin.write(b"a line\n" * 1000)
         page = self.inspect()
+        reader = readers.connect("name")
+        publisher.stdin.write(b"a line\n" * 1000)
         wait_until("the ring to be full", lambda: self.inspect().read()[0]["slowest_slot"] == 0)
         slot = self.inspect().read()[1][0]
         self.assertEqual((slot["in_the_way"], slot["pid"]), (1, os.getpid()))
