@@ -3728,6 +3728,7 @@ struct zbq_producer {
 
     // The rest.
     uint64_t clog_threshold = 0;
+    uint64_t first_minded = 0; // of failed attempts: the others are only counted
     uint64_t stall_timeout = 0;
     zbq_type type = {};
     char name[ZBQ_NAME_SIZE] = {};
@@ -4261,7 +4262,7 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->look_interval = ticks_in(look_interval_ns);
     prod->created_at = monotonic_ns();
     prod->capacity = params.ring_capacity;
-    prod->clog_threshold = params.clog_threshold;
+    prod->clog_threshold = prod->first_minded = params.clog_threshold;
     prod->stall_timeout = params.stall_timeout_ns;
     prod->history.set_capacity(params.ring_capacity);
     // Nobody else has the region yet: plain stores.
@@ -4380,15 +4381,24 @@ int reserve_quietly(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out)
     return result;
 }
 
-bool count_failure(zbq_producer *prod, uint64_t *failures) {
-    ++prod->counters.failures;
-    if (++*failures < prod->clog_threshold) {
+namespace {
+
+// Out of the way of those that are only counted.
+[[gnu::noinline]] bool mind_failure(zbq_producer *prod, uint64_t *failures) {
+    if (*failures < prod->clog_threshold) {
         tell_of_failure(prod);
         return false;
     }
     *failures = 0;
     scan(prod);
     return true;
+}
+
+} // namespace
+
+bool count_failure(zbq_producer *prod, uint64_t *failures) {
+    ++prod->counters.failures;
+    return ++*failures >= prod->first_minded && mind_failure(prod, failures);
 }
 
 namespace {
@@ -7488,8 +7498,7 @@ void tell(zbq_producer *prod) {
 }
 
 void tell_of_failure(zbq_producer *prod) {
-    if (prod->statistics.exists() &&
-        monotonic_coarse_ns() >= prod->statistics.written_at + failure_interval_ns) {
+    if (monotonic_coarse_ns() >= prod->statistics.written_at + failure_interval_ns) {
         tell(prod);
     }
 }
@@ -7519,6 +7528,7 @@ int make_page(zbq_producer *prod) {
         region_create("zbq-statistics", size, false, sharing::read_only, &page->memory);
     if (result == 0) {
         memcpy(page->memory.memory.get(), &page->head, sizeof page->head); // nobody else has it yet
+        prod->first_minded = 1;
         tell(prod);
     }
     return result;

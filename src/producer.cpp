@@ -68,7 +68,7 @@ void set_up(zbq_producer *prod, const zbq_producer_params &params) {
     prod->look_interval = ticks_in(look_interval_ns);
     prod->created_at = monotonic_ns();
     prod->capacity = params.ring_capacity;
-    prod->clog_threshold = params.clog_threshold;
+    prod->clog_threshold = prod->first_minded = params.clog_threshold;
     prod->stall_timeout = params.stall_timeout_ns;
     prod->history.set_capacity(params.ring_capacity);
     // Nobody else has the region yet: plain stores.
@@ -187,15 +187,24 @@ int reserve_quietly(zbq_producer *prod, uint64_t bytes, zbq_contiguous_run *out)
     return result;
 }
 
-bool count_failure(zbq_producer *prod, uint64_t *failures) {
-    ++prod->counters.failures;
-    if (++*failures < prod->clog_threshold) {
+namespace {
+
+// Out of the way of those that are only counted.
+[[gnu::noinline]] bool mind_failure(zbq_producer *prod, uint64_t *failures) {
+    if (*failures < prod->clog_threshold) {
         tell_of_failure(prod);
         return false;
     }
     *failures = 0;
     scan(prod);
     return true;
+}
+
+} // namespace
+
+bool count_failure(zbq_producer *prod, uint64_t *failures) {
+    ++prod->counters.failures;
+    return ++*failures >= prod->first_minded && mind_failure(prod, failures);
 }
 
 namespace {

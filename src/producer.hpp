@@ -149,6 +149,7 @@ struct zbq_producer {
 
     // The rest.
     uint64_t clog_threshold = 0;
+    uint64_t first_minded = 0; // of failed attempts: the others are only counted
     uint64_t stall_timeout = 0;
     zbq_type type = {};
     char name[ZBQ_NAME_SIZE] = {};

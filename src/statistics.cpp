@@ -115,8 +115,7 @@ void tell(zbq_producer *prod) {
 }
 
 void tell_of_failure(zbq_producer *prod) {
-    if (prod->statistics.exists() &&
-        monotonic_coarse_ns() >= prod->statistics.written_at + failure_interval_ns) {
+    if (monotonic_coarse_ns() >= prod->statistics.written_at + failure_interval_ns) {
         tell(prod);
     }
 }
@@ -146,6 +145,7 @@ int make_page(zbq_producer *prod) {
         region_create("zbq-statistics", size, false, sharing::read_only, &page->memory);
     if (result == 0) {
         memcpy(page->memory.memory.get(), &page->head, sizeof page->head); // nobody else has it yet
+        prod->first_minded = 1;
         tell(prod);
     }
     return result;
