@@ -49,8 +49,10 @@ impl StatisticsPage {
     /// [`Error::NoMemory`](crate::Error::NoMemory), [`Error::Io`](crate::Error::Io).
     pub fn open(fd: impl AsFd) -> Result<Self> {
         let fd = fd.as_fd().as_raw_fd();
-        // SAFETY: a place for the handle.
-        Self::from_call(|out| unsafe { zbq_sys::zbq_stats_open(fd, out) })
+        Self::from_call(|out| {
+            // SAFETY: a place for the handle.
+            unsafe { zbq_sys::zbq_stats_open(fd, out) }
+        })
     }
 
     /// Receives what [`Producer::send_statistics`](crate::Producer::send_statistics) sent. Blocks as the
@@ -61,8 +63,10 @@ impl StatisticsPage {
     /// As [`open`](Self::open), and [`Error::Again`](crate::Error::Again): not there yet.
     pub fn receive(socket: impl AsFd) -> Result<Self> {
         let socket = socket.as_fd().as_raw_fd();
-        // SAFETY: a place for the handle.
-        Self::from_call(|out| unsafe { zbq_sys::zbq_stats_receive(socket, out) })
+        Self::from_call(|out| {
+            // SAFETY: a place for the handle.
+            unsafe { zbq_sys::zbq_stats_receive(socket, out) }
+        })
     }
 
     fn from_call(call: impl FnOnce(*mut *mut zbq_stats) -> libc::c_int) -> Result<Self> {

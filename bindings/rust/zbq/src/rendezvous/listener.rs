@@ -290,7 +290,9 @@ impl Doorkeeper {
     }
 
     fn is_listed(&self, socket: &OwnedFd, peer: &Peer) -> bool {
-        let Self { options, nobody } = self;
+        let Self {
+            options, nobody, ..
+        } = self;
         nobody.is_own_user(peer.uid)
             || options.listed.has(*nobody, peer.uid, peer.gid, socket)
             || (peer.observes && options.observing.has(*nobody, peer.uid, peer.gid, socket))
