@@ -520,7 +520,7 @@ fn nonsense_is_refused_and_silence_costs_nobody() {
         hello(2, 4, 0).to_vec(), // no such mode
         hello(2, 0, 4).to_vec(), // no such start
     ];
-    for (place, value) in [(6, 2), (7, 1)] {
+    for (place, value) in [(6, 3), (7, 1)] {
         let mut hello = hello(2, 0, 0);
         hello[place] = value;
         hellos.push(hello.to_vec());
