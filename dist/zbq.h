@@ -1515,6 +1515,13 @@ inline zbq_parking *parking_of(zbq_consumer_metadata *page, uint32_t slot_index)
     return &page->parking[slot_index % ZBQ_PARKING_PLACES];
 }
 
+// What each of the two copies of a ring's statistics begins with; its words follow.
+struct account_copy {
+    uint64_t sequence;
+    uint8_t pad_[56]; // zero
+};
+static_assert(sizeof(account_copy) == 64);
+
 static_assert(sizeof(void *) == 8, "offsets and futex time-outs are those of 64-bit Linux");
 static_assert(__atomic_always_lock_free(sizeof(uint64_t), nullptr), "shared words need it");
 static_assert(__atomic_always_lock_free(sizeof(uint32_t), nullptr), "shared words need it");
@@ -1821,35 +1828,35 @@ inline uint64_t lost_seen(const zbq_consumer_metadata *page) {
 
 // The store of an odd number, then a release fence: pairs with account_stands. Words that are
 // written after this call are seen only by readers who then see this number, or a later one.
-inline void account_begin(uint64_t *sequence, uint64_t odd) {
-    __atomic_store_n(sequence, odd, __ATOMIC_RELAXED);
+inline void account_begin(account_copy *copy, uint64_t odd) {
+    __atomic_store_n(&copy->sequence, odd, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 // Release: pairs with account_acquire; carries the words of the account.
-inline void account_end(uint64_t *sequence, uint64_t even) {
-    __atomic_store_n(sequence, even, __ATOMIC_RELEASE);
+inline void account_end(account_copy *copy, uint64_t even) {
+    __atomic_store_n(&copy->sequence, even, __ATOMIC_RELEASE);
 }
 
 // Acquire: pairs with account_end.
-inline uint64_t account_acquire(const uint64_t *sequence) {
-    return __atomic_load_n(sequence, __ATOMIC_ACQUIRE);
+inline uint64_t account_acquire(const account_copy *copy) {
+    return __atomic_load_n(&copy->sequence, __ATOMIC_ACQUIRE);
 }
 
 // An acquire fence, then the load: pairs with account_begin. Whether what was read since the
 // number was acquired is all of that account.
-inline bool account_stands(const uint64_t *sequence, uint64_t acquired) {
+inline bool account_stands(const account_copy *copy, uint64_t acquired) {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return __atomic_load_n(sequence, __ATOMIC_RELAXED) == acquired;
+    return __atomic_load_n(&copy->sequence, __ATOMIC_RELAXED) == acquired;
 }
 
 // Relaxed: ordered by the sequence.
-inline void account_word_publish(uint64_t *word, uint64_t value) {
-    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+inline void account_word_publish(account_copy *copy, uint64_t number, uint64_t value) {
+    __atomic_store_n(reinterpret_cast<uint64_t *>(copy + 1) + number, value, __ATOMIC_RELAXED);
 }
 
-inline uint64_t account_word_seen(const uint64_t *word) {
-    return __atomic_load_n(word, __ATOMIC_RELAXED);
+inline uint64_t account_word_seen(const account_copy *copy, uint64_t number) {
+    return __atomic_load_n(reinterpret_cast<const uint64_t *>(copy + 1) + number, __ATOMIC_RELAXED);
 }
 
 // ---- closed: the head is final ----
@@ -3409,40 +3416,29 @@ static_assert(sizeof(statistics_head) == 64);
 inline constexpr uint32_t statistics_magic = 0x7371627a; // "zbqs" in memory, little-endian
 inline constexpr uint32_t statistics_version = 1;
 
-// Bytes of a copy before the account: the sequence, on a cache line of its own.
-inline constexpr uint64_t sequence_size = 64;
-
 constexpr uint64_t account_size(const statistics_head &head) {
     return head.ring_size + uint64_t{head.slots} * head.slot_size;
 }
 
 constexpr uint64_t copy_size(const statistics_head &head) {
-    return (sequence_size + account_size(head) + 63) / 64 * 64;
+    return (sizeof(account_copy) + account_size(head) + 63) / 64 * 64;
 }
 
 constexpr uint64_t statistics_size(const statistics_head &head) {
     return head.head_size + 2 * copy_size(head);
 }
 
-// One of the two, by its sequence; the account follows.
-inline uint64_t *copy_at(const mapping &page, const statistics_head &head, uint64_t number) {
+// One of the two.
+inline account_copy *copy_at(const mapping &page, const statistics_head &head, uint64_t number) {
     char *base = static_cast<char *>(page.get());
-    return reinterpret_cast<uint64_t *>(base + head.head_size + number % 2 * copy_size(head));
-}
-
-inline const uint64_t *account_in(const uint64_t *copy) {
-    return copy + sequence_size / sizeof(uint64_t);
-}
-
-inline uint64_t *account_in(uint64_t *copy) {
-    return copy + sequence_size / sizeof(uint64_t);
+    return reinterpret_cast<account_copy *>(base + head.head_size + number % 2 * copy_size(head));
 }
 
 // The words of the newest account, if they are all of one moment.
-inline bool copy_newest(const uint64_t *const (&copies)[2], uint64_t words, uint64_t *out) {
-    const uint64_t *newest = nullptr;
+inline bool copy_newest(const account_copy *const (&copies)[2], uint64_t words, uint64_t *out) {
+    const account_copy *newest = nullptr;
     uint64_t sequence = 0;
-    for (const uint64_t *copy : copies) {
+    for (const account_copy *copy : copies) {
         const uint64_t found = account_acquire(copy);
         if (found % 2 == 0 && found > sequence) {
             sequence = found;
@@ -3450,7 +3446,7 @@ inline bool copy_newest(const uint64_t *const (&copies)[2], uint64_t words, uint
         }
     }
     for (uint64_t i = 0; newest != nullptr && i < words; ++i) {
-        out[i] = account_word_seen(account_in(newest) + i);
+        out[i] = account_word_seen(newest, i);
     }
     return newest != nullptr && account_stands(newest, sequence);
 }
@@ -3693,8 +3689,7 @@ struct zbq_producer {
     uint64_t failures = 0;              // failed attempts at room in a row
     uint64_t side_failures = 0;         // and at sending descriptors
     uint64_t looked_at = 0;             // for the stalled, last,
-    uint64_t full_ns = 0;               // and for how long there was no room
-    bool was_full = false;              // at the last look
+    uint64_t full_ns = 0;               // and for how long there was no room then
 
     // Waiting, once the application has asked for a descriptor to wait for.
     uint64_t awaited_room = 0;  // bytes: the least that was refused and is not there yet; 0: none
@@ -3702,6 +3697,8 @@ struct zbq_producer {
     uint64_t listened_tail = 0; // consumers may ring once for this one
     uint64_t awaited_since = 0; // by CLOCK_MONOTONIC
     bool awaits_fds = false;
+    bool was_full = false; // at the last look
+    bool has_ended = false;
     zbq::core::unique_fd watch; // epoll of event sockets, side sockets and timer
     zbq::core::unique_fd timer;
 
@@ -3733,7 +3730,6 @@ struct zbq_producer {
     zbq_type type = {};
     char name[ZBQ_NAME_SIZE] = {};
     uint64_t created_at = 0;
-    bool has_ended = false;
     zbq::core::statistics_page statistics;
     zbq::core::birthmark birth;
     zbq::core::region control_region;
@@ -7398,15 +7394,16 @@ namespace {
 constexpr uint32_t waits_for_its_room = 1;
 constexpr uint32_t waits_for_its_collection = 2;
 
+// From a word on; the next one.
 template <typename Line>
-uint64_t *put(uint64_t *to, const Line &line) {
+uint64_t put(account_copy *to, uint64_t number, const Line &line) {
     uint64_t words[sizeof line / sizeof(uint64_t)];
     static_assert(sizeof words == sizeof line);
     memcpy(words, &line, sizeof line);
     for (const uint64_t word : words) {
-        account_word_publish(to++, word);
+        account_word_publish(to, number++, word);
     }
-    return to;
+    return number;
 }
 
 // Whoever is in the way, and furthest behind.
@@ -7487,11 +7484,11 @@ void tell(zbq_producer *prod) {
     }
     const uint64_t now = monotonic_ns();
     const uint64_t number = ++page->accounts;
-    uint64_t *copy = copy_at(page->memory.memory, page->head, number);
+    account_copy *copy = copy_at(page->memory.memory, page->head, number);
     account_begin(copy, 2 * number - 1);
-    uint64_t *to = put(account_in(copy), account_of_ring(prod, now));
+    uint64_t word = put(copy, 0, account_of_ring(prod, now));
     for (uint32_t i = 0; i < page->used_slots; ++i) {
-        to = put(to, account_of_slot(prod, &prod->slots[i], now));
+        word = put(copy, word, account_of_slot(prod, &prod->slots[i], now));
     }
     account_end(copy, 2 * number);
     page->written_at = now;
@@ -7699,8 +7696,8 @@ int open_page(int fd, zbq_stats *stats) {
 
 // Whether it is all of one moment.
 bool copy_account(const zbq_stats *stats) {
-    const uint64_t *const copies[] = {copy_at(stats->page, stats->head, 0),
-                                      copy_at(stats->page, stats->head, 1)};
+    const account_copy *const copies[] = {copy_at(stats->page, stats->head, 0),
+                                          copy_at(stats->page, stats->head, 1)};
     return copy_newest(copies, account_size(stats->head) / word, stats->fresh);
 }
 

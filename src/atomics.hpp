@@ -11,6 +11,7 @@
 // two files, so nothing else touches a shared word.
 #pragma once
 
+#include "layout.hpp"
 #include "zbq/inline.h"
 
 namespace zbq::core {
@@ -182,35 +183,35 @@ inline uint64_t lost_seen(const zbq_consumer_metadata *page) {
 
 // The store of an odd number, then a release fence: pairs with account_stands. Words that are
 // written after this call are seen only by readers who then see this number, or a later one.
-inline void account_begin(uint64_t *sequence, uint64_t odd) {
-    __atomic_store_n(sequence, odd, __ATOMIC_RELAXED);
+inline void account_begin(account_copy *copy, uint64_t odd) {
+    __atomic_store_n(&copy->sequence, odd, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 // Release: pairs with account_acquire; carries the words of the account.
-inline void account_end(uint64_t *sequence, uint64_t even) {
-    __atomic_store_n(sequence, even, __ATOMIC_RELEASE);
+inline void account_end(account_copy *copy, uint64_t even) {
+    __atomic_store_n(&copy->sequence, even, __ATOMIC_RELEASE);
 }
 
 // Acquire: pairs with account_end.
-inline uint64_t account_acquire(const uint64_t *sequence) {
-    return __atomic_load_n(sequence, __ATOMIC_ACQUIRE);
+inline uint64_t account_acquire(const account_copy *copy) {
+    return __atomic_load_n(&copy->sequence, __ATOMIC_ACQUIRE);
 }
 
 // An acquire fence, then the load: pairs with account_begin. Whether what was read since the
 // number was acquired is all of that account.
-inline bool account_stands(const uint64_t *sequence, uint64_t acquired) {
+inline bool account_stands(const account_copy *copy, uint64_t acquired) {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return __atomic_load_n(sequence, __ATOMIC_RELAXED) == acquired;
+    return __atomic_load_n(&copy->sequence, __ATOMIC_RELAXED) == acquired;
 }
 
 // Relaxed: ordered by the sequence.
-inline void account_word_publish(uint64_t *word, uint64_t value) {
-    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+inline void account_word_publish(account_copy *copy, uint64_t number, uint64_t value) {
+    __atomic_store_n(reinterpret_cast<uint64_t *>(copy + 1) + number, value, __ATOMIC_RELAXED);
 }
 
-inline uint64_t account_word_seen(const uint64_t *word) {
-    return __atomic_load_n(word, __ATOMIC_RELAXED);
+inline uint64_t account_word_seen(const account_copy *copy, uint64_t number) {
+    return __atomic_load_n(reinterpret_cast<const uint64_t *>(copy + 1) + number, __ATOMIC_RELAXED);
 }
 
 // ---- closed: the head is final ----

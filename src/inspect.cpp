@@ -69,8 +69,8 @@ int open_page(int fd, zbq_stats *stats) {
 
 // Whether it is all of one moment.
 bool copy_account(const zbq_stats *stats) {
-    const uint64_t *const copies[] = {copy_at(stats->page, stats->head, 0),
-                                      copy_at(stats->page, stats->head, 1)};
+    const account_copy *const copies[] = {copy_at(stats->page, stats->head, 0),
+                                          copy_at(stats->page, stats->head, 1)};
     return copy_newest(copies, account_size(stats->head) / word, stats->fresh);
 }
 

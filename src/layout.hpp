@@ -45,6 +45,13 @@ inline zbq_parking *parking_of(zbq_consumer_metadata *page, uint32_t slot_index)
     return &page->parking[slot_index % ZBQ_PARKING_PLACES];
 }
 
+// What each of the two copies of a ring's statistics begins with; its words follow.
+struct account_copy {
+    uint64_t sequence;
+    uint8_t pad_[56]; // zero
+};
+static_assert(sizeof(account_copy) == 64);
+
 static_assert(sizeof(void *) == 8, "offsets and futex time-outs are those of 64-bit Linux");
 static_assert(__atomic_always_lock_free(sizeof(uint64_t), nullptr), "shared words need it");
 static_assert(__atomic_always_lock_free(sizeof(uint32_t), nullptr), "shared words need it");

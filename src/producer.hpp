@@ -114,8 +114,7 @@ struct zbq_producer {
     uint64_t failures = 0;              // failed attempts at room in a row
     uint64_t side_failures = 0;         // and at sending descriptors
     uint64_t looked_at = 0;             // for the stalled, last,
-    uint64_t full_ns = 0;               // and for how long there was no room
-    bool was_full = false;              // at the last look
+    uint64_t full_ns = 0;               // and for how long there was no room then
 
     // Waiting, once the application has asked for a descriptor to wait for.
     uint64_t awaited_room = 0;  // bytes: the least that was refused and is not there yet; 0: none
@@ -123,6 +122,8 @@ struct zbq_producer {
     uint64_t listened_tail = 0; // consumers may ring once for this one
     uint64_t awaited_since = 0; // by CLOCK_MONOTONIC
     bool awaits_fds = false;
+    bool was_full = false; // at the last look
+    bool has_ended = false;
     zbq::core::unique_fd watch; // epoll of event sockets, side sockets and timer
     zbq::core::unique_fd timer;
 
@@ -154,7 +155,6 @@ struct zbq_producer {
     zbq_type type = {};
     char name[ZBQ_NAME_SIZE] = {};
     uint64_t created_at = 0;
-    bool has_ended = false;
     zbq::core::statistics_page statistics;
     zbq::core::birthmark birth;
     zbq::core::region control_region;

@@ -15,15 +15,16 @@ namespace {
 constexpr uint32_t waits_for_its_room = 1;
 constexpr uint32_t waits_for_its_collection = 2;
 
+// From a word on; the next one.
 template <typename Line>
-uint64_t *put(uint64_t *to, const Line &line) {
+uint64_t put(account_copy *to, uint64_t number, const Line &line) {
     uint64_t words[sizeof line / sizeof(uint64_t)];
     static_assert(sizeof words == sizeof line);
     memcpy(words, &line, sizeof line);
     for (const uint64_t word : words) {
-        account_word_publish(to++, word);
+        account_word_publish(to, number++, word);
     }
-    return to;
+    return number;
 }
 
 // Whoever is in the way, and furthest behind.
@@ -104,11 +105,11 @@ void tell(zbq_producer *prod) {
     }
     const uint64_t now = monotonic_ns();
     const uint64_t number = ++page->accounts;
-    uint64_t *copy = copy_at(page->memory.memory, page->head, number);
+    account_copy *copy = copy_at(page->memory.memory, page->head, number);
     account_begin(copy, 2 * number - 1);
-    uint64_t *to = put(account_in(copy), account_of_ring(prod, now));
+    uint64_t word = put(copy, 0, account_of_ring(prod, now));
     for (uint32_t i = 0; i < page->used_slots; ++i) {
-        to = put(to, account_of_slot(prod, &prod->slots[i], now));
+        word = put(copy, word, account_of_slot(prod, &prod->slots[i], now));
     }
     account_end(copy, 2 * number);
     page->written_at = now;

@@ -33,40 +33,29 @@ static_assert(sizeof(statistics_head) == 64);
 inline constexpr uint32_t statistics_magic = 0x7371627a; // "zbqs" in memory, little-endian
 inline constexpr uint32_t statistics_version = 1;
 
-// Bytes of a copy before the account: the sequence, on a cache line of its own.
-inline constexpr uint64_t sequence_size = 64;
-
 constexpr uint64_t account_size(const statistics_head &head) {
     return head.ring_size + uint64_t{head.slots} * head.slot_size;
 }
 
 constexpr uint64_t copy_size(const statistics_head &head) {
-    return (sequence_size + account_size(head) + 63) / 64 * 64;
+    return (sizeof(account_copy) + account_size(head) + 63) / 64 * 64;
 }
 
 constexpr uint64_t statistics_size(const statistics_head &head) {
     return head.head_size + 2 * copy_size(head);
 }
 
-// One of the two, by its sequence; the account follows.
-inline uint64_t *copy_at(const mapping &page, const statistics_head &head, uint64_t number) {
+// One of the two.
+inline account_copy *copy_at(const mapping &page, const statistics_head &head, uint64_t number) {
     char *base = static_cast<char *>(page.get());
-    return reinterpret_cast<uint64_t *>(base + head.head_size + number % 2 * copy_size(head));
-}
-
-inline const uint64_t *account_in(const uint64_t *copy) {
-    return copy + sequence_size / sizeof(uint64_t);
-}
-
-inline uint64_t *account_in(uint64_t *copy) {
-    return copy + sequence_size / sizeof(uint64_t);
+    return reinterpret_cast<account_copy *>(base + head.head_size + number % 2 * copy_size(head));
 }
 
 // The words of the newest account, if they are all of one moment.
-inline bool copy_newest(const uint64_t *const (&copies)[2], uint64_t words, uint64_t *out) {
-    const uint64_t *newest = nullptr;
+inline bool copy_newest(const account_copy *const (&copies)[2], uint64_t words, uint64_t *out) {
+    const account_copy *newest = nullptr;
     uint64_t sequence = 0;
-    for (const uint64_t *copy : copies) {
+    for (const account_copy *copy : copies) {
         const uint64_t found = account_acquire(copy);
         if (found % 2 == 0 && found > sequence) {
             sequence = found;
@@ -74,7 +63,7 @@ inline bool copy_newest(const uint64_t *const (&copies)[2], uint64_t words, uint
         }
     }
     for (uint64_t i = 0; newest != nullptr && i < words; ++i) {
-        out[i] = account_word_seen(account_in(newest) + i);
+        out[i] = account_word_seen(newest, i);
     }
     return newest != nullptr && account_stands(newest, sequence);
 }

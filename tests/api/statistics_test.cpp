@@ -531,15 +531,15 @@ protected:
         std::memcpy(page_.memory.get(), &head, sizeof head);
         return open_it();
     }
-    [[nodiscard]] std::uint64_t *copy(unsigned number) const {
+    [[nodiscard]] zbq::core::account_copy *copy(unsigned number) const {
         return zbq::core::copy_at(page_.memory, head_, number);
     }
     // All words alike.
     void write(std::uint64_t number, std::uint64_t word) const {
-        std::uint64_t *at = copy(number % 2);
+        zbq::core::account_copy *at = copy(number % 2);
         zbq::core::account_begin(at, 2 * number - 1);
         for (std::uint64_t i = 0; i < zbq::core::account_size(head_) / sizeof word; ++i) {
-            zbq::core::account_word_publish(zbq::core::account_in(at) + i, word);
+            zbq::core::account_word_publish(at, i, word);
         }
         zbq::core::account_end(at, 2 * number);
     }
@@ -632,7 +632,7 @@ TEST_F(Hostile, TheOtherCopyIsWhole) {
     for (std::uint64_t number = 1; number < 4; ++number) {
         write(number, number);
         zbq::core::account_begin(copy((number + 1) % 2), 2 * (number + 1) - 1);
-        zbq::core::account_word_publish(zbq::core::account_in(copy((number + 1) % 2)), 99);
+        zbq::core::account_word_publish(copy((number + 1) % 2), 0, 99);
         EXPECT_EQ(read(stats).head, number);
     }
 }
@@ -669,10 +669,12 @@ TEST_F(Hostile, LongerLinesOfALaterVersion) {
     later.slot_size += 16;
     later.slots = 2;
     make(later);
-    std::uint64_t *at = zbq::core::account_in(copy(1));
-    at[4] = 4096;                                    // capacity
-    at[later.ring_size / 8] = 1;                     // of the first slot: its join
-    at[(later.ring_size + later.slot_size) / 8] = 2; // of the second
+    const auto put = [&](std::uint64_t word, std::uint64_t value) {
+        zbq::core::account_word_publish(copy(1), word, value);
+    };
+    put(4, 4096);                                    // capacity
+    put(later.ring_size / 8, 1);                     // of the first slot: its join
+    put((later.ring_size + later.slot_size) / 8, 2); // of the second
     zbq::core::account_end(copy(1), 2);
     const stats_ptr stats = open_page(page_.fd.get());
     EXPECT_EQ(read(stats).capacity, 4096U);
