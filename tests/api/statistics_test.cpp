@@ -438,7 +438,7 @@ TEST(StatisticsPage, LeavesNothingBehind) {
 class Received : public testing::Test {
 protected:
     // What comes of a message with these descriptors.
-    int receive(const void *bytes, std::size_t size, const std::vector<int> &fds) {
+    static int receive(const void *bytes, std::size_t size, const std::vector<int> &fds) {
         const test::leak_check check;
         const test::socket_pair sockets = test::make_sockets();
         EXPECT_GE(zbq::core::send_record(sockets.producer_end.get(), bytes, size, fds.data(),
@@ -450,7 +450,7 @@ protected:
         zbq_stats_close(received);
         return result;
     }
-    int receive(const zbq::core::statistics_message &message, const std::vector<int> &fds) {
+    static int receive(const zbq::core::statistics_message &message, const std::vector<int> &fds) {
         return receive(&message, sizeof message, fds);
     }
 
