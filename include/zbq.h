@@ -836,7 +836,8 @@ ZBQ_API int zbq_producer_set_name(zbq_producer *prod, const char *name);
 ZBQ_API int zbq_producer_stats_fd(zbq_producer *prod);
 
 /** Writes an account now, with the tails as they are and the descriptors in flight: for a producer
- * that does nothing else that writes one. Does nothing before the page was asked for.
+ * that does nothing else that writes one. Makes a system call for each consumer whose process is
+ * not known yet or that has descriptors to collect. Does nothing before the page was asked for.
  *
  * @retval ZBQ_ERROR_INVALID prod is NULL */
 ZBQ_API int zbq_producer_refresh_stats(zbq_producer *prod);

@@ -163,6 +163,7 @@ void refresh(zbq_producer *prod) {
         return;
     }
     prod->statistics.is_held = true;
+    unanswered_joins(prod, no_user); // reads who has announced itself
     refresh_tails(prod);
     refresh_flights(prod);
     prod->statistics.is_held = false;

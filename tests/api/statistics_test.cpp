@@ -400,7 +400,7 @@ TEST(StatisticsPage, IsReadWhileItsProducerIsStoppedAndWhenItIsGone) {
     const stats_ptr stats(received);
     producer.stop();
     EXPECT_STREQ(read(stats).name, "stopped");
-    EXPECT_EQ(slot(stats, 0).pid, 0); // unknown before a scan
+    EXPECT_EQ(slot(stats, 0).pid, producer.pid());
     producer.kill();
     EXPECT_EQ(read(stats).joined, 1U);
 }

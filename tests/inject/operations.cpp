@@ -566,7 +566,7 @@ const std::vector<operation> &operations() {
          [](scene &at) {
              ASSERT_GE(zbq_producer_stats_fd(at.ring()), 0);
              send_record(at, 1);
-             at.sockets = test::make_sockets();
+             fresh_sockets(at);
          },
          send_stats,
          {},
