@@ -10,7 +10,7 @@ if [ -n "$sanitize" ]; then
 fi
 # clock_gettime, geteuid, getpid, getrlimit and sched_yield cannot fail as they are used; sysconf asks for constants; the
 # others make no system call.
-exempt=(clock_gettime geteuid getpid getrlimit sched_yield sysconf __errno_location memcpy memset memmove)
+exempt=(clock_gettime geteuid getpid getrlimit sched_yield sysconf __errno_location memcpy memset memmove strnlen)
 called=$(nm -u "$static" | awk '/ [Uw] / && $2 !~ /^_GLOBAL_OFFSET_TABLE_$/ { print $2 }' | sort -u)
 unknown=$(comm -23 <(echo "$called") <(printf '%s\n' "$@" "${exempt[@]}" | sort -u))
 unused=$(comm -13 <(echo "$called") <(printf '%s\n' "$@" | sort -u))
