@@ -1920,6 +1920,20 @@ constexpr bool tail_is_valid(uint64_t tail, uint64_t last_seen, uint64_t head) {
 
 } // namespace zbq::core
 
+/* ---- src/probes.hpp ---- */
+
+// Static probes (USDT) for bpftrace, perf, SystemTap and gdb, where ZBQ_PROBES is defined: each is
+// a nop, and a note in the binary that says where its arguments lie. None is in the way of a
+// message. docs/tracing.md lists them.
+
+#if defined(ZBQ_PROBES)
+#define SDT_USE_VARIADIC
+#include <sys/sdt.h>
+#define ZBQ_PROBE(name, ...) STAP_PROBEV(zbq, name, __VA_ARGS__)
+#else
+#define ZBQ_PROBE(name, ...) static_cast<void>(0)
+#endif
+
 /* ---- src/os.hpp ---- */
 
 // The only door to the kernel. Each function wraps one system call and gives its value
@@ -4681,6 +4695,7 @@ void wake(zbq_producer *prod, slot *consumer) {
     const uint64_t took = timed_call(consumer, parked, monotonic_ns());
     consumer->wakes.credit -= static_cast<int64_t>(took) + wake_overhead_ns;
     ++prod->counters.wakes;
+    ZBQ_PROBE(wake, prod->name, consumer->index, parked, took);
     if (consumer->wakes.dear >= most_dear_wakes) {
         evict(prod, consumer, ZBQ_EVICTION_DEAR);
     }
@@ -5636,6 +5651,7 @@ int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
     if (!free_slot->observes() && offset < prod->slowest_tail) {
         prod->slowest_tail = offset;
     }
+    ZBQ_PROBE(join, prod->name, free_slot->index, free_slot->mode, offset);
     tell(prod);
     *out_slot_id = free_slot->index;
     return ZBQ_OK;
@@ -6354,6 +6370,7 @@ int take_over(zbq_consumer *cons) {
             cons->window.head = head;
             cons->floor = floor;
             if (cons->window.cursor < floor) { // lapped
+                ZBQ_PROBE(lapped, floor - cons->window.cursor, floor);
                 lose(cons, floor - cons->window.cursor);
                 ++cons->lost.times;
                 go_on_at(cons, floor);
@@ -6737,6 +6754,7 @@ void end_wait(zbq_producer *prod, bool slot::*held, stall_clock slot::*clock) {
 
 void end_wait_for_room(zbq_producer *prod) {
     if ((prod->window.unusual & waits_for_room) != 0) {
+        ZBQ_PROBE(clogged, prod->name, prod->window.head, prod->slowest_tail, prod->wanted);
         prod->window.unusual &= ~waits_for_room;
         prod->failures = 0;
         prod->wanted = ZBQ_MSG_ALIGN;
@@ -6885,6 +6903,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     gone->last = describe(prod, gone, reason);
     gone->evicted_at = monotonic_ns();
     gone->lost_bytes = lost_seen(gone->page());
+    ZBQ_PROBE(evict, prod->name, gone->index, gone->pid, reason, gone->last.tail, gone->last.lag);
     ++prod->counters.evicted[0];
     ++prod->counters.evicted[reason];
     bell_ring(prod->control);
@@ -7029,6 +7048,7 @@ void evict_dead(zbq_producer *prod) {
 
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
+    ZBQ_PROBE(scan, prod->name, prod->active_count, prod->window.head, prod->slowest_tail);
     prod->statistics.is_held = true;
     evict_dead(prod);
     mind_obstacles(prod);

@@ -2,6 +2,7 @@
 //
 // Losing consumers: who is dead or cheating, and the order in which a slot is given up. A
 // consumer's page and sockets are its own to write: all that is read here is checked.
+#include "probes.hpp"
 #include "producer.hpp"
 
 #include <sys/socket.h>
@@ -75,6 +76,7 @@ void evict(zbq_producer *prod, slot *gone, uint32_t reason) {
     gone->last = describe(prod, gone, reason);
     gone->evicted_at = monotonic_ns();
     gone->lost_bytes = lost_seen(gone->page());
+    ZBQ_PROBE(evict, prod->name, gone->index, gone->pid, reason, gone->last.tail, gone->last.lag);
     ++prod->counters.evicted[0];
     ++prod->counters.evicted[reason];
     bell_ring(prod->control);
@@ -219,6 +221,7 @@ void evict_dead(zbq_producer *prod) {
 
 void scan(zbq_producer *prod) {
     ++prod->counters.scans;
+    ZBQ_PROBE(scan, prod->name, prod->active_count, prod->window.head, prod->slowest_tail);
     prod->statistics.is_held = true;
     evict_dead(prod);
     mind_obstacles(prod);

@@ -4,6 +4,7 @@
 // with six descriptors; the consumer checks them as a stranger's and answers with an
 // announcement on its new side socket.
 #include "consumer.hpp"
+#include "probes.hpp"
 #include "producer.hpp"
 
 #include <cstdlib>
@@ -432,6 +433,7 @@ int zbq_producer_admit(zbq_producer *prod, int conn_fd, zbq_wakeup_mode mode,
     if (!free_slot->observes() && offset < prod->slowest_tail) {
         prod->slowest_tail = offset;
     }
+    ZBQ_PROBE(join, prod->name, free_slot->index, free_slot->mode, offset);
     tell(prod);
     *out_slot_id = free_slot->index;
     return ZBQ_OK;

@@ -15,6 +15,7 @@
 // other, since the head is released after the floor that its bytes needed, and the floor after the
 // head, which it never passes.
 #include "consumer.hpp"
+#include "probes.hpp"
 
 #include <cstring>
 
@@ -66,6 +67,7 @@ int take_over(zbq_consumer *cons) {
             cons->window.head = head;
             cons->floor = floor;
             if (cons->window.cursor < floor) { // lapped
+                ZBQ_PROBE(lapped, floor - cons->window.cursor, floor);
                 lose(cons, floor - cons->window.cursor);
                 ++cons->lost.times;
                 go_on_at(cons, floor);

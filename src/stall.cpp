@@ -3,6 +3,7 @@
 // Who is in the producer's way, and for how long: the stall clocks, and patience. Only time counts
 // in which the producer waited, ran and looked: after a time in which it was stopped, a consumer
 // that was stopped with it is not to blame.
+#include "probes.hpp"
 #include "producer.hpp"
 
 namespace zbq::core {
@@ -162,6 +163,7 @@ void end_wait(zbq_producer *prod, bool slot::*held, stall_clock slot::*clock) {
 
 void end_wait_for_room(zbq_producer *prod) {
     if ((prod->window.unusual & waits_for_room) != 0) {
+        ZBQ_PROBE(clogged, prod->name, prod->window.head, prod->slowest_tail, prod->wanted);
         prod->window.unusual &= ~waits_for_room;
         prod->failures = 0;
         prod->wanted = ZBQ_MSG_ALIGN;

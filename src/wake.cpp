@@ -5,6 +5,7 @@
 // (account.cpp). One that owes time is told until when it will be left alone, before its mark is
 // taken off, and is not looked at until then; it looks by itself (wake.hpp). One whose wake-ups are
 // dear again and again is evicted.
+#include "probes.hpp"
 #include "producer.hpp"
 
 namespace zbq::core {
@@ -55,6 +56,7 @@ void wake(zbq_producer *prod, slot *consumer) {
     const uint64_t took = timed_call(consumer, parked, monotonic_ns());
     consumer->wakes.credit -= static_cast<int64_t>(took) + wake_overhead_ns;
     ++prod->counters.wakes;
+    ZBQ_PROBE(wake, prod->name, consumer->index, parked, took);
     if (consumer->wakes.dear >= most_dear_wakes) {
         evict(prod, consumer, ZBQ_EVICTION_DEAR);
     }

@@ -10,6 +10,7 @@
 #include "limits.hpp"       // how much of everything
 #include "atomics.hpp"      // the accesses to shared words, and their pairs
 #include "ring.hpp"         // the arithmetic
+#include "probes.hpp"       // for who traces
 
 #include "os.cpp"           // the door to the kernel
 #include "region.cpp"       // shared memory: made and sealed, checked and mapped

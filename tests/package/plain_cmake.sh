@@ -15,10 +15,11 @@ for package in CLI11 GTest OpenSSL Python3 fmt nlohmann_json; do
     without+=("-DCMAKE_DISABLE_FIND_PACKAGE_$package=ON")
 done
 cmake -S "$source" -B "$work/alone" "${without[@]}" -DRELACY_INCLUDE_DIR= \
-    -DZBQ_LIBDEFLATE_INCLUDE= \
+    -DZBQ_LIBDEFLATE_INCLUDE= -DZBQ_HAS_SDT= \
     -DZBQ_BUILD_EXAMPLES=OFF >"$work/said"
 sed -n 's/^-- zbq: //p' "$work/said" >"$work/left_out"
 diff - "$work/left_out" <<'EOF'
+no sys/sdt.h: without probes for bpftrace and the like
 no libdeflate: without zbq record, info and replay
 no fmt, CLI11, OpenSSL: without the command-line tool
 no fmt, CLI11, nlohmann_json: without the benchmark
