@@ -63,7 +63,7 @@ struct collector_options {
     /// Asked last, when set: false refuses.
     std::function<bool(const caller &)> accept = {};
     /// Sources at one time. Each takes five descriptors of this process, and the address space of
-    /// its ring twice.
+    /// its ring twice. A user other than this process's own has half of the places at most.
     std::size_t max_sources = 200;
     /// Bytes of the largest ring that a source may have. One with a larger ring has been welcomed
     /// before that shows: it loses its slot at once, and is not told why.
@@ -306,7 +306,16 @@ private:
         if (!is_listed || (options_.accept && !options_.accept(who))) {
             return status::refused;
         }
-        return sources_.size() < options_.max_sources ? status::ok : status::full;
+        return has_place_for(who) ? status::ok : status::full;
+    }
+
+    // No other user can take the places of all.
+    [[nodiscard]] bool has_place_for(const caller &who) const {
+        const auto count = std::ranges::count(sources_, who.uid,
+                                              [](const auto &one) { return one.second.who().uid; });
+        const std::size_t share =
+            detail::is_own_user(who.uid) ? options_.max_sources : (options_.max_sources + 1) / 2;
+        return sources_.size() < options_.max_sources && static_cast<std::size_t>(count) < share;
     }
 
     void refuse(const caller &who, status why) const {
@@ -357,7 +366,7 @@ private:
 
     // nullptr: why not.
     const source *add(const caller &who, consumer ring, status *why) {
-        if (sources_.size() >= options_.max_sources) { // others came between welcome and join
+        if (!has_place_for(who)) { // others came between welcome and join
             *why = status::full;
             return nullptr;
         }

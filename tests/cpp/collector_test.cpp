@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <deque>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -342,7 +343,7 @@ TEST_F(Collector, ItsMessagesInOrderAreOfferedAgain) {
 // ---- who may, and how many ----
 
 TEST_F(Collector, HasRoomForSoMany) {
-    start({.max_sources = 1});
+    start_beside_silent({.max_sources = 2});
     zbq::producer ring(small);
     zbq::dialing way(name_);
     dial_in(way, ring);
@@ -412,30 +413,55 @@ TEST_F(Collector, AsksTheApplication) {
     EXPECT_EQ(dial(name_, {.name = "friend"}), status::ok);
 }
 
-TEST_F(Collector, RefusesUsersThatAreNotListed) {
-    if (geteuid() != 0) {
-        GTEST_SKIP() << "needs root";
+// Sources of other users.
+class CollectorOfOthers : public Collector {
+protected:
+    void SetUp() override {
+        if (geteuid() != 0) {
+            GTEST_SKIP() << "needs root";
+        }
     }
-    const std::string path = "/tmp/zbq-collector-" + std::to_string(getpid());
-    const auto dial_as = [&](uid_t user) {
-        return test::child([&path, user] {
+
+    // Of that user, in a process of its own that ends once it was let in; what it was told.
+    int dial_as(uid_t user) {
+        test::child source([this, user] {
             CHILD_CHECK(setgid(user) == 0 && setuid(user) == 0);
             zbq::producer ring(small);
-            return thrown_by([&] { zbq::dial(ring, path); }) == status::ok ? 0 : 1;
+            return static_cast<int>(thrown_by([&] { zbq::dial(ring, path_); }));
         });
-    };
-    test::child listed = dial_as(1001);
-    test::child stranger = dial_as(1002);
-    collector_.emplace(path, zbq::collector_options{.users = {1001}});
-    std::optional<int> first;
-    std::optional<int> second;
-    serve_until([&] {
-        first = !first && listed.has_ended() ? std::optional(listed.wait()) : first;
-        second = !second && stranger.has_ended() ? std::optional(stranger.wait()) : second;
-        return first && second;
-    });
-    EXPECT_EQ(first, 0);
-    EXPECT_EQ(second, 1);
+        serve_until([&] { return source.has_ended(); });
+        return source.wait();
+    }
+    // That stays.
+    void keep_source_of(uid_t user) {
+        const int before = joins_;
+        stay_.emplace_back([this, user] {
+            CHILD_CHECK(setgid(user) == 0 && setuid(user) == 0);
+            zbq::producer ring(small);
+            zbq::dial(ring, path_);
+            return pause();
+        });
+        serve_until([&] { return joins_ > before; });
+    }
+
+    std::string path_ = "/tmp/zbq-collector-" + std::to_string(getpid());
+    std::deque<test::child> stay_;
+};
+
+TEST_F(CollectorOfOthers, AreRefusedWhereTheyAreNotListed) {
+    name_ = path_;
+    start({.users = {1001}});
+    EXPECT_EQ(dial_as(1001), static_cast<int>(status::ok));
+    EXPECT_EQ(dial_as(1002), static_cast<int>(status::refused) & 0xff);
+}
+
+TEST_F(CollectorOfOthers, OfOneUserHaveHalfOfThePlaces) {
+    name_ = path_;
+    start({.users = {1001, 1002}, .max_sources = 3});
+    keep_source_of(1001);
+    keep_source_of(1001);
+    EXPECT_EQ(dial_as(1001), static_cast<int>(status::full) & 0xff);
+    EXPECT_EQ(dial_as(1002), static_cast<int>(status::ok));
 }
 
 TEST_F(Collector, AReaderIsToldThatNobodyPublishesHere) {

@@ -221,8 +221,9 @@ CLI::App *add_collect(CLI::App *app, collect_options *options) {
     add_identities(collect, "--group", "GROUP", &options->groups, parse_group,
                    "and whoever is in this group; repeatable");
     collect
-        ->add_option("--max-sources", options->max_sources,
-                     "how many at one time, from 1 to 65536 (default 200)")
+        ->add_option(
+            "--max-sources", options->max_sources,
+            "how many at one time, of one other user half of them, from 1 to 65536 (default 200)")
         ->type_name("N")
         ->check(CLI::Range(1U, 65536U).description(""));
     collect->add_flag("--until-last", options->until_last,
