@@ -6,6 +6,7 @@
 #include "consumer.hpp"
 #include "doorway.hpp"
 
+#include <algorithm>
 #include <concepts>
 #include <deque>
 #include <functional>
