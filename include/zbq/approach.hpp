@@ -76,8 +76,8 @@ public:
     // Nanoseconds. Where nobody tells of a name's return it is looked for.
     static constexpr std::uint64_t retry = 20'000'000;
 
-    approach(std::string name, std::vector<uid_t> expected)
-        : name_(std::move(name)), expected_(std::move(expected)),
+    approach(std::string name, std::vector<uid_t> expected, bool anyone = false)
+        : name_(std::move(name)), expected_(std::move(expected)), anyone_(anyone),
           where_(place_of(name_, directory_use::look)) {
         watch_.set_timer(1); // there is something to do from the start
     }
@@ -185,7 +185,7 @@ private:
     }
 
     void check_listener(int socket) const {
-        if (expected_.empty() && !where_.is_abstract()) {
+        if (anyone_ || (expected_.empty() && !where_.is_abstract())) {
             return;
         }
         const uid_t uid = credentials_of_peer(socket).uid;
@@ -219,6 +219,7 @@ private:
     birthmark birth_;
     std::string name_;
     std::vector<uid_t> expected_; // users; empty: own and root, for an abstract name
+    bool anyone_;                 // may be there
     place where_;
     approach_watch watch_;
     unique_fd socket_;

@@ -110,6 +110,9 @@ struct inspect_options {
     bool wait_for_producer = true;
     /// Users that may be at the other end: as connect_options::producers.
     std::vector<uid_t> producers = {};
+    /// Whoever is at the other end, also of an abstract name: a hostile one can say anything, and
+    /// do nothing.
+    bool anyone = false;
     /// Asked a few times a second by inspect, when set, and after each signal: true gives up.
     std::function<bool()> give_up = {};
 };
@@ -129,7 +132,7 @@ public:
     /// @throws error invalid (no name), too_large (its length), refused (the directory is not
     ///               private), io
     explicit inspecting(std::string name, inspect_options options = {})
-        : approach_(std::move(name), std::move(options.producers)) {}
+        : approach_(std::move(name), std::move(options.producers), options.anyone) {}
 
     /// A descriptor that becomes readable when a step may lead further. It stays this object's.
     [[nodiscard]] int event_fd() const noexcept { return approach_.event_fd(); }

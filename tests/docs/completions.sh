@@ -49,8 +49,11 @@ mapfile -t options < <(listed sub)
 expect 'zbq sub --' "${options[@]}"
 mapfile -t options < <(listed)
 expect 'zbq --' "${options[@]}"
-expect 'zbq ' collect info pub record replay sub
-expect 'zbq s' sub
+expect 'zbq ' collect export info ls pub record replay stat sub top
+expect 'zbq s' stat sub
+mapfile -t options < <(listed ls)
+expect 'zbq ls --' "${options[@]}"
+expect 'zbq top ./' ''
 
 # What was given, and what it rules out, is not offered again; but what can be repeated is.
 expect 'zbq pub --lines --l' ''
@@ -105,7 +108,9 @@ wait "$stale" 2>/dev/null || true
 [ -S zbq/stale ] || fail "the socket of who was killed is gone"
 offered 'zbq sub ' live
 expect 'zbq sub li' live
+expect 'zbq stat li' live
 expect 'zbq sub --pull li' live
+not_offered 'zbq ls ' live
 not_offered 'zbq sub ' stale
 not_offered 'zbq sub ' mute
 offered 'zbq sub @' "@zbq-$$-completions"

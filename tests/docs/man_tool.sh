@@ -5,7 +5,7 @@
 source "$(dirname "$0")/man_support.sh" "$1"
 zbq=$2
 
-for command in '' pub sub collect record info replay; do
+for command in '' pub sub collect ls stat top export record info replay; do
     page=zbq${command:+-$command}
     check_page "$man/man1/$page.1.gz" "$page"
     rendered "$man/man1/$page.1.gz" >"$work/text"

@@ -21,7 +21,7 @@ sed -n 's/^-- zbq: //p' "$work/said" >"$work/left_out"
 diff - "$work/left_out" <<'EOF'
 no sys/sdt.h: without probes for bpftrace and the like
 no libdeflate: without zbq record, info and replay
-no fmt, CLI11, OpenSSL: without the command-line tool
+no fmt, CLI11, OpenSSL, nlohmann_json: without the command-line tool
 no fmt, CLI11, nlohmann_json: without the benchmark
 no Python3: without the manual pages and completions
 no fmt, CLI11, Relacy: without the library under a model checker

@@ -47,7 +47,9 @@ _zbq_keyed_files() {
 
 _zbq_name() {
     local name
-    if [[ $word == */* || $command == @of_file@ ]]; then
+    if [[ $command == @nameless@ ]]; then
+        return
+    elif [[ $word == */* || $command == @of_file@ ]]; then
         _zbq_files
     elif [[ $command == @of_name@ ]]; then
         while IFS= read -r name; do
@@ -125,9 +127,6 @@ complete -F _zbq zbq
 '''
 
 
-READERS = ['sub', 'record']
-
-
 def offer(option):
     name = option['names'][-1]
     rules_out = option['excludes'] + ([] if option['repeatable'] else [name])
@@ -138,7 +137,7 @@ def pattern(commands):
     return '@(' + '|'.join(commands) + ')'
 
 
-def script(tool, names):
+def script(tool, names, readers):
     options, values = [], {}
     for command in tool['subcommands']:
         options += [f"    {command['name']})", *map(offer, command['options']), '        ;;']
@@ -149,13 +148,15 @@ def script(tool, names):
     others = [name for name, value in values.items() if not value.endswith('FILE')]
     commands = [command['name'] for command in tool['subcommands']]
     main = [option['names'][-1] for option in tool['options']]
-    of = {command['name']: command['positionals'][0] for command in tool['subcommands']}
+    of = {command['name']: command['positionals'][0] for command in tool['subcommands']
+          if command['positionals']}
+    nameless = [name for name in commands if name not in of]
     filled = {'of_file': pattern(name for name, what in of.items() if what['name'] == 'FILE'),
               'of_names': pattern(name for name, what in of.items() if what['repeatable']),
-              'of_name': pattern(READERS),
+              'of_name': pattern(readers),
               'names': names, 'values': ' | '.join(values), 'files': ' | '.join(files),
               'keyed': ' | '.join(keyed), 'others': ' | '.join(others), 'options': '\n'.join(options),
-              'commands': ' '.join(commands), 'main': ' '.join(main)}
+              'commands': ' '.join(commands), 'main': ' '.join(main), 'nameless': pattern(nameless)}
     text = SCRIPT
     for key, value in filled.items():
         text = text.replace(f'@{key}@', value)

@@ -47,21 +47,23 @@ def option_line(condition, option):
     return complete(condition, *words, '-d', quoted(option['description']))
 
 
-def subcommand(command):
+def subcommand(command, readers):
     here = f"__fish_seen_subcommand_from {command['name']}"
     lines = [complete('__fish_use_subcommand', '-a', command['name'], '-d',
                       quoted(command['description']))]
     lines += [option_line(here, option) for option in command['options']]
-    if command['name'] in ('sub', 'record'):
+    if command['name'] in readers:
         lines.append(complete(here, '-a', "'(__zbq_names)'"))
-    if command['positionals'][0]['name'] == 'FILE':
-        lines.append(complete(here, '-F'))
-    return [*lines, complete(f'{here}; and __zbq_word_is_path', '-F')]
+    for positional in command['positionals']:
+        if positional['name'] == 'FILE':
+            lines.append(complete(here, '-F'))
+        lines.append(complete(f'{here}; and __zbq_word_is_path', '-F'))
+    return lines
 
 
-def script(tool, names):
+def script(tool, names, readers):
     lines = ['complete -c zbq -f']
     lines += [option_line('__fish_use_subcommand', option) for option in tool['options']]
     for command in tool['subcommands']:
-        lines += subcommand(command)
+        lines += subcommand(command, readers)
     return NAMES.replace('@names@', names) + '\n' + '\n'.join(lines) + '\n'

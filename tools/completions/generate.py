@@ -13,6 +13,10 @@ import fish
 import zsh
 
 
+# Commands whose NAME is one that somebody publishes.
+READERS = ('sub', 'record', 'stat')
+
+
 def names_program():
     """awk's program without its comments."""
     text = (Path(__file__).parent / 'names.awk').read_text(encoding='utf-8')
@@ -28,7 +32,7 @@ def check(tool):
     """What the scripts rely on."""
     takes = {}
     for command in tool['subcommands']:
-        if [positional['name'] for positional in command['positionals']] not in (['NAME'], ['FILE']):
+        if [positional['name'] for positional in command['positionals']] not in (['NAME'], ['FILE'], []):
             raise SystemExit(f"{command['name']} takes something else than a NAME or a FILE")
         for option in command['options']:
             name, value = option['names'][-1], kind(option['value'])
@@ -42,7 +46,7 @@ def main():
     check(tool)
     out.mkdir(parents=True, exist_ok=True)
     for name, shell in {'zbq': bash, '_zbq': zsh, 'zbq.fish': fish}.items():
-        (out / name).write_text(shell.script(tool, names_program()), encoding='utf-8')
+        (out / name).write_text(shell.script(tool, names_program(), READERS), encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -79,24 +79,28 @@ def joined(options, indent):
     return f' \\\n{indent}'.join(specification(option) for option in options)
 
 
-def subcommand(command):
-    what = command['positionals'][0]
-    is_reader = command['name'] in ('sub', 'record')
-    action = ('_files' if what['name'] == 'FILE' else
-              '_zbq_names' if is_reader else '_zbq_new_name')
-    place = '*' if what['repeatable'] else '1'
+def positional(command, readers):
+    for what in command['positionals']:
+        action = ('_files' if what['name'] == 'FILE' else
+                  '_zbq_names' if command['name'] in readers else '_zbq_new_name')
+        place = '*' if what['repeatable'] else '1'
+        return f" \\\n                '{place}:{what['name']}:{action}'"
+    return ''
+
+
+def subcommand(command, readers):
     return f'''        {command['name']})
-            _arguments {joined(command['options'], ' ' * 16)} \\
-                '{place}:{what['name']}:{action}'
+            _arguments {joined(command['options'], ' ' * 16)}{positional(command, readers)}
             ;;'''
 
 
-def script(tool, names):
+def script(tool, names, readers):
     commands = [quoted(f"{command['name']}:{words(command['description'])}")
                 for command in tool['subcommands']]
     filled = {'names': names, 'options': joined(tool['options'], ' ' * 8),
               'commands': ' '.join(commands),
-              'subcommands': '\n'.join(map(subcommand, tool['subcommands']))}
+              'subcommands': '\n'.join(subcommand(command, readers)
+                                       for command in tool['subcommands'])}
     text = SCRIPT
     for key, value in filled.items():
         text = text.replace(f'@{key}@', value)

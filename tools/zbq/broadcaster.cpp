@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <poll.h>
 
@@ -67,9 +68,11 @@ listener_options broadcaster::door_options() {
     door.groups = options_.groups;
     door.observing_users = options_.observers;
     door.observing_groups = options_.observer_groups;
-    door.accept = [this](const peer & /*who*/, terms & /*given*/) {
-        scan();
-        report_evictions();
+    door.accept = [this](const peer &who, terms & /*given*/) {
+        if (!who.inspects) {
+            scan();
+            report_evictions();
+        }
         return true;
     };
     return door;
@@ -149,6 +152,9 @@ bool broadcaster::wait_for_room(status result, const char *what) {
 // ---- what else there is to do ----
 
 void broadcaster::serve_between_messages() {
+    if (take_signal(SIGUSR1)) {
+        tell_account();
+    }
     if (now_coarse_ns() - last_served_ >= millisecond) {
         serve();
     }
@@ -294,15 +300,27 @@ void broadcaster::abandon_stream() {
     [[maybe_unused]] static const producer *const left_open = new producer(std::move(*ring_));
 }
 
-void broadcaster::summarize() {
-    const double time = as_seconds(ended_ - started_);
+std::string broadcaster::account_until(uint64_t now) const {
+    const double time = as_seconds(now - started_);
     const double per = time > 0 ? 1 / time : 0;
     const auto messages = static_cast<double>(published_.messages);
     const auto bytes = static_cast<double>(published_.bytes);
-    say_at_last(fmt::format("{} messages, {} bytes in {:.3f} s ({:.0f} messages/s, {}/s), {} "
-                            "consumers evicted or gone",
-                            published_.messages, published_.bytes, time, messages * per,
-                            format_bytes(bytes * per), evictions_.evicted()));
+    return fmt::format("{} messages, {} bytes in {:.3f} s ({:.0f} messages/s, {}/s), {} "
+                       "consumers evicted or gone",
+                       published_.messages, published_.bytes, time, messages * per,
+                       format_bytes(bytes * per), evictions_.evicted());
+}
+
+void broadcaster::summarize() {
+    say_at_last(account_until(ended_));
+}
+
+void broadcaster::tell_account() {
+    progress_.clear();
+    const zbq_producer_statistics stats = ring_->statistics();
+    say(fmt::format("{}; {} consumers now, the last of them {} behind", account_until(now_ns()),
+                    stats.consumers,
+                    format_bytes(static_cast<double>(stats.head - stats.slowest_tail))));
 }
 
 } // namespace zbq::tool

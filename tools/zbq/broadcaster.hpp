@@ -14,6 +14,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace zbq::tool {
@@ -42,6 +43,8 @@ public:
     void summarize();
 
 private:
+    [[nodiscard]] std::string account_until(uint64_t now) const;
+    void tell_account();
     listener_options door_options();
     void start_clock();
     void idle(uint64_t nanoseconds, int input = -1, bool *readable = nullptr);

@@ -6,11 +6,10 @@
 #include "io.hpp"
 #include "signals.hpp"
 #include "units.hpp"
+#include "words.hpp"
 
 #include <zbq.hpp>
 
-#include <algorithm>
-#include <cctype>
 #include <optional>
 #include <string>
 
@@ -20,13 +19,6 @@ namespace {
 
 constexpr std::chrono::milliseconds check_interval(100); // for what comes without a wake-up
 constexpr uint64_t look_interval = 100 * millisecond;
-
-// A name is any bytes.
-std::string printable(std::string name) {
-    std::ranges::replace_if(
-        name, [](char c) { return std::isprint(static_cast<unsigned char>(c)) == 0; }, '?');
-    return name;
-}
 
 class gathering {
 public:

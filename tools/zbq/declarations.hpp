@@ -18,12 +18,20 @@ struct declarations {
     pub_options publish;
     sub_options subscribe;
     collect_options collect;
+    ls_options list;
+    stat_options show;
+    top_options watch;
+    export_options scrape;
     record_options record;
     info_options info;
     replay_options replay;
     CLI::App *pub;
     CLI::App *sub;
     CLI::App *gather;
+    CLI::App *ls;
+    CLI::App *stat;
+    CLI::App *top;
+    CLI::App *metrics;
     CLI::App *recorder = nullptr; // these three where there is a library for MCAP
     CLI::App *teller = nullptr;
     CLI::App *player = nullptr;

@@ -64,8 +64,11 @@ ordered_json describe(const CLI::App &app, const help_text &help) {
 void describe_all(const char *path) {
     const declarations declared;
     ordered_json all = describe(declared.app, main_help);
-    all["subcommands"] = {describe(*declared.pub, pub_help), describe(*declared.sub, sub_help),
-                          describe(*declared.gather, collect_help)};
+    all["subcommands"] = {
+        describe(*declared.pub, pub_help),        describe(*declared.sub, sub_help),
+        describe(*declared.gather, collect_help), describe(*declared.ls, ls_help),
+        describe(*declared.stat, stat_help),      describe(*declared.top, top_help),
+        describe(*declared.metrics, export_help)};
     if (declared.recorder != nullptr) {
         all["subcommands"].push_back(describe(*declared.recorder, record_help));
         all["subcommands"].push_back(describe(*declared.teller, info_help));

@@ -8,8 +8,8 @@ namespace zbq::tool {
 const help_text main_help = {
     "NAME is a socket in $XDG_RUNTIME_DIR/zbq (else /run/user/UID/zbq or /tmp/zbq-UID),\n"
     "a path when it has a slash, or an abstract name when it begins with @.\n"
-    "'zbq pub --help' and so on tell more.",
-    {"zbq sub --wait log | grep -i error &", "tail -f /var/log/syslog | zbq pub log"}};
+    "'zbq COMMAND --help' tells more.",
+    {"zbq sub --wait log | grep -i error &", "tail -f /var/log/syslog | zbq pub log", "zbq top"}};
 
 const help_text pub_help = {
     "A consumer gets what is published after it has joined: see --wait-for. One that holds\n"
@@ -30,6 +30,31 @@ const help_text collect_help = {
     "Publishers dial in: zbq pub --dial NAME, or zbq::dial in a program. Who comes and goes\n"
     "is told on standard error. Only this user's can, but for --user and --group.",
     {"zbq collect @trace > trace.log &", "make 2>&1 | zbq pub --dial @trace --source make"}};
+
+const help_text ls_help = {
+    "Asks who listens at a name in the user's directories, at a path that /proc/net/unix tells\n"
+    "of, or at an abstract name, and lists who has a ring, all at once; one that hangs is named\n"
+    "after the rest. Asking takes no slot. LAG and rates are in bytes of the ring.",
+    {"zbq ls", "zbq ls --json | jq -r '.[] | select(.consumers == 0) | .name'"}};
+
+const help_text stat_help = {
+    "The second part tells who holds the stream back: whom the publisher is waiting for, and for\n"
+    "how long that one has not moved. What it says is the publisher's account, of a moment\n"
+    "ago; with --watch it is read on when the publisher is stopped, and does not answer.",
+    {"zbq stat log", "zbq stat --watch --interval 200ms @trace",
+     "zbq stat --json log | jq .slots"}};
+
+const help_text top_help = {
+    "Keys: arrows, page up and down, j and k choose; enter goes to the readers of a ring and esc\n"
+    "back; s sorts by something else, r the other way round; / filters; q quits. Red is who\n"
+    "is waited for. NO_COLOR is heeded.",
+    {"zbq top", "zbq top --interval 200ms"}};
+
+const help_text export_help = {
+    "All that 'zbq ls' would list is asked anew for each scrape. A reader has the number of its\n"
+    "join as a label, so that the next one in its slot is another series.",
+    {"zbq export --listen 127.0.0.1:9464",
+     "zbq export --interval 15s --textfile /var/lib/prometheus/node-exporter/zbq.prom"}};
 
 const help_text record_help = {
     "Each ring is a topic of its name; TOPIC/zbq and TOPIC/gaps tell what else there is to know "
@@ -58,7 +83,7 @@ const std::vector<status_meaning> exit_statuses = {
     {"2", "a mistake on the command line"},
     {"3", "evicted by the publisher; the message says why (sub)"},
     {"4", "the publisher failed in the midst of its input, or died (sub)"},
-    {"5", "nobody publishes that name (sub)"},
+    {"5", "nobody publishes that name (sub, stat)"},
     {"6", "the output takes no more: a disk is full, or, without a message, nobody reads it"},
     {"7", "a recording is damaged or cut off; what can be read was read (info, replay)"},
     {"129", "stopped by a hang-up; a publisher has ended its stream properly"},

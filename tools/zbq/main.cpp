@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// zbq: the command-line tool. Each subcommand is a file: pub.cpp, sub.cpp,
-// collect.cpp, record.cpp, info.cpp, replay.cpp.
+// zbq: the command-line tool. Each subcommand is a file: pub.cpp, sub.cpp, collect.cpp, ls.cpp,
+// stat.cpp, top.cpp, export.cpp, record.cpp, info.cpp, replay.cpp.
 #include "commands.hpp"
 #include "errors.hpp"
 #include "io.hpp"
@@ -23,6 +23,18 @@ int run(const command_line &line) {
     }
     if (const auto *options = std::get_if<collect_options>(&line)) {
         return collect(*options);
+    }
+    if (const auto *options = std::get_if<ls_options>(&line)) {
+        return list_rings(*options);
+    }
+    if (const auto *options = std::get_if<stat_options>(&line)) {
+        return show_ring(*options);
+    }
+    if (const auto *options = std::get_if<top_options>(&line)) {
+        return watch_rings(*options);
+    }
+    if (const auto *options = std::get_if<export_options>(&line)) {
+        return export_statistics(*options);
     }
 #ifdef ZBQ_WITH_MCAP
     if (const auto *options = std::get_if<record_options>(&line)) {

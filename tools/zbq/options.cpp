@@ -10,6 +10,7 @@
 #include <limits>
 #include <set>
 #include <sstream>
+#include <tuple>
 #include <unistd.h>
 
 namespace zbq::tool {
@@ -232,6 +233,72 @@ CLI::App *add_collect(CLI::App *app, collect_options *options) {
     return collect;
 }
 
+void add_time(CLI::App *command, const std::string &option, uint64_t *value,
+              const std::string &description) {
+    command
+        ->add_option_function<std::string>(
+            option, [=](const std::string &text) { *value = parse_duration(option, text); },
+            description)
+        ->type_name("TIME");
+}
+
+CLI::App *add_ls(CLI::App *app, ls_options *options) {
+    CLI::App *ls = app->add_subcommand("ls", "list the rings that this user can reach");
+    ls->add_flag("--json", options->json, "write them as one line of JSON");
+    add_time(ls, "--timeout", &options->timeout,
+             "how long each may take to answer, such as 2s (default 500ms)");
+    add_time(ls, "--interval", &options->interval,
+             "over how long rates are measured; 0: they are not (default 250ms)");
+    ls->footer(footer(ls_help));
+    return ls;
+}
+
+CLI::App *add_stat(CLI::App *app, stat_options *options) {
+    CLI::App *stat = app->add_subcommand("stat", "tell how a ring and its readers stand");
+    stat->add_option("NAME", options->name, "what is published")->required();
+    stat->add_flag("--watch", options->watch, "again and again, until the stream ends");
+    stat->add_flag("--json", options->json, "write each account as a line of JSON");
+    add_time(stat, "--timeout", &options->timeout,
+             "how long the publisher may take to answer (default 2s)");
+    add_time(stat, "--interval", &options->interval,
+             "how long from one account to the next (default 1s)");
+    stat->footer(footer(stat_help));
+    return stat;
+}
+
+CLI::App *add_top(CLI::App *app, top_options *options) {
+    CLI::App *top = app->add_subcommand("top", "show rings and their readers on the screen");
+    add_time(top, "--timeout", &options->timeout,
+             "how long each may take to answer (default 500ms)");
+    add_time(top, "--interval", &options->interval,
+             "how long from one look to the next (default 1s)");
+    top->footer(footer(top_help));
+    return top;
+}
+
+CLI::App *add_export(CLI::App *app, export_options *options) {
+    CLI::App *metrics = app->add_subcommand("export", "give statistics to Prometheus");
+    CLI::Option *listen = metrics->add_option_function<std::string>(
+        "--listen",
+        [options](const std::string &text) {
+            std::tie(options->host, options->port) = parse_endpoint("--listen", text);
+        },
+        "serve /metrics there, such as 127.0.0.1:9464, until a signal; port 0 is any, which "
+        "standard error tells");
+    CLI::Option *textfile = metrics->add_option(
+        "--textfile", options->textfile,
+        "write them to this file, for the collector of that name of Prometheus' node exporter");
+    add_time(metrics, "--timeout", &options->timeout,
+             "how long each may take to answer (default 500ms)");
+    add_time(metrics, "--interval", &options->interval,
+             "write the file again and again, so far apart");
+    listen->type_name("ADDRESS");
+    textfile->type_name("FILE")->excludes(listen);
+    metrics->get_option("--interval")->excludes(listen);
+    metrics->footer(footer(export_help));
+    return metrics;
+}
+
 // A bare name lies in a directory that is this user's alone.
 void check_access(const std::string &name, bool shared, const char *options) {
     const bool is_bare = !name.starts_with('@') && name.find('/') == std::string::npos;
@@ -296,6 +363,18 @@ void check_pub(const pub_options &options) {
                  "--user, --group, --observer");
 }
 
+void check_interval(uint64_t interval) {
+    if (interval < millisecond) {
+        throw usage_error("--interval: 1ms at least");
+    }
+}
+
+void check_export(const export_options &options) {
+    if (options.host.empty() && options.textfile.empty()) {
+        throw usage_error("export: give --listen or --textfile");
+    }
+}
+
 void check_sub(const sub_options &options) {
     if (options.keys && options.framing == output_framing::raw) {
         throw usage_error("--keys: among payloads as they are nobody could tell them; give --lines "
@@ -333,7 +412,8 @@ uint64_t pub_options::payload_limit() const {
 declarations::declarations()
     : app("Broadcasts a stream from one process to many through shared memory.", "zbq"),
       pub(add_pub(&app, &publish)), sub(add_sub(&app, &subscribe)),
-      gather(add_collect(&app, &collect)) {
+      gather(add_collect(&app, &collect)), ls(add_ls(&app, &list)), stat(add_stat(&app, &show)),
+      top(add_top(&app, &watch)), metrics(add_export(&app, &scrape)) {
     app.set_version_flag("--version", fmt::format("zbq {}.{}.{}", ZBQ_VERSION_MAJOR,
                                                   ZBQ_VERSION_MINOR, ZBQ_VERSION_PATCH));
 #ifdef ZBQ_WITH_MCAP
@@ -358,6 +438,21 @@ command_line parse_command_line(int argc, char **argv) {
     if (declared.gather->parsed()) {
         check_collect(declared.collect);
         return declared.collect;
+    }
+    if (declared.ls->parsed()) {
+        return declared.list;
+    }
+    if (declared.stat->parsed()) {
+        check_interval(declared.show.interval);
+        return declared.show;
+    }
+    if (declared.top->parsed()) {
+        check_interval(declared.watch.interval);
+        return declared.watch;
+    }
+    if (declared.metrics->parsed()) {
+        check_export(declared.scrape);
+        return declared.scrape;
     }
 #ifdef ZBQ_WITH_MCAP
     if (declared.recorder->parsed()) {

@@ -77,13 +77,41 @@ struct collect_options {
     bool until_last = false;
 };
 
+struct ls_options {
+    uint64_t timeout = 500'000'000;  // that one may take to answer
+    uint64_t interval = 250'000'000; // over which rates are measured; 0: they are not
+    bool json = false;
+};
+
+struct stat_options {
+    std::string name;
+    uint64_t timeout = 2'000'000'000;
+    uint64_t interval = 1'000'000'000; // from one account to the next
+    bool watch = false;
+    bool json = false;
+};
+
+struct top_options {
+    uint64_t timeout = 500'000'000;
+    uint64_t interval = 1'000'000'000;
+};
+
+struct export_options {
+    std::string host; // to listen at, and its port
+    uint16_t port = 0;
+    std::string textfile;
+    uint64_t timeout = 500'000'000;
+    uint64_t interval = 0; // from one file to the next; 0: there is no next
+};
+
 // There is nothing to run.
 struct help_request {
     std::string text;
 };
 
-using command_line = std::variant<pub_options, sub_options, collect_options, record_options,
-                                  info_options, replay_options, help_request>;
+using command_line =
+    std::variant<pub_options, sub_options, collect_options, ls_options, stat_options, top_options,
+                 export_options, record_options, info_options, replay_options, help_request>;
 
 // Throws a usage error for what makes no sense.
 command_line parse_command_line(int argc, char **argv);

@@ -8,6 +8,7 @@
 #include "signals.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <string_view>
 
 namespace zbq::tool {
@@ -33,6 +34,7 @@ void publish_messages(const pub_options &options, broadcaster *ring) {
 } // namespace
 
 int publish(const pub_options &options) {
+    watch_signals({SIGUSR1}); // asks for an account
     broadcaster ring(options);
     try {
         if (ring.wait_for_consumers(options.dial ? 1 : options.wait_for)) {

@@ -10,6 +10,7 @@
 #include <zbq.hpp>
 
 #include <cerrno>
+#include <csignal>
 #include <optional>
 #include <unistd.h>
 #include <vector>
@@ -164,6 +165,9 @@ private:
     outcome look_around() {
         const uint64_t now = now_coarse_ns();
         show_progress(now);
+        if (take_signal(SIGUSR1)) {
+            tell_account();
+        }
         if (now < last_look_ + look_interval) {
             return std::nullopt;
         }
@@ -207,6 +211,14 @@ private:
         }
     }
 
+    void tell_account() {
+        progress_.clear();
+        const loss missed = reader_.lost();
+        say(fmt::format("{} messages, {} bytes so far; {} behind{}", sink_.total().messages,
+                        sink_.total().bytes, format_bytes(static_cast<double>(reader_.lag())),
+                        missed.times == 0 ? "" : fmt::format(", {} bytes missed", missed.bytes)));
+    }
+
     const sub_options &options_;
     consumer reader_;
     sink sink_;
@@ -221,6 +233,7 @@ private:
 } // namespace
 
 int subscribe(const sub_options &options) {
+    watch_signals({SIGUSR1}); // asks for an account
     try {
         return subscription(options, find_publisher(options)).run();
     } catch (const error &failed) {

@@ -87,6 +87,23 @@ retained_file parse_retained(std::string_view option, std::string_view text) {
     return {key, std::string(rest + 1, end)};
 }
 
+std::pair<std::string, uint16_t> parse_endpoint(std::string_view option, std::string_view text) {
+    const size_t colon = text.rfind(':');
+    std::string_view host = text.substr(0, colon);
+    const std::string_view number = colon < text.size() ? text.substr(colon + 1) : "";
+    uint16_t port = 0;
+    const char *const end = number.data() + number.size();
+    const auto [rest, error] = std::from_chars(number.data(), end, port);
+    if (host.starts_with('[') && host.ends_with(']')) {
+        host = host.substr(1, host.size() - 2);
+    }
+    if (error != std::errc() || rest != end || host.empty()) {
+        throw usage_error(fmt::format(
+            "{}: '{}' is not an address and a port, such as 127.0.0.1:9464", option, text));
+    }
+    return {std::string(host), port};
+}
+
 uint64_t parse_duration(std::string_view option, std::string_view text) {
     const std::optional<uint64_t> duration = parse(text, duration_units);
     if (text != "0" && !duration) {

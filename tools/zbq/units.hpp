@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace zbq::tool {
 
@@ -25,6 +26,9 @@ start parse_start(std::string_view option, std::string_view text);
 
 // "1=format.txt". A key can be no more than the library takes.
 retained_file parse_retained(std::string_view option, std::string_view text);
+
+// "127.0.0.1:9464", "[::1]:9464".
+std::pair<std::string, uint16_t> parse_endpoint(std::string_view option, std::string_view text);
 
 // "500ms", "2s", "20us", "0", in nanoseconds.
 uint64_t parse_duration(std::string_view option, std::string_view text);

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+//
+// Asking many names for their statistics at once. Whoever hangs, or sends nonsense, is given up
+// after a time, and holds up nobody else.
+#pragma once
+
+#include <zbq.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace zbq::tool {
+
+enum class standing {
+    answers,
+    silent,  // it has not answered in time
+    refuses, // whoever it is
+    nobody,  // or one that has no rings
+};
+
+struct finding {
+    std::string name;
+    standing how = standing::nobody;
+    std::string why = {};                   // where it refuses
+    std::optional<statistics> account = {}; // where it answers
+};
+
+class survey {
+public:
+    // Told of each name, once. Each is given so many nanoseconds.
+    survey(std::vector<std::string> names, uint64_t patience, std::function<void(finding &&)> tell);
+
+    [[nodiscard]] bool is_over() const { return waiting_.empty() && asked_.empty(); }
+
+    // Goes on for so many nanoseconds at most, and no longer than until the other descriptor (-1:
+    // there is none) is readable, a signal comes, or all have been told of.
+    void go_on(uint64_t nanoseconds, int beside = -1);
+
+private:
+    struct inquiry {
+        std::string name;
+        inspecting way;
+        uint64_t until;
+    };
+
+    void ask_more();
+    void ask(std::string name);
+    bool is_settled(inquiry *one, bool has_news, uint64_t now);
+    void settle_some(const std::vector<bool> &have_news);
+    void tell_nothing(std::string name, standing how, std::string why = "");
+
+    uint64_t patience_;
+    std::function<void(finding &&)> tell_;
+    size_t most_; // at once
+    std::deque<std::string> waiting_;
+    std::deque<inquiry> asked_; // the oldest first
+};
+
+// All of them; ends early after a signal to stop.
+void survey_all(std::vector<std::string> names, uint64_t patience,
+                const std::function<void(finding &&)> &tell);
+
+} // namespace zbq::tool
