@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 
 namespace zbq::tool {
@@ -42,7 +43,8 @@ std::string bar(uint64_t lag, uint64_t capacity, size_t width) {
     const size_t room = width - 2;
     const double part =
         capacity != 0 ? static_cast<double>(lag) / static_cast<double>(capacity) : 0;
-    const auto full = static_cast<size_t>(std::min(part, 1.0) * static_cast<double>(room) + 0.5);
+    const auto full =
+        static_cast<size_t>(std::round(std::min(part, 1.0) * static_cast<double>(room)));
     const size_t filled = std::max<size_t>(full, lag != 0 ? 1 : 0);
     return "[" + std::string(filled, '#') + std::string(room - filled, '.') + "]";
 }

@@ -55,7 +55,7 @@ void add_sockets_in(const std::string &directory, const std::string &own,
         const std::string name = at->path().filename();
         std::error_code unknown;
         if (!name.starts_with('.') && at->is_socket(unknown)) {
-            names->insert(directory == own ? name : directory + "/" + name);
+            names->insert(directory == own ? name : at->path().string());
         }
     }
 }

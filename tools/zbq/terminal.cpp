@@ -23,9 +23,7 @@ bool wants_colours() {
     return (none == nullptr || *none == '\0') && has_colors();
 }
 
-bool has_colours = false;
-
-attr_t attributes_of(style how) {
+attr_t attributes_of(style how, bool has_colours) {
     switch (how) {
     case style::title:
         return A_BOLD | (has_colours ? static_cast<attr_t>(COLOR_PAIR(title_colour)) : 0U);
@@ -42,6 +40,26 @@ attr_t attributes_of(style how) {
 
 } // namespace
 
+struct terminal::screen_state {
+    explicit screen_state(SCREEN *made) : screen(made) {
+        set_term(made);
+        window = stdscr;
+        has_colours = wants_colours() && start_color() == OK;
+    }
+    ~screen_state() {
+        endwin();
+        delscreen(screen);
+    }
+    screen_state(const screen_state &) = delete;
+    screen_state &operator=(const screen_state &) = delete;
+    screen_state(screen_state &&) = delete;
+    screen_state &operator=(screen_state &&) = delete;
+
+    SCREEN *screen;
+    WINDOW *window;
+    bool has_colours;
+};
+
 terminal::terminal() {
     if (isatty(STDIN_FILENO) == 0 || isatty(STDOUT_FILENO) == 0) {
         throw failure("top needs a terminal; 'zbq ls' and 'zbq stat' write to anything");
@@ -52,9 +70,8 @@ terminal::terminal() {
         throw failure(
             fmt::format("this terminal ('{}') is not known", name != nullptr ? name : ""));
     }
-    set_term(made);
-    has_colours = wants_colours() && start_color() == OK;
-    if (has_colours) {
+    state_ = std::make_unique<screen_state>(made);
+    if (state_->has_colours) {
         use_default_colors();
         init_pair(alarm_colour, COLOR_RED, -1);
         init_pair(title_colour, COLOR_CYAN, -1);
@@ -62,22 +79,20 @@ terminal::terminal() {
     cbreak();
     noecho();
     nonl(); // so that enter and ctrl-j are told apart
-    keypad(stdscr, true);
-    nodelay(stdscr, true);
+    keypad(state_->window, true);
+    nodelay(state_->window, true);
     set_escdelay(50); // an escape alone is told after so many milliseconds
     curs_set(0);
 }
 
-terminal::~terminal() {
-    endwin();
-}
+terminal::~terminal() = default;
 
 int terminal::rows() const {
-    return getmaxy(stdscr);
+    return getmaxy(state_->window);
 }
 
 int terminal::columns() const {
-    return getmaxx(stdscr);
+    return getmaxx(state_->window);
 }
 
 void terminal::write(int row, std::string_view text, style how) {
@@ -89,30 +104,30 @@ void terminal::write(int row, std::string_view text, style how) {
     if (how == style::chosen) { // all of the line
         line.resize(width, ' ');
     }
-    wattrset(stdscr, static_cast<int>(attributes_of(how)));
-    mvwaddnstr(stdscr, row, 0, line.data(), static_cast<int>(line.size()));
-    wattrset(stdscr, A_NORMAL);
+    wattrset(state_->window, static_cast<int>(attributes_of(how, state_->has_colours)));
+    mvwaddnstr(state_->window, row, 0, line.data(), static_cast<int>(line.size()));
+    wattrset(state_->window, A_NORMAL);
     if (line.size() < width) { // else the cursor is in the next line
-        wclrtoeol(stdscr);
+        wclrtoeol(state_->window);
     }
 }
 
 void terminal::clear_from(int row) {
     if (row < rows()) {
-        wmove(stdscr, row, 0);
-        wclrtobot(stdscr);
+        wmove(state_->window, row, 0);
+        wclrtobot(state_->window);
     }
 }
 
 void terminal::show() {
-    wrefresh(stdscr);
+    wrefresh(state_->window);
 }
 
 std::optional<pressed> terminal::next_key() {
     constexpr int escape = 27;
     constexpr int control_h = 8;
     constexpr int del = 127;
-    const int got = wgetch(stdscr);
+    const int got = wgetch(state_->window);
     switch (got) {
     case ERR:
         return std::nullopt;

@@ -3,6 +3,7 @@
 // The terminal as a screen of lines. The only place with ncurses.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -48,6 +49,10 @@ public:
     void show();
 
     std::optional<pressed> next_key(); // without waiting
+
+private:
+    struct screen_state;
+    std::unique_ptr<screen_state> state_;
 };
 
 } // namespace zbq::tool

@@ -125,7 +125,7 @@ void serve_metrics(const std::string &host, uint16_t port, const page_maker &mak
     while (stop_signal() == 0) {
         unsigned long long left = 0;
         const bool has_limit = MHD_get_timeout(server.get(), &left) == MHD_YES;
-        constexpr unsigned long long longest = 1000 * patience;
+        constexpr auto longest = 1000ULL * patience;
         pollfd polled = {events, POLLIN, 0};
         poll(&polled, 1, has_limit ? static_cast<int>(std::min(left, longest)) : -1);
         MHD_run(server.get());
