@@ -57,10 +57,10 @@ struct stream_options {
 };
 
 struct stream_state {
-    std::string identity = {};   // another one for a stream that was made anew under its name
-    std::uint64_t first = 0;     // number of the first message that is still there
-    std::uint64_t last = 0;      // of the last one that ever was
-    std::size_t largest = 0;     // bytes of a message
+    std::string identity = {}; // another one for a stream that was made anew under its name
+    std::uint64_t first = 0;   // number of the first message that is still there
+    std::uint64_t last = 0;    // of the last one that ever was
+    std::size_t largest = 0;   // bytes of a message
     bool operator==(const stream_state &) const = default;
 };
 

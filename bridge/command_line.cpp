@@ -63,7 +63,8 @@ void add_secret(CLI::App *to, const std::string &option, std::string *value, con
           [=](const std::string &path) {
               std::ifstream file(path);
               if (!std::getline(file, *value) || value->empty()) {
-                  throw usage_error(option + ": " + path + ": cannot be read, or has no first line");
+                  throw usage_error(option + ": " + path +
+                                    ": cannot be read, or has no first line");
               }
           },
           about)

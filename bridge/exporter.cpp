@@ -17,7 +17,7 @@ using tool::second;
 
 constexpr std::uint64_t look_interval = 50 * millisecond; // for what comes without a wake-up
 constexpr std::uint64_t patience = 5 * second;            // with an acknowledgement
-constexpr unsigned most_at_once = 512;                    // messages, before answers have their turn
+constexpr unsigned most_at_once = 512; // messages, before answers have their turn
 
 // A frame that has no acknowledgement.
 struct outgoing {
@@ -67,9 +67,10 @@ private:
             if (!newest && announced_) { // what of this is there already comes back as a duplicate
                 runner_.say(fmt::format("message {} of the stream is {}", last->number, why));
             } else if (!newest) {
-                throw trouble(fmt::format("the stream {} has something else in it: message {} is {}",
-                                          options_.stream.name, last->number, why),
-                              true);
+                throw trouble(
+                    fmt::format("the stream {} has something else in it: message {} is {}",
+                                options_.stream.name, last->number, why),
+                    true);
             }
         }
         set_limit(state.largest);
@@ -109,10 +110,11 @@ private:
     void set_limit(std::size_t limit) {
         for (const outgoing &each : queue_) {
             if (each.data.size() > limit) {
-                throw trouble(fmt::format("the server takes messages of {} bytes now, and one of {} "
-                                          "waits for it",
-                                          limit, each.data.size()),
-                              true);
+                throw trouble(
+                    fmt::format("the server takes messages of {} bytes now, and one of {} "
+                                "waits for it",
+                                limit, each.data.size()),
+                    true);
             }
         }
         limit_ = limit;
@@ -211,8 +213,8 @@ private:
             if (!has_room() || ended_) {
                 return false;
             }
-            const found got = source_.next(writer_.has_ring() ? writer_.prepare()
-                                                              : std::span<std::byte>());
+            const found got =
+                source_.next(writer_.has_ring() ? writer_.prepare() : std::span<std::byte>());
             if (got.what == found::kind::nothing) {
                 return false;
             }
@@ -429,7 +431,7 @@ private:
     std::size_t limit_ = 0;
     frame_writer writer_;
     source source_;
-    std::deque<outgoing> queue_;     // the first `sent_` of them were sent
+    std::deque<outgoing> queue_; // the first `sent_` of them were sent
     std::size_t sent_ = 0;
     std::size_t queued_bytes_ = 0;
     std::uint64_t last_number_ = 0; // that the stream has, once it has all that was sent

@@ -156,8 +156,8 @@ std::optional<frame> frame::read(std::span<const std::byte> bytes, std::string *
         return refuse("no frame of zbq");
     }
     if (const auto version = load<std::uint16_t>(&bytes[4]); version != frame_version) {
-        return refuse(fmt::format("a frame of version {}, of which this knows {}", version,
-                                  frame_version));
+        return refuse(
+            fmt::format("a frame of version {}, of which this knows {}", version, frame_version));
     }
     if (load<std::uint16_t>(&bytes[6]) != frame_header_size || bytes.size() < frame_header_size) {
         return refuse("a frame that is cut off");
@@ -180,8 +180,8 @@ std::optional<frame> frame::read(std::span<const std::byte> bytes, std::string *
         return refuse("a frame that does not say of which ring");
     }
     const auto length = load<std::uint32_t>(rest.data());
-    const std::optional<ring_facts> facts =
-        length <= rest.size() - entry_head_size ? facts_in(rest.subspan(entry_head_size, length))
+    const std::optional<ring_facts> facts = length <= rest.size() - entry_head_size
+                                                ? facts_in(rest.subspan(entry_head_size, length))
                                                 : std::nullopt;
     if (!facts) {
         return refuse("a frame that is malformed in what it says of its ring");

@@ -21,9 +21,8 @@ constexpr unsigned most_at_once = 64; // frames, before others have their turn
 struct stopped {}; // by a signal, while something waited
 
 std::unique_ptr<position> position_of(const import_options &options) {
-    return options.position.empty()
-               ? std::make_unique<position>()
-               : std::make_unique<position>(options.position, options.stream);
+    return options.position.empty() ? std::make_unique<position>()
+                                    : std::make_unique<position>(options.position, options.stream);
 }
 
 class importer {

@@ -65,8 +65,8 @@ void outlet::wait_for_readers(std::uint32_t count) {
         admit();
     }
     while (ring_ && ring_->statistics().consumers < count) {
-        std::ignore = ring_->serve_until(
-            in(slice), [&] { return ring_->statistics().consumers >= count; });
+        std::ignore =
+            ring_->serve_until(in(slice), [&] { return ring_->statistics().consumers >= count; });
         meanwhile_();
     }
 }
@@ -86,9 +86,12 @@ void outlet::note(std::uint64_t offset, const std::string &more) {
     do {
         const std::size_t size = (text.size() / note_size + 1) * note_size;
         next = {offset, ring_->head() + room_of(size)};
-        json what = {{"bridge", 1},           {"ring", to_hex(origin_)},
-                     {"name", facts_.name},   {"host", facts_.host},
-                     {"offset", next.there},  {"here", next.here},
+        json what = {{"bridge", 1},
+                     {"ring", to_hex(origin_)},
+                     {"name", facts_.name},
+                     {"host", facts_.host},
+                     {"offset", next.there},
+                     {"here", next.here},
                      {"stream", options_.stream}};
         if (!more.empty()) {
             what.update(json::parse(more));
@@ -101,7 +104,8 @@ void outlet::note(std::uint64_t offset, const std::string &more) {
         }
     } while (true);
     const auto payload = bytes_of(text);
-    const status kept = until_done([&] { return ring_->retain(options_.note_key, payload, in(slice)); });
+    const status kept =
+        until_done([&] { return ring_->retain(options_.note_key, payload, in(slice)); });
     if (kept == status::too_large) { // too much is retained already
         std::ignore = until_done([&] { return ring_->publish(payload, in(slice)); });
         complaint_ = "the notes of the origin are not retained: the ring retains too much";
@@ -117,10 +121,10 @@ std::uint64_t outlet::next_offset() const {
 }
 
 void outlet::tell(std::uint64_t next_offset, const missing &what) {
-    note(next_offset, json({{"missing", what.bytes},
-                            {"cause", to_string(what.why)},
-                            {"at_least", what.at_least}})
-                          .dump());
+    note(
+        next_offset,
+        json({{"missing", what.bytes}, {"cause", to_string(what.why)}, {"at_least", what.at_least}})
+            .dump());
 }
 
 // ---- messages ----

@@ -62,8 +62,7 @@ void position::map(const std::string &path, const std::string &stream) {
     if (std::strcmp(there.stream, own_.stream) != 0) {
         throw tool::failure(path + ": a position in the stream " + there.stream);
     }
-    void *const at =
-        mmap(nullptr, sizeof own_, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
+    void *const at = mmap(nullptr, sizeof own_, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
     if (at == MAP_FAILED) { // NOLINT(*-int-to-ptr): the system's own
         throw tool::system_failure("mapping " + path);
     }

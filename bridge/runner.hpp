@@ -65,9 +65,7 @@ public:
             tell();
         }
     }
-    void tell() const {
-        tool::say_at_last(json_ ? to_json(*account_) : to_text(*account_));
-    }
+    void tell() const { tool::say_at_last(json_ ? to_json(*account_) : to_text(*account_)); }
 
 private:
     static constexpr std::uint64_t shortest_pause = 50 * tool::millisecond;

@@ -93,9 +93,9 @@ void source::note_join() {
     if (offset > before || lost_end) {
         events_.push_back({.what = found::kind::gap,
                            .offset = std::max(offset, before),
-                           .why = is_other        ? cause::restarted
+                           .why = is_other       ? cause::restarted
                                   : was_evicted_ ? cause::evicted
-                                                  : cause::history,
+                                                 : cause::history,
                            .at_least = lost_end});
     }
     knows_place_ = true;
@@ -134,8 +134,9 @@ found source::end(status why) {
     next_ = std::max(next_, offset);
     was_evicted_ = how == ending::evicted;
     if (how == ending::evicted) {
-        complaint_ = options_.name + ": evicted by the publisher: " +
-                     to_string(reader_->eviction()) + "; joining again";
+        complaint_ = options_.name +
+                     ": evicted by the publisher: " + to_string(reader_->eviction()) +
+                     "; joining again";
     } else {
         events_.push_back({.what = found::kind::end,
                            .offset = next_,

@@ -50,9 +50,8 @@ void require(natsStatus result, const std::string &tried) {
         natsStatus last = NATS_OK;
         const char *more = nats_GetLastError(&last);
         const bool has_more = last == result && more != nullptr && *more != '\0';
-        throw trouble(
-            fmt::format("{}: {}", tried, has_more ? more : natsStatus_GetText(result)),
-            is_final(result));
+        throw trouble(fmt::format("{}: {}", tried, has_more ? more : natsStatus_GetText(result)),
+                      is_final(result));
     }
 }
 

@@ -10,8 +10,8 @@ namespace zbq::bridge {
 
 namespace {
 
-using nlohmann::json;
 using nats::link;
+using nlohmann::json;
 using steady = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds request_time(5); // after which the server says that there was none
@@ -60,11 +60,10 @@ struct reader::part {
         taken = 0;
         heard = steady::now();
         const std::string reply = fmt::format("{}.{}", to.inbox(), ++requests);
-        const std::string what =
-            json({{"batch", batch},
-                  {"max_bytes", window},
-                  {"expires", std::chrono::nanoseconds(request_time).count()}})
-                .dump();
+        const std::string what = json({{"batch", batch},
+                                       {"max_bytes", window},
+                                       {"expires", std::chrono::nanoseconds(request_time).count()}})
+                                     .dump();
         nats::require(natsConnection_PublishRequestString(
                           to.get(), ("$JS.API.CONSUMER.MSG.NEXT." + name + "." + consumer).c_str(),
                           reply.c_str(), what.c_str()),
@@ -74,8 +73,7 @@ struct reader::part {
     // A status of the server's, about a request.
     void note(const natsMsg *said) {
         const std::string_view subject(natsMsg_GetSubject(said));
-        const bool is_of_this =
-            subject.substr(subject.rfind('.') + 1) == std::to_string(requests);
+        const bool is_of_this = subject.substr(subject.rfind('.') + 1) == std::to_string(requests);
         const char *status = nullptr;
         natsMsgHeader_Get(const_cast<natsMsg *>(said), "Status", &status);
         const std::string_view code = status != nullptr ? status : "";
@@ -142,18 +140,17 @@ stream_state reader::state() {
 void reader::start(std::uint64_t number, std::size_t window) {
     constexpr std::size_t beside = 4096; // heads, which count
     part_->window = std::max(window, part_->to.largest() + beside);
-    const json made =
-        part_->to.ask("$JS.API.CONSUMER.CREATE." + part_->name,
-                      {{"stream_name", part_->name},
-                       {"config",
-                        {{"deliver_policy", "by_start_sequence"},
-                         {"opt_start_seq", std::max<std::uint64_t>(number, 1)},
-                         {"ack_policy", "none"},
-                         {"max_deliver", 1},
-                         {"replay_policy", "instant"},
-                         {"inactive_threshold", consumer_time},
-                         {"num_replicas", 1},
-                         {"mem_storage", true}}}});
+    const json made = part_->to.ask("$JS.API.CONSUMER.CREATE." + part_->name,
+                                    {{"stream_name", part_->name},
+                                     {"config",
+                                      {{"deliver_policy", "by_start_sequence"},
+                                       {"opt_start_seq", std::max<std::uint64_t>(number, 1)},
+                                       {"ack_policy", "none"},
+                                       {"max_deliver", 1},
+                                       {"replay_policy", "instant"},
+                                       {"inactive_threshold", consumer_time},
+                                       {"num_replicas", 1},
+                                       {"mem_storage", true}}}});
     if (nats::error_of(made) != 0) {
         throw trouble(fmt::format("reading the stream {}: {}", part_->name, nats::text_of(made)));
     }

@@ -9,8 +9,8 @@ namespace zbq::bridge {
 
 namespace {
 
-using nlohmann::json;
 using nats::link;
+using nlohmann::json;
 
 constexpr unsigned wrong_last_number = 10071;
 constexpr unsigned no_message = 10037;
@@ -68,8 +68,8 @@ stream_state writer::state() {
 
 // By the stream's leader: what a replica says may be old.
 std::optional<stored> writer::last() {
-    const json got = part_->to.ask("$JS.API.STREAM.MSG.GET." + part_->name,
-                                   {{"last_by_subj", part_->subject}});
+    const json got =
+        part_->to.ask("$JS.API.STREAM.MSG.GET." + part_->name, {{"last_by_subj", part_->subject}});
     if (nats::error_of(got) == no_message) {
         return std::nullopt;
     }
@@ -126,8 +126,8 @@ std::optional<answer> writer::take() {
     try {
         found.text = nats::text_of(said);
         const unsigned error = nats::error_of(said);
-        found.what = error == wrong_last_number ? answer::kind::conflict
-                     : error != 0               ? answer::kind::refused
+        found.what = error == wrong_last_number       ? answer::kind::conflict
+                     : error != 0                     ? answer::kind::refused
                      : said.value("duplicate", false) ? answer::kind::duplicate
                                                       : answer::kind::stored;
         found.number = said.value("seq", std::uint64_t{0});

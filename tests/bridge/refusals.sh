@@ -76,13 +76,14 @@ wait $server || true
 serve
 
 # ---- streams of others ----
-request '$JS.API.STREAM.CREATE.OTHER' '{"name":"OTHER","subjects":["other.>"]}' >made
+api=\$JS.API.STREAM
+request "$api.CREATE.OTHER" '{"name":"OTHER","subjects":["other.>"]}' >made
 says made '"created"'
 refused 1 'its subjects are \["other.>"\]' export x --to "$url" --stream OTHER
-request '$JS.API.STREAM.CREATE.WORK' '{"name":"WORK","subjects":["zbq.WORK"],"retention":"workqueue"}' >made
+request "$api.CREATE.WORK" '{"name":"WORK","subjects":["zbq.WORK"],"retention":"workqueue"}' >made
 refused 1 'removes what was read' export x --to "$url" --stream WORK
 complains 'stream not found' export x --to "$url" --stream NONE --no-create
-request '$JS.API.STREAM.CREATE.MIXED' '{"name":"MIXED","subjects":["zbq.MIXED"]}' >made
+request "$api.CREATE.MIXED" '{"name":"MIXED","subjects":["zbq.MIXED"]}' >made
 request zbq.MIXED hello >made
 refused 1 'message 1 is no frame of zbq' export x --to "$url" --stream MIXED
 export_it x X
@@ -99,7 +100,7 @@ request zbq.X 'zbqf and no more' >made
 wait_until "a complaint" told y.import.err 'frame'
 says y.import.err 'message [0-9]+ is a frame of version'
 ended $importer 1
-request '$JS.API.STREAM.PURGE.X' '' >made
+request "$api.PURGE.X" '' >made
 import_it y X
 request zbq.X 'garbage' >made
 wait_until "a complaint" told y.import.err 'is no frame of zbq: passed over'

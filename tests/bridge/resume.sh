@@ -4,6 +4,7 @@
 # still has is not missing, and comes once.
 # shellcheck source=tests/bridge/support.sh
 source "$(dirname "$0")/support.sh" "$@"
+# shellcheck disable=SC2119 # not these
 serve
 publish x --capacity 16M
 "$zbq" sub x >here 2>sub.err &
@@ -49,6 +50,7 @@ wait $server || true
 more 2000
 wait_until "all of it here" told here X00000009999
 [ "$(grep -c evicted x.pub.err)" = 0 ] || fail "the publisher has noticed"
+# shellcheck disable=SC2119 # not these
 serve
 wait_until "what came meanwhile" arrived 10000
 

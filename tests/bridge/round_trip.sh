@@ -3,6 +3,7 @@
 # A ring crosses whole, with its type, flags, what it retains and its end; and both stores.
 # shellcheck source=tests/bridge/support.sh
 source "$(dirname "$0")/support.sh" "$@"
+# shellcheck disable=SC2119 # not these
 serve
 
 # ---- what is published arrives, in order, once; the end too ----
@@ -29,15 +30,19 @@ sys.exit(0 if got.endswith(sent) and b"format\n" in got[:len(got) - len(sent)] e
     says x.export.err 'export x: 300[0-9] messages'
 done
 
+# ---- the tool finds it ----
+PATH=$(dirname "$bridge"):$PATH "$zbq" bridge --help >help
+says help 'zbq bridge .*SUBCOMMAND'
+
 # ---- where it is from ----
 publish a
 export_it a A
 import_it b A
 wait_until "the ring" test -S zbq/b
-"$bridge" origin b >origin
-says origin '"name":"a"'
-says origin '"ring":"[0-9a-f]{32}"'
-says origin '"offset":0'
+"$bridge" origin b >from
+says from '"name":"a"'
+says from '"ring":"[0-9a-f]{32}"'
+says from '"offset":0'
 expect_status 1 "$bridge" origin a 2>origin.err
 says origin.err 'no importer'
 

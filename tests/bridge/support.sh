@@ -20,6 +20,7 @@ reachable() {
 }
 
 # serve OPTIONS: the server, with what it has in the directory store
+# shellcheck disable=SC2034,SC2120,SC2154 # used by tests, and set by theirs
 serve() {
     nats-server -js -a "$address" -p $port -sd "$here/store" "$@" >>server.err 2>&1 &
     server=$!
