@@ -15,13 +15,14 @@ for package in CLI11 GTest OpenSSL Python3 fmt nlohmann_json; do
     without+=("-DCMAKE_DISABLE_FIND_PACKAGE_$package=ON")
 done
 cmake -S "$source" -B "$work/alone" "${without[@]}" -DRELACY_INCLUDE_DIR= \
-    -DZBQ_LIBDEFLATE_INCLUDE= -DZBQ_HAS_SDT= \
+    -DZBQ_LIBDEFLATE_INCLUDE= -DZBQ_HAS_SDT= -DZBQ_NATS_INCLUDE= \
     -DZBQ_BUILD_EXAMPLES=OFF >"$work/said"
 sed -n 's/^-- zbq: //p' "$work/said" >"$work/left_out"
 diff - "$work/left_out" <<'EOF'
 no sys/sdt.h: without probes for bpftrace and the like
 no libdeflate: without zbq record, info and replay
 no fmt, CLI11, OpenSSL, nlohmann_json: without the command-line tool
+no libnats, fmt, CLI11, nlohmann_json: without the bridge
 no fmt, CLI11, nlohmann_json: without the benchmark
 no Python3: without the manual pages and completions
 no fmt, CLI11, Relacy: without the library under a model checker

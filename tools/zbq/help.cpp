@@ -8,7 +8,8 @@ namespace zbq::tool {
 const help_text main_help = {
     "NAME is a socket in $XDG_RUNTIME_DIR/zbq (else /run/user/UID/zbq or /tmp/zbq-UID),\n"
     "a path when it has a slash, or an abstract name when it begins with @.\n"
-    "'zbq COMMAND --help' tells more.",
+    "'zbq COMMAND --help' tells more. 'zbq bridge' runs zbq-bridge, which carries rings to other\n"
+    "machines, where that is installed.",
     {"zbq sub --wait log | grep -i error &", "tail -f /var/log/syslog | zbq pub log", "zbq top"}};
 
 const help_text pub_help = {

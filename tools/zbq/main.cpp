@@ -10,6 +10,10 @@
 
 #include <zbq.hpp>
 
+#include <climits>
+#include <cstring>
+#include <unistd.h>
+
 namespace {
 
 using namespace zbq::tool;
@@ -59,9 +63,25 @@ int complain(const std::string &text, int status) {
     return status;
 }
 
+// The bridge is a program of its own, with libraries of its own: the one beside this, or in the
+// path.
+int run_bridge(char **argv) {
+    std::string path(PATH_MAX, '\0');
+    const ssize_t size = readlink("/proc/self/exe", path.data(), path.size());
+    path.resize(size > 0 ? static_cast<size_t>(size) : 0);
+    path = path.substr(0, path.rfind('/') + 1) + "zbq-bridge";
+    execv(path.c_str(), argv);
+    execvp("zbq-bridge", argv);
+    say_at_last("zbq-bridge: not installed here");
+    return exit_failure;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
+    if (argc > 1 && std::strcmp(argv[1], "bridge") == 0) {
+        return run_bridge(argv + 1);
+    }
     try {
         install_signal_handlers();
         guard_standard_streams();
