@@ -28,7 +28,7 @@ included() {
 # Those that take longest first, so that no processor is left alone with one of them.
 units() {
     printf '%s\n' "$build"/headers.cpp "$build"/library.cpp
-    git ls-files -co --exclude-standard -- 'tools/*.cpp' 'examples/*.cpp' 'mcap/*.cpp' | xargs ls -S
+    git ls-files -co --exclude-standard -- 'tools/*.cpp' 'bridge/*.cpp' 'examples/*.cpp' 'mcap/*.cpp' | xargs ls -S
     git ls-files -co --exclude-standard -- 'bench/*.cpp' 'tests/*.cpp' |
         # Of another compiler's library; broken on purpose; macros of Relacy; a program of clang's.
         grep -vE '^tests/(cpp/wrong|package/user|model/relacy|lint)/' | xargs ls -S
