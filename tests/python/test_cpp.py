@@ -18,6 +18,7 @@ TOOL = os.environ.get("ZBQ_TOOL")
 MESSAGES = 500
 if numpy is not None:
     QUOTES = zbq.Channel("quote/1", [("bid", "f8"), ("ask", "f8"), ("symbol", "u8")])
+    FEED = zbq.VariantChannel("feed/1", {"quote": QUOTES.dtype, "volume": "u4"})
 
 
 def payload_of(number):
@@ -137,6 +138,36 @@ class Peer(unittest.TestCase):
                     other.consumer(reader)
                 self.assertIsInstance(caught.exception, zbq.TypeMismatchError)
         process.wait()
+
+    @unittest.skipUnless(numpy, "no package python3-numpy")
+    def test_several_types_from_cpp(self):
+        process, socket = peer("write-events")
+        with socket, zbq.Consumer(socket) as reader:
+            with self.assertRaises(zbq.TypeMismatchError):
+                zbq.VariantChannel("feed/1", {"volume": "u4", "quote": QUOTES.dtype}).consumer(
+                    reader
+                )
+            got = [(which, one) for which, one in FEED.consumer(reader)]
+        self.assertEqual(len(got), MESSAGES)
+        for number, (which, one) in enumerate(got):
+            self.assertEqual(which, "quote" if number % 3 else "volume")
+            self.assertEqual(one["symbol"] if number % 3 else one, number)
+        self.assertEqual(process.wait(), 0)
+
+    @unittest.skipUnless(numpy, "no package python3-numpy")
+    def test_several_types_for_cpp(self):
+        process, socket = peer("read-events")
+        with socket, zbq.Producer(65536, stall_timeout=0) as ring:
+            events = FEED.producer(ring)
+            ring.admit(socket)
+            for number in range(MESSAGES):
+                if number % 3:
+                    events.send("quote", (0, 0, number))
+                else:
+                    events.send("volume", number)
+            with self.assertRaises(zbq.InvalidError):
+                events.send("trade", 1)
+        self.assertEqual(process.wait(), 0)
 
     def test_an_observer_of_cpp(self):
         process, socket = peer("write-history")

@@ -122,7 +122,19 @@ class Hostile(unittest.TestCase):
 
     def test_words_that_cannot_be(self):
         draw = random.Random(1)
-        words = [0, 1, 15, 16, 32, 4096, 4112, 1 << 32, (1 << 63) - 16, (1 << 64) - 16, (1 << 64) - 1]
+        words = [
+            0,
+            1,
+            15,
+            16,
+            32,
+            4096,
+            4112,
+            1 << 32,
+            (1 << 63) - 16,
+            (1 << 64) - 16,
+            (1 << 64) - 1,
+        ]
         for mode, flow in ((0, "lossless"), (2, "follow"), (2, "newest")):
             for _ in range(300):
                 intruder = Intruder(mode)

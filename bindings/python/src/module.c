@@ -135,7 +135,7 @@ static int execute(PyObject *module) {
     return done ? 0 : -1;
 }
 
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)(uintptr_t)execute}, {0, NULL}};
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)execute}, {0, NULL}};
 
 static PyModuleDef definition = {PyModuleDef_HEAD_INIT,
                                  "zbq._zbq",

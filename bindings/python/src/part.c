@@ -107,13 +107,13 @@ static PyGetSetDef properties[] = {{"exports", get_exports, NULL, "How many view
                                    {NULL, NULL, NULL, NULL, NULL}};
 
 static PyType_Slot slots[] = {{Py_tp_doc, "A part of a buffer, which counts its views."},
-                              {Py_tp_new, (void *)(uintptr_t)make},
-                              {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
+                              {Py_tp_new, (void *)make},
+                              {Py_tp_dealloc, (void *)dealloc},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
-                              {Py_sq_length, (void *)(uintptr_t)length},
-                              {Py_bf_getbuffer, (void *)(uintptr_t)get_buffer},
-                              {Py_bf_releasebuffer, (void *)(uintptr_t)release_buffer},
+                              {Py_sq_length, (void *)length},
+                              {Py_bf_getbuffer, (void *)get_buffer},
+                              {Py_bf_releasebuffer, (void *)release_buffer},
                               {0, NULL}};
 
 PyType_Spec part_spec = {"zbq._zbq.Part", sizeof(part_object), 0, Py_TPFLAGS_DEFAULT, slots};

@@ -56,6 +56,7 @@ from ._listener import Listener, Newcomer, Peer, Terms
 from ._producer import Producer, Service
 from ._statistics import ConsumerInfo, ProducerStatistics, RingStatistics, SlotStatistics
 from ._subscription import Subscription
+from ._variants import VariantChannel, VariantConsumer, VariantProducer
 from ._zbq import (
     MAX_FD_PER_MSG,
     MSG_ALIGN,
@@ -137,6 +138,9 @@ __all__ = [
     "TooLargeError",
     "TornError",
     "TypeMismatchError",
+    "VariantChannel",
+    "VariantConsumer",
+    "VariantProducer",
     "Wakeup",
     "connect",
     "connect_async",
