@@ -8,6 +8,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export build=$PWD/build/clang own_code=zbq-own-code
+python_headers=$(/usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')
+export python_headers
+# It asks for memcpy_s and its like, which no C library here has.
+export of_c11=-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 costly='-clang-analyzer-*,-bugprone-reserved-identifier,-bugprone-stringview-nullptr'
 costly+=',-bugprone-use-after-move'
 case ${1:-} in
@@ -28,7 +32,8 @@ included() {
 # Those that take longest first, so that no processor is left alone with one of them.
 units() {
     printf '%s\n' "$build"/headers.cpp "$build"/library.cpp
-    git ls-files -co --exclude-standard -- 'tools/*.cpp' 'bridge/*.cpp' 'examples/*.cpp' 'mcap/*.cpp' | xargs ls -S
+    git ls-files -co --exclude-standard -- 'tools/*.cpp' 'bridge/*.cpp' 'examples/*.cpp' 'mcap/*.cpp' \
+        'bindings/python/src/*.c' | xargs ls -S
     git ls-files -co --exclude-standard -- 'bench/*.cpp' 'tests/*.cpp' |
         # Of another compiler's library; broken on purpose; macros of Relacy; a program of clang's.
         grep -vE '^tests/(cpp/wrong|package/user|model/relacy|lint)/' | xargs ls -S
@@ -48,6 +53,7 @@ check() { # UNIT
     case $1 in
     */library.cpp) with_includes "$1" -Isrc -fno-exceptions -fno-rtti ;;
     */headers.cpp) with_includes "$1" ;;
+    bindings/python/*) tidy --checks="$own_code,$of_c11" "$1" -- -std=gnu11 -isystem "$python_headers" ;;
     mcap/*) tidy --checks=$own_code "$1" ;;
     *) tidy --checks="$on_others" "$1" ;;
     esac

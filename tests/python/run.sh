@@ -29,6 +29,31 @@ has pip python3-pip
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$work/site:$tests
 
 case $subject in
+sanitized | references)
+    # In a debug build of Python, by an extension that is built for it.
+    debug=$(command -v python3-dbg) || skip "no package python3-dbg"
+    own=$work-$subject
+    rm -rf "$own"
+    mkdir -p "$own"
+    cp -rL "$source/bindings/python" "$own/source"
+    cd "$own/source"
+    export PYTHONPATH=$own/source:$tests
+    if [ "$subject" = references ]; then
+        CFLAGS=-O1 "$debug" setup.py -q build_ext --inplace 2>/dev/null
+        exec "$debug" "$tests/test_references.py"
+    fi
+    library=$(gcc -print-file-name=libasan.so)
+    [ -e "$library" ] || skip "no libasan of gcc's"
+    flags='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g'
+    CFLAGS="$flags -O1" LDFLAGS=$flags "$debug" setup.py -q build_ext --inplace 2>/dev/null
+    export PYTHONMALLOC=malloc LD_PRELOAD=$library
+    export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+    for each in producer consumer views descriptors bad_input processes asyncio subscription \
+        collector arrays hostile; do
+        echo "$each"
+        "$debug" "$tests/test_$each.py" || [ $? -eq 77 ]
+    done
+    ;;
 build)
     # A copy, since pip builds where the sources lie. The links are to files of the whole tree.
     rm -rf "$work"

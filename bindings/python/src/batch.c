@@ -222,9 +222,9 @@ static PyGetSetDef properties[] = {
     {NULL, NULL, NULL, NULL, NULL}};
 
 static PyMethodDef methods[] = {
-    {"add", (PyCFunction)(uintptr_t)add, METH_FASTCALL | METH_KEYWORDS,
+    {"add", (PyCFunction)(void (*)(void))add, METH_FASTCALL | METH_KEYWORDS,
      "Adds a copy; False where no room is left for it."},
-    {"reserve", (PyCFunction)(uintptr_t)reserve, METH_FASTCALL | METH_KEYWORDS,
+    {"reserve", (PyCFunction)(void (*)(void))reserve, METH_FASTCALL | METH_KEYWORDS,
      "Adds a message, and gives a view to fill; None where no room is left for it."},
     {"commit", commit, METH_NOARGS, "Publishes all, and gives the offset; views are released."},
     {"cancel", cancel, METH_NOARGS, "Gives all up. Views are released."},
@@ -233,10 +233,10 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot slots[] = {{Py_tp_doc, "Room for several messages, published by one commit."},
-                              {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
+                              {Py_tp_dealloc, (void *)dealloc},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
-                              {Py_sq_length, (void *)(uintptr_t)length},
+                              {Py_sq_length, (void *)length},
                               {0, NULL}};
 
 PyType_Spec batch_spec = {"zbq._zbq.Batch", sizeof(batch_object), 0,

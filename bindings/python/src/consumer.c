@@ -574,7 +574,7 @@ static PyGetSetDef properties[] = {
     {NULL, NULL, NULL, NULL, NULL}};
 
 #define CALL(name, function, text)                                                                 \
-    { name, (PyCFunction)(uintptr_t)(function), METH_FASTCALL | METH_KEYWORDS, text }
+    { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS, text }
 
 static PyMethodDef methods[] = {
     {"close", close_consumer, METH_NOARGS, "Leaves the ring, once the last of its messages goes."},
@@ -592,12 +592,12 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot slots[] = {{Py_tp_doc, "Reads from a ring. Use zbq.connect."},
-                              {Py_tp_new, (void *)(uintptr_t)make},
-                              {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
+                              {Py_tp_new, (void *)make},
+                              {Py_tp_dealloc, (void *)dealloc},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
-                              {Py_tp_iter, (void *)(uintptr_t)iterate},
-                              {Py_tp_iternext, (void *)(uintptr_t)next},
+                              {Py_tp_iter, (void *)iterate},
+                              {Py_tp_iternext, (void *)next},
                               {0, NULL}};
 
 PyType_Spec consumer_spec = {"zbq._zbq.Consumer", sizeof(consumer_object), 0,

@@ -119,12 +119,12 @@ static PyMethodDef methods[] = {{"__bytes__", to_bytes, METH_NOARGS, "The bytes.
                                 {NULL, NULL, 0, NULL}};
 
 static PyType_Slot slots[] = {{Py_tp_doc, "A message that was copied out of the ring, whole."},
-                              {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
+                              {Py_tp_dealloc, (void *)dealloc},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
-                              {Py_tp_repr, (void *)(uintptr_t)represent},
-                              {Py_sq_length, (void *)(uintptr_t)length},
-                              {Py_bf_getbuffer, (void *)(uintptr_t)get_buffer},
+                              {Py_tp_repr, (void *)represent},
+                              {Py_sq_length, (void *)length},
+                              {Py_bf_getbuffer, (void *)get_buffer},
                               {0, NULL}};
 
 PyType_Spec copied_spec = {"zbq._zbq.Copied", sizeof(copied_object), 0,

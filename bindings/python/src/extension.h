@@ -273,6 +273,13 @@ PyObject *watch_directory(PyObject *module, PyObject *args);
 PyObject *watch_rename_new(PyObject *module, PyObject *args);
 PyObject *watch_generation(PyObject *module, PyObject *unused);
 
+/* ---- part.c ------------------------------------------------------------- */
+
+extern PyType_Spec part_spec;
+PyObject *part_begin_frame(PyObject *module, PyObject *memory);
+PyObject *part_end_frame(PyObject *module, PyObject *args);
+PyObject *part_is_frame(PyObject *module, PyObject *args);
+
 /* ---- statistics.c ------------------------------------------------------- */
 
 PyObject *producer_statistics(const zbq_producer_statistics *from);

@@ -21,8 +21,8 @@ static void enter_child(void) {
     for (shelter *at = exported; at != NULL; at = at->next) {
         if (at->generation + 1 == generation) { /* a grandchild has the zeros already */
             /* Where something else lies there by now a view reads that: it does not fault. */
-            mmap((void *)(uintptr_t)at->base, at->size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+            (void)mmap((void *)at->base, at->size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
         }
     }
 }

@@ -63,8 +63,7 @@ int hold_fill_buffer(const state *module, hold *of, PyObject *exporter, Py_buffe
         fail(module, result_forked, "looking at a message");
         return -1;
     }
-    if (PyBuffer_FillInfo(view, exporter, (void *)(uintptr_t)base, (Py_ssize_t)size, 1, flags) <
-        0) {
+    if (PyBuffer_FillInfo(view, exporter, (void *)base, (Py_ssize_t)size, 1, flags) < 0) {
         return -1;
     }
     ++of->exports;

@@ -260,9 +260,9 @@ static PyMethodDef methods[] = {
     {"tobytes", to_bytes, METH_NOARGS, "A copy, which was whole; TornError where it was not."},
     {"__bytes__", to_bytes, METH_NOARGS, "A copy, which was whole; TornError where it was not."},
     {"process", process, METH_O, "What a function makes of the bytes, if they were whole."},
-    {"array", (PyCFunction)(uintptr_t)array, METH_VARARGS | METH_KEYWORDS,
+    {"array", (PyCFunction)(void (*)(void))array, METH_VARARGS | METH_KEYWORDS,
      "A NumPy array of the bytes, in place and read-only."},
-    {"take_descriptors", (PyCFunction)(uintptr_t)take, METH_FASTCALL | METH_KEYWORDS,
+    {"take_descriptors", (PyCFunction)(void (*)(void))take, METH_FASTCALL | METH_KEYWORDS,
      "Its descriptors, waiting for them so many seconds."},
     {"release", release, METH_NOARGS, "Gives the room back."},
     {"__enter__", enter, METH_NOARGS, "The message."},
@@ -270,13 +270,13 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot slots[] = {{Py_tp_doc, "A message in place, which holds room of the ring."},
-                              {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
+                              {Py_tp_dealloc, (void *)dealloc},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
-                              {Py_tp_repr, (void *)(uintptr_t)represent},
-                              {Py_sq_length, (void *)(uintptr_t)length},
-                              {Py_bf_getbuffer, (void *)(uintptr_t)get_buffer},
-                              {Py_bf_releasebuffer, (void *)(uintptr_t)release_buffer},
+                              {Py_tp_repr, (void *)represent},
+                              {Py_sq_length, (void *)length},
+                              {Py_bf_getbuffer, (void *)get_buffer},
+                              {Py_bf_releasebuffer, (void *)release_buffer},
                               {0, NULL}};
 
 PyType_Spec message_spec = {"zbq._zbq.Message", sizeof(message_object), 0,

@@ -249,11 +249,11 @@ static PyObject *iterate(PyObject *self) {
 }
 
 static PyType_Slot slots[] = {{Py_tp_doc, "Messages that are there, in place."},
-                              {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
+                              {Py_tp_dealloc, (void *)dealloc},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
-                              {Py_tp_iter, (void *)(uintptr_t)iterate},
-                              {Py_tp_iternext, (void *)(uintptr_t)next},
+                              {Py_tp_iter, (void *)iterate},
+                              {Py_tp_iternext, (void *)next},
                               {0, NULL}};
 
 PyType_Spec message_batch_spec = {"zbq._zbq.MessageBatch", sizeof(message_batch_object), 0,

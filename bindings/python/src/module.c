@@ -49,6 +49,9 @@ static PyMethodDef functions[] = {
     {"make_inotify", watch_make_inotify, METH_NOARGS, "A descriptor that tells of files."},
     {"watch_directory", watch_directory, METH_VARARGS, "Tells of those that come there."},
     {"rename_new", watch_rename_new, METH_VARARGS, "Renames, where the new name is free."},
+    {"begin_frame", part_begin_frame, METH_O, "Marks a frame's memory as being filled."},
+    {"end_frame", part_end_frame, METH_VARARGS, "Marks it as that of a message."},
+    {"is_frame", part_is_frame, METH_VARARGS, "Whether it is still that of a message."},
     {"generation", watch_generation, METH_NOARGS, "Counts forks on the way to this process."},
     {NULL, NULL, 0, NULL}};
 
@@ -102,7 +105,7 @@ static bool add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out) {
 
 static bool add_types(PyObject *to, state *module) {
     return add_type(to, &producer_spec, NULL) && add_type(to, &consumer_spec, NULL) &&
-           add_type(to, &statistics_page_spec, NULL) &&
+           add_type(to, &statistics_page_spec, NULL) && add_type(to, &part_spec, NULL) &&
            add_type(to, &room_spec, &module->room_type) &&
            add_type(to, &reservation_spec, &module->reservation_type) &&
            add_type(to, &batch_spec, &module->batch_type) &&
@@ -132,7 +135,7 @@ static int execute(PyObject *module) {
     return done ? 0 : -1;
 }
 
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)(uintptr_t)execute}, {0, NULL}};
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)execute}, {0, NULL}};
 
 static PyModuleDef definition = {PyModuleDef_HEAD_INIT,
                                  "zbq._zbq",

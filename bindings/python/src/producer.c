@@ -167,7 +167,7 @@ static PyGetSetDef properties[] = {
 /* ---- the type ----------------------------------------------------------- */
 
 #define CALL(name, function, text)                                                                 \
-    { name, (PyCFunction)(uintptr_t)(function), METH_FASTCALL | METH_KEYWORDS, text }
+    { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS, text }
 
 static PyMethodDef methods[] = {
     {"close", close_producer, METH_NOARGS, "Ends the stream: consumers read on to its end."},
@@ -198,8 +198,8 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot slots[] = {{Py_tp_doc, "Publishes into a ring. Use zbq.Producer."},
-                              {Py_tp_new, (void *)(uintptr_t)make},
-                              {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
+                              {Py_tp_new, (void *)make},
+                              {Py_tp_dealloc, (void *)dealloc},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
                               {0, NULL}};

@@ -260,7 +260,7 @@ static PyMethodDef methods[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, "Room for one message, to be filled in place within a with block."},
-    {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
+    {Py_tp_dealloc, (void *)dealloc},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},
     {0, NULL}};

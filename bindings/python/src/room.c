@@ -78,9 +78,9 @@ bool room_close(const state *module, PyObject *view, PyObject *exporter) {
 }
 
 static PyType_Slot slots[] = {{Py_tp_doc, "Bytes of a ring that a view writes to."},
-                              {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
-                              {Py_bf_getbuffer, (void *)(uintptr_t)get_buffer},
-                              {Py_bf_releasebuffer, (void *)(uintptr_t)release_buffer},
+                              {Py_tp_dealloc, (void *)dealloc},
+                              {Py_bf_getbuffer, (void *)get_buffer},
+                              {Py_bf_releasebuffer, (void *)release_buffer},
                               {0, NULL}};
 
 PyType_Spec room_spec = {"zbq._zbq.Room", sizeof(room_object), 0,

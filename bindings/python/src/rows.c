@@ -39,12 +39,17 @@ static void dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
+static bool wants(int flags, int which) {
+    return (flags & which) == which;
+}
+
 static int get_buffer(PyObject *self, Py_buffer *view, int flags) {
     rows_object *all = as_rows(self);
-    const bool is_strided = (flags & PyBUF_STRIDES) == PyBUF_STRIDES;
-    const bool wants_order = (flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS ||
-                             (flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS ||
-                             (flags & PyBUF_ANY_CONTIGUOUS) == PyBUF_ANY_CONTIGUOUS;
+    const bool is_strided = wants(flags, PyBUF_STRIDES);
+    int orders = PyBUF_C_CONTIGUOUS;
+    orders |= PyBUF_F_CONTIGUOUS;
+    orders |= PyBUF_ANY_CONTIGUOUS;
+    const bool wants_order = (flags & orders & ~PyBUF_STRIDES) != 0;
     view->obj = NULL;
     if (!is_strided || wants_order) {
         PyErr_SetString(PyExc_BufferError, "the rows do not lie close together: they have strides");
@@ -52,13 +57,13 @@ static int get_buffer(PyObject *self, Py_buffer *view, int flags) {
     }
     if (hold_fill_buffer(all->module, all->of, self, view, all->base,
                          (uint64_t)all->shape[0] * (uint64_t)all->shape[1],
-                         flags & ~(PyBUF_STRIDES | PyBUF_INDIRECT)) < 0) {
+                         flags & ~PyBUF_INDIRECT) < 0) {
         return -1;
     }
     view->ndim = 2;
     view->shape = all->shape;
     view->strides = all->strides;
-    view->format = (flags & PyBUF_FORMAT) == PyBUF_FORMAT ? "B" : NULL;
+    view->format = wants(flags, PyBUF_FORMAT) ? "B" : NULL;
     return 0;
 }
 
@@ -81,11 +86,11 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot slots[] = {{Py_tp_doc, "Payloads of one size in place, as rows."},
-                              {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
+                              {Py_tp_dealloc, (void *)dealloc},
                               {Py_tp_methods, methods},
-                              {Py_sq_length, (void *)(uintptr_t)length},
-                              {Py_bf_getbuffer, (void *)(uintptr_t)get_buffer},
-                              {Py_bf_releasebuffer, (void *)(uintptr_t)release_buffer},
+                              {Py_sq_length, (void *)length},
+                              {Py_bf_getbuffer, (void *)get_buffer},
+                              {Py_bf_releasebuffer, (void *)release_buffer},
                               {0, NULL}};
 
 PyType_Spec rows_spec = {"zbq._zbq.Rows", sizeof(rows_object), 0,

@@ -189,8 +189,8 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot slots[] = {{Py_tp_doc, "Statistics of another process. Use zbq.inspect."},
-                              {Py_tp_new, (void *)(uintptr_t)make},
-                              {Py_tp_dealloc, (void *)(uintptr_t)dealloc},
+                              {Py_tp_new, (void *)make},
+                              {Py_tp_dealloc, (void *)dealloc},
                               {Py_tp_methods, methods},
                               {0, NULL}};
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Of the kernel, what Python 3.11 has no module for: timers and directories to wait for. */
-#define _GNU_SOURCE
 #include "extension.h"
 
 #include <sys/inotify.h>

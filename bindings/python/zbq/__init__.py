@@ -21,9 +21,12 @@ Times are seconds, sizes bytes. An object belongs to one thread at a time, and t
 made it.
 """
 
-from ._asynchronous import AsyncConsumer, AsyncProducer, connect_async
+from ._asynchronous import AsyncConsumer, AsyncProducer, AsyncSubscription, connect_async
+from ._channel import Channel, ChannelConsumer, ChannelProducer
+from ._collector import Caller, Collector, Source
 from ._consumer import Consumer
 from ._descriptor import Descriptor
+from ._dialing import Dialing, ServingThread, ThreadProducers, dial
 from ._errors import (
     AgainError,
     BusyError,
@@ -45,11 +48,15 @@ from ._errors import (
     TornError,
     TypeMismatchError,
 )
+from ._frames import Frame, FramePool, Frames, ReceivedFrame
+from ._inspect import Statistics, inspect
 from ._joining import Joining, connect
 from ._kinds import Ending, Eviction, Flow, Gap, GapCause, Loss, PayloadType, Start, Wakeup
 from ._listener import Listener, Newcomer, Peer, Terms
 from ._producer import Producer, Service
-from ._statistics import ConsumerInfo, ProducerStatistics
+from ._statistics import ConsumerInfo, ProducerStatistics, RingStatistics, SlotStatistics
+from ._subscription import Subscription
+from ._variants import VariantChannel, VariantConsumer, VariantProducer
 from ._zbq import (
     MAX_FD_PER_MSG,
     MSG_ALIGN,
@@ -68,13 +75,20 @@ __all__ = [
     "AgainError",
     "AsyncConsumer",
     "AsyncProducer",
+    "AsyncSubscription",
     "Batch",
     "BusyError",
+    "Caller",
+    "Channel",
+    "ChannelConsumer",
+    "ChannelProducer",
     "ClosedError",
+    "Collector",
     "Consumer",
     "ConsumerInfo",
     "Copied",
     "Descriptor",
+    "Dialing",
     "EndedError",
     "Ending",
     "Error",
@@ -82,6 +96,9 @@ __all__ = [
     "Eviction",
     "Flow",
     "ForkedError",
+    "Frame",
+    "FramePool",
+    "Frames",
     "FullError",
     "Gap",
     "GapCause",
@@ -104,18 +121,31 @@ __all__ = [
     "ProducerDiedError",
     "ProducerStatistics",
     "ProtocolError",
+    "ReceivedFrame",
     "RefusedError",
     "Reservation",
+    "RingStatistics",
     "Rows",
     "Service",
+    "ServingThread",
+    "SlotStatistics",
+    "Source",
     "Start",
+    "Statistics",
+    "Subscription",
     "Terms",
+    "ThreadProducers",
     "TooLargeError",
     "TornError",
     "TypeMismatchError",
+    "VariantChannel",
+    "VariantConsumer",
+    "VariantProducer",
     "Wakeup",
     "connect",
     "connect_async",
+    "dial",
+    "inspect",
     "type_hash",
 ]
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, SupportsIndex, TypeVar
 from ._consumer import Consumer
 from ._errors import AgainError, EndedError, InvalidError, ProducerDiedError
 from ._joining import Joining
-from ._kinds import Flow, Start, Wakeup
+from ._kinds import Flow, Gap, Start, Wakeup
+from ._subscription import Subscription
 
 if TYPE_CHECKING:
     from ._producer import Producer
     from ._zbq import Buffer, Copied, HasFileno, MessageBatch
 
 _Result = TypeVar("_Result")
+_LOOK = 0.1  # seconds: in pull mode nothing rings
 
 
 async def readable(fd: int, timeout: float | None = None) -> None:
@@ -115,6 +117,31 @@ class AsyncConsumer(AsyncIterator["Copied"]):
             self._consumer.producer_is_alive()
         else:
             await self._waiting.until_readable(self._consumer.event_fd())
+
+
+class AsyncSubscription(AsyncIterator["Copied | Gap"]):
+    """Reads a stream by its name through all that happens to it, by an event loop: messages, copied,
+    and gaps, for ever.
+
+    >>> async for item in zbq.AsyncSubscription(zbq.Subscription("camera")):
+    ...     print(item)
+    """
+
+    def __init__(self, subscription: Subscription) -> None:
+        """Of a subscription, which stays the caller's."""
+        self._subscription = subscription
+        self._waiting = _Waiting()
+
+    async def recv(self) -> Copied | Gap:
+        """The next message, or what was missed before it. Raises as ``Subscription.try_recv``."""
+        while True:
+            item = self._subscription.take_gap() or self._subscription.try_recv()
+            if item is not None:
+                return item
+            await self._waiting.until_readable(self._subscription.event_fd(), _LOOK)
+
+    async def __anext__(self) -> Copied | Gap:
+        return await self.recv()
 
 
 class AsyncProducer:

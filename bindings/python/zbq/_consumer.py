@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 _Self = TypeVar("_Self", bound="Consumer")
+_REASONS = frozenset(Eviction)
 _SEEKS = {"oldest": 0, "newest": 1, "head": 2}
 
 
@@ -138,9 +139,11 @@ class Consumer(_zbq.Consumer):
         return Ending(self._ending[0])
 
     @property
-    def eviction(self) -> Eviction:
-        """Why this consumer was evicted, if it was."""
-        return Eviction(self._ending[1])
+    def eviction(self) -> Eviction | int:
+        """Why this consumer was evicted, if it was; a number that has no name here, where a
+        producer says one."""
+        reason = self._ending[1]
+        return Eviction(reason) if reason in _REASONS else reason
 
     @property
     def lost(self) -> Loss:

@@ -51,3 +51,58 @@ class ConsumerInfo:
     """Up to here it has let go."""
     dropped_records: int
     """Of descriptors: an observer had no room for them."""
+
+
+@dataclass(frozen=True)
+class RingStatistics:
+    """Of a ring, as its producer last wrote it for others. Times are nanoseconds of the producer's
+    ``CLOCK_MONOTONIC``. All of it is the producer's word; its name is not to be printed unseen."""
+
+    ring_id: bytes
+    written_at: int
+    created_at: int
+    capacity: int
+    head: int
+    slowest_tail: int
+    stall_timeout_ns: int
+    full_ns: int
+    """How long the producer has waited for room."""
+    joined: int
+    failures: int
+    scans: int
+    wakes: int
+    evicted: tuple[int, ...]
+    """By :class:`zbq.Eviction`; the first is their sum."""
+    type: tuple[int, int, int]
+    """Hash, size and alignment of the payloads; zeros: not told."""
+    pid: int
+    consumers: int
+    max_consumers: int
+    slots: int
+    slowest_slot: int
+    """Who is furthest behind of those that hold the stream back; 0xffffffff: nobody does."""
+    closed: bool
+    """Whether the stream has ended: then it is the last account."""
+    name: bytes
+
+
+@dataclass(frozen=True)
+class SlotStatistics:
+    """Of the consumer that has a slot, or had it last."""
+
+    join_number: int
+    joined_at: int
+    evicted_at: int
+    moved_at: int
+    tail: int
+    lag: int
+    times_slowest: int
+    held_ns: int
+    lost_bytes: int
+    dropped_records: int
+    pid: int
+    uid: int
+    mode: int
+    eviction: int
+    fds_in_flight: int
+    in_the_way: int
