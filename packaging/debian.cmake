@@ -16,6 +16,9 @@ set(CPACK_VERBATIM_VARIABLES ON)
 set(CPACK_PACKAGE_CONTACT "zbq maintainers <maintainers@zbq.example>")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_COMPONENTS_ALL runtime development tools)
+if(TARGET zbq_python)
+    list(APPEND CPACK_COMPONENTS_ALL python)
+endif()
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -57,6 +60,16 @@ set(CPACK_DEBIAN_TOOLS_DESCRIPTION "zero-copy broadcast queue - command-line too
 ${about}
 This package has zbq, which publishes standard input or a file to any number
 of subscribers on the same machine.")
+
+set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-zbq)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS
+    "python3 (>= 3.11), libzbq1 (>= ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS python3-numpy)
+set(CPACK_DEBIAN_PYTHON_DESCRIPTION "zero-copy broadcast queue - Python package
+${about}
+This package has the module zbq for Python, with asyncio, NumPy and types.")
 # dpkg-shlibdeps would say nothing of the package's own library, which it only has to find.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR})
 
@@ -80,5 +93,22 @@ file(WRITE ${control}/triggers "activate-noawait ldconfig\n")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
     ${control}/symbols ${control}/shlibs ${control}/triggers
     ${control}/postinst ${control}/postrm)
+
+# As dh_python3 has it.
+file(WRITE ${control}/python/postinst "#!/bin/sh
+set -e
+if [ \"$1\" = configure ] && command -v py3compile >/dev/null; then
+    py3compile -p python3-zbq
+fi
+")
+file(WRITE ${control}/python/prerm "#!/bin/sh
+set -e
+if command -v py3clean >/dev/null; then
+    py3clean -p python3-zbq
+fi
+")
+file(CHMOD ${control}/python/postinst ${control}/python/prerm PERMISSIONS
+    OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${control}/python/postinst ${control}/python/prerm)
 
 include(CPack)

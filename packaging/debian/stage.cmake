@@ -8,6 +8,7 @@ set(source ${CMAKE_CURRENT_LIST_DIR})
 set(runtime libzbq1)
 set(development libzbq-dev)
 set(tools zbq-tools)
+set(python python3-zbq)
 
 # The licence as it is in the source, in the form of Debian's copyright files.
 file(STRINGS ${source}/../../LICENSE lines)
@@ -75,7 +76,8 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
     endforeach()
     file(GLOB libraries ${root}/usr/lib/*/*.so.*.*)
     file(GLOB programs ${root}/usr/bin/*)
-    foreach(binary IN LISTS libraries programs)
+    file(GLOB extensions ${root}/usr/lib/python3/dist-packages/*/*.so)
+    foreach(binary IN LISTS libraries programs extensions)
         run(strip --strip-unneeded --remove-section=.comment ${binary})
     endforeach()
     foreach(program IN LISTS programs) # they find the library where the system looks

@@ -35,9 +35,12 @@ cp "$here/in_chroot.sh" "$root/tmp"
 echo "libzbq1 and zbq-tools"
 quietly_inside sh -c 'apt-get install -y --no-install-recommends /tmp/libzbq1_*.deb /tmp/zbq-tools_*.deb'
 inside bash /tmp/in_chroot.sh tool
+echo "python3-zbq"
+quietly_inside sh -c 'apt-get install -y --no-install-recommends /tmp/python3-zbq_*.deb'
+inside bash /tmp/in_chroot.sh python
 echo "libzbq-dev"
 quietly_inside sh -c 'apt-get install -y --no-install-recommends /tmp/libzbq-dev_*.deb gcc libc6-dev pkg-config'
 inside bash /tmp/in_chroot.sh development
 echo "purged"
-quietly_inside apt-get purge -y libzbq1 libzbq-dev zbq-tools
+quietly_inside apt-get purge -y libzbq1 libzbq-dev zbq-tools python3-zbq
 inside bash /tmp/in_chroot.sh purged

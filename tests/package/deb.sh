@@ -66,3 +66,7 @@ timeout 600 "$root/usr/bin/zbq" sub --wait --lines deb >"$work/got" &
 timeout 600 "$root/usr/bin/zbq" pub --wait-for 1 --lines deb <"$source/LICENSE"
 wait $!
 cmp "$source/LICENSE" "$work/got"
+if [ -e "$root/usr/lib/python3/dist-packages/zbq" ]; then
+    PYTHONPATH=$root/usr/lib/python3/dist-packages /usr/bin/python3 -B -c 'import zbq
+zbq.Producer(4096).publish(b"x")'
+fi

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# in_chroot.sh tool|development|purged: for chroot.sh, inside.
+# in_chroot.sh tool|python|development|purged: for chroot.sh, inside.
 set -euo pipefail
 XDG_RUNTIME_DIR=$(mktemp -d)
 export XDG_RUNTIME_DIR
@@ -13,6 +13,17 @@ tool() {
     wait $!
     cmp /usr/bin/zbq /tmp/got
     rm /tmp/got
+}
+
+python() {
+    python3 -c '
+import zbq
+with zbq.Producer(65536) as ring, zbq.Listener("bare") as door:
+    ring.attach(door)
+    ring.serve_until(lambda: ring.statistics().consumers != 0)
+    ring.publish(b"from Python")' &
+    [ "$(timeout 600 zbq sub --wait --lines bare)" = "from Python" ]
+    wait $!
 }
 
 development() {
