@@ -5,6 +5,11 @@
 // symbol for itself; so does the source. In the end all books must be the same.
 //
 //   example_market
+//
+// With a name it publishes there, to the first who joins, and is done:
+//
+//   example_market feed
+//   python3 examples/python/bars.py feed   # in another shell
 #include "child.hpp"
 
 #include <zbq.hpp>
@@ -319,8 +324,20 @@ int run() {
     return right ? 0 : 1;
 }
 
+int publish_at(const std::string &name) {
+    zbq::listener door(name);
+    zbq::producer_options options;
+    options.stall_timeout = std::chrono::seconds(60);
+    zbq::producer ring(options);
+    ring.attach(door);
+    const auto has_reader = [&ring] { return ring.statistics().consumers != 0; };
+    const bool came = ring.serve_until(zbq::never, has_reader) == zbq::status::ok;
+    ring.detach(door);
+    return came && replay(ring) != 0 ? 0 : 1;
+}
+
 } // namespace
 
-int main() {
-    return guarded(run);
+int main(int argc, char **argv) {
+    return guarded([&] { return argc == 2 ? publish_at(argv[1]) : run(); });
 }

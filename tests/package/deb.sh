@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 source "$here/user.sh"
 [ -z "$sanitize" ] || skip "no packages of what has sanitizers"
 grep -q '^CMAKE_INSTALL_PREFIX:PATH=/usr$' "$build/CMakeCache.txt" || skip "not configured for /usr"
+[ -e "$build/bindings/python/_zbq.abi3.so" ] || skip "no package python3-dev"
 needs lintian dpkg-deb dpkg-shlibdeps file
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

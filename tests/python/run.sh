@@ -74,7 +74,8 @@ build)
     ;;
 format)
     has black black
-    "$python" -m black --quiet --check --diff -l 100 "$source/bindings/python" "$tests"
+    "$python" -m black --quiet --check --diff -l 100 "$source/bindings/python" "$tests" \
+        "$source/examples/python" "$source/bench/python.py"
     ;;
 types)
     has mypy mypy
