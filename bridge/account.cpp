@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: MIT
 #include "account.hpp"
 
+#include "runner.hpp"
+
+#include <atomic>
 #include <ctime>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 namespace zbq::bridge {
+
+namespace {
+
+std::atomic<unsigned> asked = 0;
+
+} // namespace
+
+unsigned times_asked() {
+    return asked;
+}
+
+void note_asked() {
+    ++asked;
+}
 
 std::string to_json(const account &what) {
     return nlohmann::json({{"bridge", what.direction},

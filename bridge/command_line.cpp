@@ -138,26 +138,7 @@ void add_export(CLI::App *to, export_options *options) {
     add_common(to, &options->once, &options->quiet, &options->json);
 }
 
-void add_import(CLI::App *to, import_options *options) {
-    to->add_option("NAME", options->name, "of the ring here, as for zbq pub")->required();
-    add_server(to, "--from", &options->server);
-    to->add_option("--stream", options->stream, "which stream")->required()->type_name("S");
-    to->add_option("--position", options->position,
-                   "the file that keeps how far this has come; without it, it begins anew")
-        ->type_name("FILE");
-    to->add_option_function<std::string>(
-          "--begin",
-          [options](const std::string &text) {
-              std::uint64_t number = text == "first" ? 1 : 0;
-              const char *const end = text.data() + text.size();
-              const auto [rest, error] = std::from_chars(text.data(), end, number);
-              if (text != "first" && text != "next" && (error != std::errc() || rest != end)) {
-                  throw usage_error("--begin: '" + text + "' is not first, next or a number");
-              }
-              options->from = number;
-          },
-          "where to begin without a position: first (default), next, or a message's number")
-        ->type_name("START");
+void add_imported_ring(CLI::App *to, import_options *options) {
     to->add_option_function<std::string>(
           "--capacity",
           [options](const std::string &text) {
@@ -197,6 +178,29 @@ void add_import(CLI::App *to, import_options *options) {
     to->add_option("--note-key", options->note_key, "the key of notes (default 32767)")
         ->check(CLI::Range(1, 32767))
         ->type_name("KEY");
+}
+
+void add_import(CLI::App *to, import_options *options) {
+    to->add_option("NAME", options->name, "of the ring here, as for zbq pub")->required();
+    add_server(to, "--from", &options->server);
+    to->add_option("--stream", options->stream, "which stream")->required()->type_name("S");
+    to->add_option("--position", options->position,
+                   "the file that keeps how far this has come; without it, it begins anew")
+        ->type_name("FILE");
+    to->add_option_function<std::string>(
+          "--begin",
+          [options](const std::string &text) {
+              std::uint64_t number = text == "first" ? 1 : 0;
+              const char *const end = text.data() + text.size();
+              const auto [rest, error] = std::from_chars(text.data(), end, number);
+              if (text != "first" && text != "next" && (error != std::errc() || rest != end)) {
+                  throw usage_error("--begin: '" + text + "' is not first, next or a number");
+              }
+              options->from = number;
+          },
+          "where to begin without a position: first (default), next, or a message's number")
+        ->type_name("START");
+    add_imported_ring(to, options);
     add_size(to, "--window", &options->window,
              "bytes that are asked for at once (default 4M, and the largest message at least)");
     add_common(to, &options->once, &options->quiet, &options->json);

@@ -7,8 +7,6 @@
 #include "runner.hpp"
 #include "tools/zbq/errors.hpp"
 
-#include <memory>
-
 namespace zbq::bridge {
 
 namespace {
@@ -20,16 +18,11 @@ constexpr unsigned most_at_once = 64; // frames, before others have their turn
 
 struct stopped {}; // by a signal, while something waited
 
-std::unique_ptr<position> position_of(const import_options &options) {
-    return options.position.empty() ? std::make_unique<position>()
-                                    : std::make_unique<position>(options.position, options.stream);
-}
-
 class importer {
 public:
     explicit importer(const import_options &options)
-        : options_(options), runner_(&account_, options.json), position_(position_of(options)),
-          outlet_(options, [this] {
+        : options_(options), runner_(&account_, options.json),
+          position_(options.position, options.stream), outlet_(options, [this] {
               look_around();
               if (tool::stop_signal() != 0) {
                   throw stopped();
@@ -78,15 +71,15 @@ private:
     }
 
     std::uint64_t first_number(const stream_state &state) {
-        if (!position_->is_known()) {
+        if (!position_.is_known()) {
             const std::uint64_t from = options_.from == 0 ? state.last + 1 : options_.from;
-            position_->begin_stream(state.identity, from - 1);
-        } else if (position_->identity() != state.identity || position_->number() > state.last) {
+            position_.begin_stream(state.identity, from - 1);
+        } else if (position_.identity() != state.identity || position_.number() > state.last) {
             runner_.say("the stream was made anew since: begins with its first message");
             is_torn_ = true;
-            position_->begin_stream(state.identity, 0);
+            position_.begin_stream(state.identity, 0);
         }
-        return position_->number() + 1;
+        return position_.number() + 1;
     }
 
     void take(const stored &what) {
@@ -95,7 +88,7 @@ private:
         if (!got && frame::is_other_version(what.data)) {
             throw trouble(fmt::format("message {} is {}", what.number, why), true);
         }
-        is_torn_ = is_torn_ || what.number != position_->number() + 1;
+        is_torn_ = is_torn_ || what.number != position_.number() + 1;
         if (got) {
             apply(*got);
         } else if (told_ != why) {
@@ -103,7 +96,7 @@ private:
             runner_.say(fmt::format("message {} is {}: passed over", what.number, why));
         }
         is_torn_ = is_torn_ || !got;
-        position_->set_number(what.number);
+        position_.set_number(what.number);
         ++account_.frames;
         account_.lag_frames = what.behind;
     }
@@ -120,20 +113,20 @@ private:
 
     void apply(const frame &got) {
         const frame_head &head = got.head();
-        const bool is_other = head.ring != position_->ring();
-        const bool is_first = !position_->has_ring();
+        const bool is_other = head.ring != position_.ring();
+        const bool is_first = !position_.has_ring();
         if (is_other) {
             outlet_.end(to_string(cause::restarted));
-            position_->begin_ring(head.ring, is_first ? head.first : 0);
+            position_.begin_ring(head.ring, is_first ? head.first : 0);
         }
         if (!outlet_.is_open()) {
-            outlet_.begin(head.ring, got.ring(), std::max(position_->offset(), head.first));
+            outlet_.begin(head.ring, got.ring(), position_.offset());
             snapshot_.clear();
         }
         // A ring's end may be gone with what was between.
         const bool lost_end = is_other && !is_first && is_torn_;
-        if (head.first > position_->offset() || lost_end) {
-            miss(std::max(head.first, position_->offset()), cause::truncated, is_other);
+        if (head.first > position_.offset() || lost_end) {
+            miss(std::max(head.first, position_.offset()), cause::truncated, is_other);
         }
         is_torn_ = false;
         got.visit([this](const entry &one) {
@@ -150,8 +143,8 @@ private:
             publish(one);
             break;
         case entry_kind::gap:
-            if (one.next > position_->offset() || (one.at_least && one.next == one.offset)) {
-                miss(std::max(one.next, position_->offset()), static_cast<cause>(one.flags),
+            if (one.next > position_.offset() || (one.at_least && one.next == one.offset)) {
+                miss(std::max(one.next, position_.offset()), static_cast<cause>(one.flags),
                      one.at_least);
             }
             break;
@@ -173,7 +166,7 @@ private:
     }
 
     void publish(const entry &one) {
-        if (one.offset < position_->offset()) {
+        if (one.offset < position_.offset()) {
             ++account_.duplicates;
             return;
         }
@@ -182,7 +175,7 @@ private:
             miss(one.next, cause::too_large, false);
             return;
         }
-        position_->set_offset(one.next);
+        position_.set_offset(one.next);
         ++account_.messages;
         account_.bytes += one.body.size();
     }
@@ -195,11 +188,11 @@ private:
 
     void miss(std::uint64_t next, cause why, bool at_least) {
         wait_for_readers();
-        const std::uint64_t bytes = next - position_->offset();
+        const std::uint64_t bytes = next - position_.offset();
         ++account_.gaps;
         account_.missed += bytes;
         outlet_.tell(next, {why, bytes, at_least});
-        position_->set_offset(next);
+        position_.set_offset(next);
     }
 
     // Others' words: no more of them than a ring can retain.
@@ -224,7 +217,7 @@ private:
     }
 
     void end(const entry &one) {
-        if (one.offset < position_->offset()) {
+        if (one.offset < position_.offset()) {
             return; // this is an old frame of a ring that went on
         }
         outlet_.admit(); // a stream that is short is one all the same
@@ -238,7 +231,7 @@ private:
     const import_options &options_;
     account account_;
     runner runner_;
-    std::unique_ptr<position> position_;
+    position position_;
     outlet outlet_;
     std::map<std::uint16_t, std::vector<std::byte>> snapshot_;
     std::size_t snapshot_size_ = 0;

@@ -13,8 +13,6 @@ namespace zbq::bridge {
 
 namespace {
 
-std::atomic<unsigned> asked = 0;
-
 int complain(const std::string &text, int status) {
     tool::say_at_last(text);
     return status;
@@ -66,14 +64,6 @@ int run(const request &what) {
 }
 
 } // namespace
-
-unsigned times_asked() {
-    return asked;
-}
-
-void note_asked() {
-    ++asked;
-}
 
 int tell_origin(const origin_options &options) {
     const consumer reader = connect(options.name, in(std::chrono::seconds(5)),

@@ -34,7 +34,7 @@ void outlet::begin(const ring_id &ring, const ring_facts &facts, std::uint64_t o
     door_.reset();
     ring_.reset();
     producer_options how;
-    how.capacity = capacity_for(options_, facts);
+    how.capacity = capacity_ = capacity_for(options_, facts);
     how.stall_timeout = std::chrono::nanoseconds(options_.stall_timeout);
     how.max_consumers = options_.max_consumers;
     ring_.emplace(how);
@@ -145,7 +145,7 @@ status outlet::until_done(const Try &attempt) {
 }
 
 bool outlet::publish(const entry &what) {
-    if (room_of(what.body.size()) > capacity_for(options_, facts_)) {
+    if (room_of(what.body.size()) > capacity_) {
         return false;
     }
     make_mapping(what.offset);
@@ -155,8 +155,11 @@ bool outlet::publish(const entry &what) {
             return true;
         }
     }
-    return until_done([&] { return ring_->publish(what.body, in(slice), what.flags); }) ==
-           status::ok;
+    status published = ring_->try_publish(what.body, what.flags);
+    if (published == status::again) {
+        published = until_done([&] { return ring_->publish(what.body, in(slice), what.flags); });
+    }
+    return published == status::ok;
 }
 
 status outlet::change_retained(std::uint16_t key, std::span<const std::byte> payload,

@@ -71,6 +71,7 @@ private:
     std::optional<listener> door_;
     ring_id origin_ = {};
     ring_facts facts_;
+    std::uint64_t capacity_ = 0;
     std::optional<mapping> mapping_;
     std::map<std::uint16_t, std::vector<std::byte>> retained_;
     std::uint64_t scanned_at_ = 0;

@@ -19,26 +19,32 @@ namespace {
 constexpr char magic[8] = {'z', 'b', 'q', 'p', 'o', 's', '0', '1'};
 
 // In the order of the program: a process that is killed leaves what it has stored until then.
-void store(std::uint64_t *to, std::uint64_t value) {
-    std::atomic_ref(*to).store(value, std::memory_order_release);
+void store(std::uint64_t &to, std::uint64_t value) {
+    std::atomic_ref(to).store(value, std::memory_order_release);
 }
 
 } // namespace
 
-position::position(const std::string &path, const std::string &stream)
-    : file_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600)) {
-    if (!file_) {
-        throw tool::system_failure("opening " + path);
+position::position(const std::string &path, const std::string &stream) {
+    if (!path.empty()) {
+        open(path);
+        map(path, stream);
     }
-    if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-        throw tool::failure(path + ": another importer uses it");
-    }
-    map(path, stream);
 }
 
 position::~position() {
     if (here_ != &own_) {
         munmap(here_, sizeof *here_);
+    }
+}
+
+void position::open(const std::string &path) {
+    file_ = unique_fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
+    if (!file_) {
+        throw tool::system_failure("opening " + path);
+    }
+    if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+        throw tool::failure(path + ": another importer uses it");
     }
 }
 
@@ -80,11 +86,11 @@ std::string position::identity() const {
 }
 
 void position::set_offset(std::uint64_t offset) {
-    store(&here_->halves[here_->which & 1U].offset, offset);
+    store(here_->halves[here_->which & 1U].offset, offset);
 }
 
 void position::set_number(std::uint64_t number) {
-    store(&here_->halves[here_->which & 1U].number, number);
+    store(here_->halves[here_->which & 1U].number, number);
 }
 
 void position::begin_stream(const std::string &identity, std::uint64_t number) {
@@ -106,7 +112,7 @@ void position::begin_ring(const ring_id &ring, std::uint64_t offset) {
 void position::replace(const half &with) {
     const std::uint64_t other = (here_->which & 1U) ^ 1U;
     here_->halves[other] = with;
-    store(&here_->which, other);
+    store(here_->which, other);
 }
 
 } // namespace zbq::bridge

@@ -13,10 +13,8 @@ namespace zbq::bridge {
 
 class position {
 public:
-    // One that is forgotten with this object.
-    position() = default;
-    // In this file, which is made where it is not there, and locked while this object lives.
-    // @throws tool::failure
+    // In this file, which is made where it is not there, and locked while this object lives. No
+    // path: it is forgotten with this object. @throws tool::failure
     position(const std::string &path, const std::string &stream);
     position(const position &) = delete;
     position &operator=(const position &) = delete;
@@ -54,6 +52,7 @@ private:
         half halves[2] = {};
     };
 
+    void open(const std::string &path);
     void map(const std::string &path, const std::string &stream);
     [[nodiscard]] const half &now() const { return here_->halves[here_->which & 1U]; }
     void replace(const half &with);

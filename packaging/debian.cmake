@@ -19,6 +19,9 @@ set(CPACK_COMPONENTS_ALL runtime development tools)
 if(TARGET zbq_python)
     list(APPEND CPACK_COMPONENTS_ALL python)
 endif()
+if(TARGET zbq-bridge)
+    list(APPEND CPACK_COMPONENTS_ALL bridge)
+endif()
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -70,6 +73,17 @@ set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS python3-numpy)
 set(CPACK_DEBIAN_PYTHON_DESCRIPTION "zero-copy broadcast queue - Python package
 ${about}
 This package has the module zbq for Python, with asyncio, NumPy and types.")
+
+set(CPACK_DEBIAN_BRIDGE_PACKAGE_NAME zbq-bridge)
+set(CPACK_DEBIAN_BRIDGE_PACKAGE_SECTION "net\nMulti-Arch: foreign")
+set(CPACK_DEBIAN_BRIDGE_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_BRIDGE_PACKAGE_DEPENDS ${CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS})
+set(CPACK_DEBIAN_BRIDGE_PACKAGE_SUGGESTS nats-server)
+set(CPACK_DEBIAN_BRIDGE_DESCRIPTION "zero-copy broadcast queue - rings on several machines
+${about}
+This package has zbq-bridge, which carries rings to other machines by streams
+of NATS JetStream, and publishes them there.")
+
 # dpkg-shlibdeps would say nothing of the package's own library, which it only has to find.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR})
 

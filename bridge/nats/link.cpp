@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "link.hpp"
 
+#include <algorithm>
 #include <fmt/core.h>
+#include <map>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -19,24 +21,54 @@ bool is_final(natsStatus result) {
            result == NATS_SSL_ERROR || result == NATS_INVALID_ARG;
 }
 
-// A reference of its own for a callback, which ends with it.
-using held = std::shared_ptr<mailbox>;
+// Mailboxes by their numbers. A number is never used again.
+class mailboxes {
+public:
+    std::uintptr_t add(const std::shared_ptr<mailbox> &box) {
+        const std::lock_guard lock(mutex_);
+        known_[++last_] = box;
+        return last_;
+    }
+    void remove(std::uintptr_t number) {
+        const std::lock_guard lock(mutex_);
+        known_.erase(number);
+    }
+    std::shared_ptr<mailbox> find(const void *closure) {
+        const std::lock_guard lock(mutex_);
+        const auto found = known_.find(reinterpret_cast<std::uintptr_t>(closure));
+        return found != known_.end() ? found->second.lock() : nullptr;
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<std::uintptr_t, std::weak_ptr<mailbox>> known_;
+    std::uintptr_t last_ = 0;
+};
+
+// It outlives the library's threads.
+mailboxes &all_mailboxes() {
+    static auto *const all = new mailboxes;
+    return *all;
+}
 
 void on_message(natsConnection * /*connection*/, natsSubscription * /*subscription*/,
                 natsMsg *message, void *closure) {
-    (*static_cast<held *>(closure))->put(message_ptr(message));
-}
-
-void on_end(void *closure) {
-    delete static_cast<held *>(closure); // NOLINT(cppcoreguidelines-owning-memory)
+    message_ptr got(message);
+    if (const std::shared_ptr<mailbox> box = all_mailboxes().find(closure)) {
+        box->put(std::move(got));
+    }
 }
 
 void on_closed(natsConnection *connection, void *closure) {
     const char *why = nullptr;
     natsConnection_GetLastError(connection, &why);
-    (*static_cast<held *>(closure))
-        ->close(why != nullptr && *why != '\0' ? why : "the connection was closed");
-    on_end(closure);
+    if (const std::shared_ptr<mailbox> box = all_mailboxes().find(closure)) {
+        box->close(why != nullptr && *why != '\0' ? why : "the connection was closed");
+    }
+}
+
+void *closure_of(std::uintptr_t number) {
+    return reinterpret_cast<void *>(number); // NOLINT(performance-no-int-to-ptr)
 }
 
 // The library prints errors of subscriptions otherwise.
@@ -99,18 +131,23 @@ message_ptr mailbox::take() {
 
 // ---- the connection ----
 
-link::link(const server_options &where) : box_(std::make_shared<mailbox>()) {
+link::link(const server_options &where)
+    : box_(std::make_shared<mailbox>()), number_(all_mailboxes().add(box_)) {
     try {
         connect(where);
         subscribe();
     } catch (...) {
-        natsConnection_Destroy(connection_);
-        natsOptions_Destroy(options_);
+        end();
         throw;
     }
 }
 
 link::~link() {
+    end();
+}
+
+void link::end() {
+    all_mailboxes().remove(number_);
     natsSubscription_Destroy(subscription_);
     natsConnection_Destroy(connection_);
     natsOptions_Destroy(options_);
@@ -155,10 +192,8 @@ void link::connect(const server_options &where) {
     if (!where.host.empty()) {
         must(natsOptions_SetExpectedHostname(options_, where.host.c_str()));
     }
-    auto closing = std::make_unique<held>(box_);
-    must(natsOptions_SetClosedCB(options_, on_closed, closing.get()));
+    must(natsOptions_SetClosedCB(options_, on_closed, closure_of(number_)));
     require(natsConnection_Connect(&connection_, options_), "connecting to " + all);
-    static_cast<void>(closing.release()); // on_closed has it
     if (natsConnection_HasHeaderSupport(connection_) != NATS_OK) {
         throw trouble(all + ": a server that knows no headers", true);
     }
@@ -169,14 +204,10 @@ void link::subscribe() {
     require(natsInbox_Create(&inbox), "making an inbox");
     inbox_ = inbox;
     natsInbox_Destroy(inbox);
-    auto held_box = std::make_unique<held>(box_);
     require(natsConnection_Subscribe(&subscription_, connection_, (inbox_ + ".*").c_str(),
-                                     on_message, held_box.get()),
+                                     on_message, closure_of(number_)),
             "subscribing");
     natsSubscription_SetPendingLimits(subscription_, -1, -1);
-    if (natsSubscription_SetOnCompleteCB(subscription_, on_end, held_box.get()) == NATS_OK) {
-        static_cast<void>(held_box.release());
-    }
 }
 
 std::size_t link::largest() const {

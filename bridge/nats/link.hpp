@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // A connection to a NATS server, for one writer or reader: requests to JetStream, and a mailbox
-// for what comes by itself. The client library calls back on threads of its own; what these touch
-// is the mailbox alone, which lives as long as the last of them may.
+// for what comes by itself. The client library calls back on threads of its own, and may do so for
+// a while after a connection was given up: it knows the mailbox by a number alone.
 #pragma once
 
 #include "bridge/carrier.hpp"
@@ -63,8 +63,10 @@ public:
 private:
     void connect(const server_options &where);
     void subscribe();
+    void end();
 
     std::shared_ptr<mailbox> box_;
+    std::uintptr_t number_; // of the mailbox
     natsOptions *options_ = nullptr;
     natsConnection *connection_ = nullptr;
     natsSubscription *subscription_ = nullptr;

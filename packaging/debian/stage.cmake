@@ -9,6 +9,7 @@ set(runtime libzbq1)
 set(development libzbq-dev)
 set(tools zbq-tools)
 set(python python3-zbq)
+set(bridge zbq-bridge)
 
 # The licence as it is in the source, in the form of Debian's copyright files.
 file(STRINGS ${source}/../../LICENSE lines)
@@ -38,6 +39,12 @@ endif()
 function(run)
     execute_process(COMMAND ${ARGN} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
+
+set(units ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/bridge/lib/systemd/system)
+if(bridge IN_LIST CPACK_COMPONENTS_ALL)
+    file(MAKE_DIRECTORY ${units})
+    file(COPY_FILE ${source}/../systemd/zbq-bridge@.service ${units}/zbq-bridge@.service)
+endif()
 
 foreach(component IN LISTS CPACK_COMPONENTS_ALL)
     set(root ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/${component})

@@ -60,7 +60,7 @@ more 1000
 import_it y X --position y.pos
 more 39000
 witnessed $seeing
-seen y 'X received 50000 missed 0 gaps 0'
+seen y 'X received 50000 missed 0 gaps 0 duplicates [01] here 0'
 awk '$9 > 1 { exit 1 }' y.seen || fail "more than the message of the kill came twice"
 
 # ---- two exporters of one ring ----

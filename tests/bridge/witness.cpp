@@ -14,6 +14,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -26,6 +27,7 @@ struct account {
     std::uint64_t duplicates = 0;
     std::uint64_t missed = 0;
     std::uint64_t gaps = 0;
+    std::uint64_t lost_here = 0;
     std::string causes;
     char run = '?';
 };
@@ -37,6 +39,10 @@ struct account {
 
 class witness {
 public:
+    // The first note of a ring here: what was in rings that came and went before it, nobody told
+    // this reader, but the note does.
+    void join() { has_joined_ = true; }
+
     // Of what is retained, where a ring is joined, and in the stream.
     void note(const std::string &text) {
         const auto found = nlohmann::json::parse(text);
@@ -48,6 +54,10 @@ public:
         account &now = accounts_[ring_];
         if (is_new && !found.contains("missing")) {
             now.next = offset_; // where the exporter began
+        }
+        if (std::exchange(has_joined_, false) && offset_ > now.next && !found.contains("missing")) {
+            now.lost_here += offset_ - now.next;
+            now.next = offset_;
         }
         if (found.contains("missing") && text != last_) {
             const auto bytes = found.at("missing").get<std::uint64_t>();
@@ -104,11 +114,13 @@ public:
 
     void tell() const {
         for (const auto &[ring, one] : accounts_) {
-            std::printf("%c received %llu missed %llu gaps %llu duplicates %llu causes %s\n",
-                        one.run, static_cast<unsigned long long>(one.received),
-                        static_cast<unsigned long long>(one.missed),
-                        static_cast<unsigned long long>(one.gaps),
-                        static_cast<unsigned long long>(one.duplicates), one.causes.c_str());
+            std::printf(
+                "%c received %llu missed %llu gaps %llu duplicates %llu here %llu causes %s\n",
+                one.run, static_cast<unsigned long long>(one.received),
+                static_cast<unsigned long long>(one.missed),
+                static_cast<unsigned long long>(one.gaps),
+                static_cast<unsigned long long>(one.duplicates),
+                static_cast<unsigned long long>(one.lost_here), one.causes.c_str());
         }
     }
 
@@ -119,6 +131,7 @@ private:
     std::uint64_t offset_ = 0;
     std::uint64_t here_ = 0;
     bool is_beside_ = false;
+    bool has_joined_ = false;
 };
 
 std::string text_of(std::span<const std::byte> bytes) {
@@ -139,6 +152,7 @@ void follow(const char *name, char run, std::uint64_t count) {
         }
         if (ring.reader() != nullptr && joins != ring.joins()) {
             joins = ring.joins();
+            seen.join();
             for (const zbq::message_view &kept : ring.reader()->retained()) {
                 if (kept.key() == note_key && ring.reader()->offset() != 0) {
                     seen.note(text_of(kept.payload()));

@@ -41,6 +41,9 @@ inside bash /tmp/in_chroot.sh python
 echo "libzbq-dev"
 quietly_inside sh -c 'apt-get install -y --no-install-recommends /tmp/libzbq-dev_*.deb gcc libc6-dev pkg-config'
 inside bash /tmp/in_chroot.sh development
+echo "zbq-bridge"
+quietly_inside sh -c 'apt-get install -y --no-install-recommends /tmp/zbq-bridge_*.deb'
+inside zbq bridge --help >"$work/log"
 echo "purged"
-quietly_inside apt-get purge -y libzbq1 libzbq-dev zbq-tools python3-zbq
+quietly_inside apt-get purge -y libzbq1 libzbq-dev zbq-tools zbq-bridge python3-zbq
 inside bash /tmp/in_chroot.sh purged
