@@ -317,6 +317,15 @@ class History(Case):
             self.reader.skip_to(16)
         self.assertEqual(self.reader.recv().payload, b"next")
 
+    def test_what_is_held_is_not_skipped(self):
+        self.ring.publish_many([b"a", b"b", b"c"])
+        with self.reader.next() as message:
+            with self.assertRaises(zbq.InvalidError):
+                self.reader.skip_to(64)
+            self.assertEqual(message.tobytes(), b"a")
+        self.reader.skip_to(64)
+        self.assertEqual(self.reader.recv().payload, b"c")
+
 
 class Eviction(Case):
     capacity = 4096

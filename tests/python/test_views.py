@@ -2,6 +2,7 @@
 """Views that outlive what they look at, in other threads, and collected in odd orders."""
 
 import gc
+import os
 import random
 import threading
 import unittest
@@ -157,6 +158,29 @@ class Threads(Case):
         self.ring.publish(b"x")
         thread.join()
         self.assertEqual(got, [b"x"])
+
+    def test_what_is_let_go_while_another_thread_waits(self):
+        with zbq.Descriptor(os.memfd_create("zbq-test")) as file:
+            self.ring.publish(b"held", fds=[file])
+        held = [self.reader.next(), None]
+        self.ring.publish_many([b"a", b"b"])
+        held[1] = self.reader.batch()
+        list(held[1])
+        got = []
+        thread = threading.Thread(target=lambda: got.append(self.reader.recv().payload))
+        thread.start()
+        refused = False
+        while not refused:
+            try:
+                self.assertIsNone(self.reader.try_recv())
+            except zbq.BusyError:
+                refused = True
+        held.clear()
+        self.ring.publish(b"x")
+        thread.join()
+        self.assertEqual(got, [b"x"])
+        self.assertTrue(self.ring.released(self.ring.head))
+        self.assertEqual(self.ring.consumer_info(0).fds_in_flight, 0)
 
     def test_a_producer_in_use_is_refused(self):
         self.ring.publish(bytes(self.capacity - 32))

@@ -434,6 +434,10 @@ static PyObject *skip(PyObject *self, PyObject *offset_given) {
         return NULL;
     }
     reader *of = reader_of(self, "going to an offset");
+    if (of != NULL && of->held != 0) { /* whose room would go with all before */
+        return fail(as_consumer(self)->module, ZBQ_ERROR_INVALID,
+                    "going to an offset while messages are held");
+    }
     return of == NULL ? NULL : PyLong_FromLong(zbq_consumer_skip(of->handle, offset));
 }
 

@@ -177,7 +177,8 @@ typedef struct reader {
     uint64_t released_to;   /* of what was let go, the highest end */
     uint64_t waiting_begin; /* let go, but not what lies before; up to the tail: nothing */
     uint64_t waiting_end;
-    uint64_t put_off; /* the newest record that is to be closed once nothing is held */
+    uint64_t put_off;       /* the newest record that is to be closed once nothing is held */
+    struct hold *postponed; /* let go by one thread while another one was within the library */
     bool is_push;
     bool is_newest; /* each look skips to the newest message */
     bool no_record; /* none was there to collect, and no look for messages since */
@@ -228,6 +229,7 @@ extern PyType_Spec consumer_spec;
 /* Room that is held until it is released: a message's own, or that of all of a batch. */
 typedef struct hold {
     reader *of;
+    struct hold *next_postponed;
     size_t references;
     Py_ssize_t exports; /* buffers that look at it */
     uint64_t begin, end;
@@ -243,7 +245,10 @@ void hold_keep(hold *of);
 void hold_let_go(hold *of);
 /* Whether the bytes of it, or from an offset on, were whole so far; once it is released, then. */
 bool hold_is_whole(const hold *of, uint64_t offset);
+/* Gives the room back; where another thread is within the library with this handle, once that is
+ * out again. */
 void hold_release(hold *of);
+void hold_settle_postponed(reader *of);
 int hold_fill_buffer(const state *module, hold *of, PyObject *exporter, Py_buffer *view,
                      const char *base, uint64_t size, int flags);
 void hold_release_buffer(hold *of);

@@ -75,14 +75,14 @@ PyObject *fail_reading(const state *module, const reader *of, int result) {
         return fail(module, result, tried);
     }
     uint32_t reason = 0;
-    switch (zbq_consumer_ending(of->handle, &reason)) {
-    case ZBQ_ENDING_EVICTED:
+    const zbq_ending ending = zbq_consumer_ending(of->handle, &reason);
+    if (ending == ZBQ_ENDING_EVICTED) {
         return fail_evicted(module, reason);
-    case ZBQ_ENDING_PRODUCER_DIED:
-        return set(module->producer_died, 0, tried, "the producer was killed, or crashed");
-    case ZBQ_ENDING_MALFORMED:
-        return fail(module, ZBQ_ERROR_PROTOCOL, tried);
-    default:
-        return set(module->ended, 0, tried, "the stream has ended");
     }
+    if (ending == ZBQ_ENDING_MALFORMED) {
+        return fail(module, ZBQ_ERROR_PROTOCOL, tried);
+    }
+    return ending == ZBQ_ENDING_PRODUCER_DIED
+               ? set(module->producer_died, 0, tried, "the producer was killed, or crashed")
+               : set(module->ended, 0, tried, "the stream has ended");
 }

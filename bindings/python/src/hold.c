@@ -24,8 +24,11 @@ void hold_keep(hold *of) {
 }
 
 void hold_let_go(hold *of) {
-    if (of != NULL && --of->references == 0) {
-        hold_release(of);
+    if (of == NULL || --of->references != 0) {
+        return;
+    }
+    hold_release(of);
+    if (of->references == 0) { /* else it is postponed */
         reader_let_go(of->of);
         free(of);
     }
@@ -38,17 +41,37 @@ bool hold_is_whole(const hold *of, uint64_t offset) {
     return shelter_is_own(&of->of->memory) && reader_is_whole(of->of, offset);
 }
 
+static void give_back(const hold *of) {
+    if (of->record != 0) {
+        reader_drop_record(of->of, of->record, of->record_offset);
+    }
+    reader_release(of->of, of->begin, of->end);
+}
+
 void hold_release(hold *of) {
     if (of->is_released) {
         return;
     }
     of->was_whole = hold_is_whole(of, of->begin);
     of->is_released = true;
-    if (shelter_is_own(&of->of->memory)) {
-        if (of->record != 0) {
-            reader_drop_record(of->of, of->record, of->record_offset);
-        }
-        reader_release(of->of, of->begin, of->end);
+    if (!shelter_is_own(&of->of->memory)) {
+        return;
+    }
+    if (of->of->is_busy) {
+        hold_keep(of);
+        of->next_postponed = of->of->postponed;
+        of->of->postponed = of;
+        return;
+    }
+    give_back(of);
+}
+
+void hold_settle_postponed(reader *of) {
+    while (of->postponed != NULL) {
+        hold *first = of->postponed;
+        of->postponed = first->next_postponed;
+        give_back(first);
+        hold_let_go(first);
     }
 }
 

@@ -166,12 +166,12 @@ static PyObject *rows(PyObject *self, PyObject *size_given) {
     message_batch_object *batch = as_batch(self);
     uint64_t size = 0;
     description first;
+    if (!take_unsigned(size_given, "size", UINT32_MAX, &size)) {
+        return NULL; /* first: it may run code of the program */
+    }
     int result = check(batch);
     if (result != ZBQ_OK) {
         return fail(batch->module, result, "going through a batch");
-    }
-    if (!take_unsigned(size_given, "size", UINT32_MAX, &size)) {
-        return NULL;
     }
     if (batch->visited == 0 && !batch->is_done) {
         result = reader_look(batch->of->of); /* so that some are known */

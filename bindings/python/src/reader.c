@@ -166,7 +166,9 @@ static uint64_t least(uint64_t one, uint64_t other) {
 }
 
 /* Whether it may go on: signals were handled, which may have done anything. */
-static int after_sleep(const reader *of) {
+static int after_sleep(reader *of) {
+    of->is_busy = false;
+    hold_settle_postponed(of);
     if (PyErr_CheckSignals() < 0) {
         return result_raised;
     }
@@ -185,8 +187,8 @@ static int sleep_for_event(reader *of, uint32_t token, uint64_t time) {
         zbq_consumer_is_producer_alive(of->handle); /* what it finds, the next look tells */
     }
     Py_END_ALLOW_THREADS;
-    of->is_busy = false;
-    return result == ZBQ_ERROR_IO ? result : after_sleep(of);
+    const int after = after_sleep(of);
+    return result == ZBQ_ERROR_IO ? result : after;
 }
 
 static int spin_for(reader *of, uint64_t time) {
@@ -197,7 +199,6 @@ static int spin_for(reader *of, uint64_t time) {
         Py_BEGIN_ALLOW_THREADS;
         result = zbq_consumer_spin(of->handle, slice);
         Py_END_ALLOW_THREADS;
-        of->is_busy = false;
         const int after = after_sleep(of);
         if (after != ZBQ_OK) {
             return after;

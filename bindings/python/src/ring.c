@@ -13,7 +13,9 @@ ring *ring_make(const zbq_producer_params *params, int *result) {
     if (made == NULL) {
         return NULL;
     }
+    Py_BEGIN_ALLOW_THREADS; /* it allocates all of the memory */
     *result = zbq_producer_create(&made->handle, params);
+    Py_END_ALLOW_THREADS;
     if (*result != ZBQ_OK) {
         free(made);
         return NULL;
