@@ -2,14 +2,17 @@
 """What the documents show runs: the blocks of a section together, each as a program of its own. A
 block of text after them is what they print."""
 
+import inspect
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import unittest
+from dataclasses import fields as fields_of
 from pathlib import Path
 
+import zbq
 from support import main
 
 TREE = Path(__file__).resolve().parents[2]
@@ -25,6 +28,37 @@ def sections(path):
         outputs = [text for kind, text in blocks if kind == "text"]
         if programs:
             yield part.split("\n")[0], programs, outputs[0] if outputs else None
+
+
+def members():
+    """All that users see: a name, and what it is."""
+    for name in zbq.__all__:
+        each = getattr(zbq, name)
+        yield name, each
+        if inspect.isclass(each):
+            for part, of in vars(each).items():
+                if not part.startswith("_"):
+                    yield f"{name}.{part}", of
+
+
+class Described(unittest.TestCase):
+    def test_all_has_a_description(self):
+        fields = {f.name for d in (zbq.RingStatistics, zbq.SlotStatistics) for f in fields_of(d)}
+        for name, each in members():
+            is_value = isinstance(each, (int, float, str, tuple, bytes, type(None)))
+            if not is_value and name.rpartition(".")[2] not in fields:
+                self.assertTrue(inspect.getdoc(each), name)
+
+    def test_all_calls_say_what_they_take(self):
+        for name, each in members():
+            if inspect.isroutine(each) and not isinstance(each, (classmethod, staticmethod)):
+                if name.split(".")[0] in ("Producer", "Consumer"):
+                    self.assertTrue(str(inspect.signature(each)), name)
+        for derived in (zbq.Producer, zbq.Consumer):
+            for name, each in vars(derived.__base__).items():
+                if inspect.isroutine(each) and name[0] != "_" and name not in vars(derived):
+                    self.assertTrue(str(inspect.signature(each)), name)
+                    self.assertTrue(each.__doc__, name)
 
 
 class Documents(unittest.TestCase):

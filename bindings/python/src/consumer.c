@@ -581,18 +581,82 @@ static PyGetSetDef properties[] = {
     { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS, text }
 
 static PyMethodDef methods[] = {
-    {"close", close_consumer, METH_NOARGS, "Leaves the ring, once the last of its messages goes."},
-    CALL("recv", recv_copy, "The next message, copied; blocks."),
-    {"try_recv", try_recv, METH_NOARGS, "The next message, copied, or None."},
-    CALL("next", next_message, "The next message in place; blocks."),
-    {"try_next", try_next, METH_NOARGS, "The next message in place, or None."},
-    CALL("batch", batch, "The messages that are there, in place."),
-    {"retained", retained, METH_NOARGS, "Copies of what was retained when it joined."},
-    CALL("wait", wait_for_message, "Blocks until there is something to read."),
-    {"event_fd", event_fd, METH_NOARGS, "Readable when there is something to read."},
+    {"close", close_consumer, METH_NOARGS,
+     "close($self)\n"
+     "--\n"
+     "\n"
+     "Leaves the ring, once the last of its messages and views goes. BufferError where views are "
+     "out.\n"
+     "BusyError while another thread is within. Nothing, when that was done."},
+    CALL("recv", recv_copy,
+         "recv($self, timeout=None, *, spin=0)\n"
+         "--\n"
+         "\n"
+         "The next message, copied, and let go: what was copied was whole. Blocks for timeout "
+         "seconds at\n"
+         "most; None: for as long as it takes. spin: seconds for which it looks before it sleeps, "
+         "which\n"
+         "keeps the processor busy. Other threads run meanwhile, and a signal's handler may end "
+         "it.\n"
+         "\n"
+         "Raises AgainError (not in time), EndedError (the end), ProducerDiedError (the same, but "
+         "it was\n"
+         "killed), EvictedError (this consumer lost its slot), ProtocolError (the stream is "
+         "malformed),\n"
+         "BusyError, ClosedError, ForkedError."),
+    {"try_recv", try_recv, METH_NOARGS,
+     "try_recv($self)\n"
+     "--\n"
+     "\n"
+     "The next message, copied, or None where there is none now. Never blocks. Raises as recv."},
+    CALL("next", next_message,
+         "next($self, timeout=None, *, spin=0)\n"
+         "--\n"
+         "\n"
+         "The next message in place, which holds its room in the ring until it is released. Blocks "
+         "and raises\n"
+         "as recv."),
+    {"try_next", try_next, METH_NOARGS,
+     "try_next($self)\n"
+     "--\n"
+     "\n"
+     "The next message in place, or None where there is none now. Never blocks. Raises as recv."},
+    CALL("batch", batch,
+         "batch($self, most=None)\n"
+         "--\n"
+         "\n"
+         "The messages that are there, at most so many, in place: to be gone through within a with "
+         "block, at\n"
+         "whose end all of their room is given back. No more than a sixteenth of the ring at once. "
+         "Never\n"
+         "blocks."),
+    {"retained", retained, METH_NOARGS,
+     "retained($self)\n"
+     "--\n"
+     "\n"
+     "Copies of what the producer retained when this consumer joined, in that order; with their\n"
+     "descriptors where takes_fds is set. What changed since comes in the stream."},
+    CALL("wait", wait_for_message,
+         "wait($self, timeout=None, *, spin=0)\n"
+         "--\n"
+         "\n"
+         "Blocks until there is something to read, for timeout seconds at most. Returns False "
+         "where there is\n"
+         "nothing in that time. spin, and exceptions, as for recv."),
+    {"event_fd", event_fd, METH_NOARGS,
+     "event_fd($self)\n"
+     "--\n"
+     "\n"
+     "A descriptor that becomes readable when there is something to read, or the end. Read until "
+     "try_recv\n"
+     "gives None, then wait for it. It stays this object's. InvalidError in pull mode."},
     {"_skip", skip, METH_O, "Goes on to an offset."},
     {"_seek", seek, METH_O, "Where an observer goes on."},
-    {"producer_is_alive", producer_is_alive, METH_NOARGS, "Whether the producer's process runs."},
+    {"producer_is_alive", producer_is_alive, METH_NOARGS,
+     "producer_is_alive($self)\n"
+     "--\n"
+     "\n"
+     "Whether the producer's process runs. Makes a system call."},
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot slots[] = {{Py_tp_doc, "Reads from a ring. Use zbq.connect."},

@@ -170,30 +170,164 @@ static PyGetSetDef properties[] = {
     { name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS, text }
 
 static PyMethodDef methods[] = {
-    {"close", close_producer, METH_NOARGS, "Ends the stream: consumers read on to its end."},
-    CALL("try_publish", producer_try_publish, "Publishes a copy, if there is room."),
-    CALL("publish", producer_publish, "Publishes a copy; blocks until there is room."),
-    CALL("publish_many", producer_publish_many, "Publishes copies in one commit."),
-    CALL("publish_items", producer_publish_items, "Publishes the items of a buffer in one commit."),
-    CALL("reserve", producer_reserve, "Room for a message, to be filled in place."),
-    CALL("batch", producer_batch, "Room for several messages."),
-    CALL("wait_for_room", producer_wait_for_room, "Blocks until it is worth while to try again."),
-    CALL("retain", producer_retain, "Publishes and keeps a message under a key."),
-    CALL("forget", producer_forget, "Retains no more what is under a key."),
-    CALL("released", producer_released, "Whether all have let go of what lies below an offset."),
-    CALL("wait_released", producer_wait_released, "Blocks until they have."),
+    {"close", close_producer, METH_NOARGS,
+     "close($self)\n"
+     "--\n"
+     "\n"
+     "Ends the stream: consumers read on to its end. Nothing, when that was done. BusyError while\n"
+     "another thread is within. BufferError where a view of a reservation is still out: the stream "
+     "ends\n"
+     "with the last one, then. In a forked child it releases the child's copies and leaves the "
+     "stream\n"
+     "alone."},
+    CALL("try_publish", producer_try_publish,
+         "try_publish($self, payload, flags=0)\n"
+         "--\n"
+         "\n"
+         "Publishes a copy of what exports a contiguous buffer, if there is room. Never blocks.\n"
+         "\n"
+         "flags: the application's own, 0 to 255. Returns whether it was published. Raises "
+         "TooLargeError\n"
+         "(never), BufferError (a view of a reservation is out), BusyError, ClosedError, "
+         "ForkedError."),
+    CALL("publish", producer_publish,
+         "publish($self, payload, *, fds=None, flags=0, timeout=None)\n"
+         "--\n"
+         "\n"
+         "Publishes a copy of what exports a contiguous buffer. Blocks until there is room, for "
+         "timeout\n"
+         "seconds at most; None: for as long as it takes. Consumers that hold it back for the "
+         "stall timeout\n"
+         "are evicted meanwhile, and what is attached is served.\n"
+         "\n"
+         "fds: at most 253 descriptors, numbers or objects with fileno(), which stay yours; they "
+         "are sent\n"
+         "first, so that who sees the message has them. Returns the offset where the message "
+         "starts, in\n"
+         "bytes since the ring was made. Raises AgainError (not in time), TooLargeError, "
+         "InvalidError (a bad\n"
+         "descriptor), BufferError, BusyError, ClosedError, ForkedError."),
+    CALL("publish_many", producer_publish_many,
+         "publish_many($self, payloads, *, flags=0, timeout=None)\n"
+         "--\n"
+         "\n"
+         "Publishes copies of all payloads of an iterable in one commit: all of them, or none. "
+         "Blocks as\n"
+         "publish. Returns the offset of the first. TooLargeError where they can never fit "
+         "together."),
+    CALL("publish_items", producer_publish_items,
+         "publish_items($self, items, size, *, flags=0, timeout=None)\n"
+         "--\n"
+         "\n"
+         "Publishes each `size` bytes of a contiguous buffer as a message, all in one commit. "
+         "Blocks as\n"
+         "publish. Returns the offset of the first. InvalidError where the buffer is no whole "
+         "number of them."),
+    CALL("reserve", producer_reserve,
+         "reserve($self, size, *, flags=0, timeout=None)\n"
+         "--\n"
+         "\n"
+         "Room for a message with a payload of so many bytes, to be filled in place by a with "
+         "block. Blocks\n"
+         "until there is room, as publish. A newer reservation, or a publish, makes an older one "
+         "void."),
+    CALL("batch", producer_batch,
+         "batch($self, size, *, timeout=None)\n"
+         "--\n"
+         "\n"
+         "Room for messages that take so many bytes of the ring in all, each counted by size_of, "
+         "which are\n"
+         "published by one commit at the end of a with block. Blocks until there is room, as "
+         "publish."),
+    CALL("wait_for_room", producer_wait_for_room,
+         "wait_for_room($self, timeout=None)\n"
+         "--\n"
+         "\n"
+         "Blocks until it is worth while to try again what found no room, or so many seconds have "
+         "passed.\n"
+         "Serves what is attached meanwhile. Returns False where the time is up. It may return for "
+         "nothing."),
+    CALL("retain", producer_retain,
+         "retain($self, key, payload, *, fds=None, flags=0, timeout=None)\n"
+         "--\n"
+         "\n"
+         "Publishes a message that is kept under a key, 1 to 32,767, in place of an earlier one of "
+         "that key:\n"
+         "each newcomer has it before its first message. At most 64 keys, 1 MiB and 253 "
+         "descriptors in all,\n"
+         "else TooLargeError. Blocks until there is room, as publish."),
+    CALL("forget", producer_forget,
+         "forget($self, key, *, timeout=None)\n"
+         "--\n"
+         "\n"
+         "Retains no more what is under a key, and says so in the stream. Blocks as publish. "
+         "NoneError where\n"
+         "nothing is."),
+    CALL("released", producer_released,
+         "released($self, offset)\n"
+         "--\n"
+         "\n"
+         "Whether every consumer but the observers has let go of all below an offset. Never "
+         "blocks.\n"
+         "InvalidError past the head."),
+    CALL("wait_released", producer_wait_released,
+         "wait_released($self, offset, *, timeout=None)\n"
+         "--\n"
+         "\n"
+         "Blocks until every consumer but the observers has let go of all below an offset, for so "
+         "many\n"
+         "seconds at most. Returns whether they have. Who is in the way for the stall timeout is "
+         "evicted."),
     CALL("admit", producer_admit, "Gives the other end of a socket a slot."),
-    CALL("find_start", producer_find_start, "Where one would start."),
-    CALL("set_patience", producer_set_patience, "Limits how long it waits for consumers."),
-    CALL("set_type", producer_set_type, "Says what the payloads are."),
+    CALL("find_start", producer_find_start,
+         "find_start($self, at, offset=0, ring_id=...)\n"
+         "--\n"
+         "\n"
+         "Where one would start that asks for a zbq.Start with these fields."),
+    CALL("set_patience", producer_set_patience,
+         "set_patience($self, at_once, per_second=0, *, slot=None)\n"
+         "--\n"
+         "\n"
+         "Limits how long it waits for a consumer, however that moves: so many seconds at once, "
+         "and so many\n"
+         "more in each second. Who uses them up is evicted. slot None: for all; at_once None: no "
+         "limit."),
+    CALL("set_type", producer_set_type,
+         "set_type($self, hash, size, align)\n"
+         "--\n"
+         "\n"
+         "Says what the payloads are, to consumers that join from now on. InvalidError once one "
+         "has joined."),
     CALL("set_name", producer_set_name, "What people call this ring."),
     CALL("consumer_info", producer_consumer_info, "What is known of a slot's consumer."),
-    CALL("send_statistics", producer_send_statistics, "Sends the page to a socket's other end."),
-    {"event_fd", producer_event_fd, METH_NOARGS, "Readable when to try again."},
-    {"scan", producer_scan, METH_NOARGS, "Evicts who is dead or hung."},
+    CALL("send_statistics", producer_send_statistics,
+         "send_statistics($self, socket)\n"
+         "--\n"
+         "\n"
+         "Sends the statistics page to the other end of a connected Unix socket. Never blocks."),
+    {"event_fd", producer_event_fd, METH_NOARGS,
+     "event_fd($self)\n"
+     "--\n"
+     "\n"
+     "A descriptor that becomes readable when it is worth while to try again what found no room. "
+     "It\n"
+     "stays this object's: never read from it, never close it."},
+    {"scan", producer_scan, METH_NOARGS,
+     "scan($self)\n"
+     "--\n"
+     "\n"
+     "Evicts consumers that are dead or hung. Never blocks."},
     {"statistics", producer_counters, METH_NOARGS, "Counters of the ring."},
-    {"statistics_fd", producer_statistics_fd, METH_NOARGS, "The statistics page's descriptor."},
-    {"refresh_statistics", producer_refresh_statistics, METH_NOARGS, "Writes an account now."},
+    {"statistics_fd", producer_statistics_fd, METH_NOARGS,
+     "statistics_fd($self)\n"
+     "--\n"
+     "\n"
+     "The descriptor of the ring's statistics page, which others can map. It stays this object's."},
+    {"refresh_statistics", producer_refresh_statistics, METH_NOARGS,
+     "refresh_statistics($self)\n"
+     "--\n"
+     "\n"
+     "Writes an account of the ring into its statistics page now. Never blocks."},
     {"_set_serving", producer_set_serving, METH_O, "Whether _serve_beside is to be called."},
     {NULL, NULL, 0, NULL}};
 

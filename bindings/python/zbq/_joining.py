@@ -75,7 +75,7 @@ class Joining:
         self._approach = Approach(name, self._options.producers)
 
     @classmethod
-    def with_options(cls, name: str, options: JoinOptions) -> Joining:
+    def _with_options(cls, name: str, options: JoinOptions) -> Joining:
         return cls(
             name,
             mode=options.mode,

@@ -49,7 +49,7 @@ class Subscription:
         self._generation = _zbq.generation()
         self._name = name
         self._options = JoinOptions.of(mode, flow, start, takes_fds, producers)
-        self._joining: Joining | None = Joining.with_options(name, self._options)
+        self._joining: Joining | None = Joining._with_options(name, self._options)
         self._reader: Consumer | None = None
         self._gap: Gap | None = None
         self._held: _Reading | None = None  # the one after the gap
@@ -265,7 +265,7 @@ class Subscription:
         assert reader is not None
         self._note_lap()
         again = self._options.starting(Start.at(self._ring, self._next))
-        self._joining = Joining.with_options(self._name, again)  # before the old one goes
+        self._joining = Joining._with_options(self._name, again)  # before the old one goes
         self._watch.register(self._joining.event_fd(), select.EPOLLIN)
         self._was_evicted = reader.ending not in (Ending.CLOSED, Ending.PRODUCER_DIED)
         if self._options.mode is Wakeup.PUSH:  # a message that is held may keep it open
