@@ -308,6 +308,7 @@ SIZES = {"64 B": 64, "1 KiB": 1024, "1 MiB": 1 << 20}
 
 def receive(way, index, told):
     check = Check()
+    told.put(-1)  # it is there
     way.receive(index, check)
     told.put(check.count)
 
@@ -319,6 +320,8 @@ def run(kind, readers, size, seconds):
     processes = [CONTEXT.Process(target=receive, args=(way, i, told)) for i in range(readers)]
     for process in processes:
         process.start()
+    if [told.get() for _ in processes] != [-1] * readers:
+        raise SystemExit(f"{kind.name}: one has ended before it began")
     start = time.monotonic()
     count = way.send(seconds)
     counts = [told.get() for _ in processes]
@@ -338,13 +341,6 @@ def batch_cost():
     ring.admit(here)
     reader = zbq.Consumer(there)
     payloads = [bytes(64)] * 1000
-
-    def each(message):
-        pass
-
-    def in_place(batch):
-        for message in batch:
-            each(message)
 
     ways = {
         "publish_many": lambda: ring.publish_many(payloads),
