@@ -99,10 +99,17 @@ kill -CONT $pub
 wait_until "it goes on" shows "^aaa-$$ .*/s "
 keys / Escape
 wait_until "all" shows "^bbb-$$ "
+keys End
+keys Enter
+wait_until "one without readers" shows '^nobody holds the stream back'
 kill -TERM $other
 ended $other 143
+wait_until "one that goes while it is looked at" shows "^bbb-$$: gone, as of "
+keys Escape
 wait_until "one that goes" shows "^bbb-$$ +gone"
 wait_until "one that has gone" shows_not "^bbb-$$ "
+"$zbq" pub "bbb-$$" <&"$never" 2>other.err &
+wait_until "another of that name" shows "^bbb-$$ .* 0/64 .* $! "
 keys q
 wait_until "the end" shows '^ended with 0'
 terminal kill-session -t top
