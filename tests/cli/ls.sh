@@ -32,6 +32,15 @@ listed
 says ls.out "^camera +$camera +- .* 0/64 "
 says ls.out "^@zbq-$$-abstract +$abstract +- .* 1/1 " # with no place left for who asks
 says ls.out 'gather collects'
+says ls.out '^\./beside +[0-9]+ '
+if [ "$(id -u)" -eq 0 ]; then # another user's, who lets this one in
+    share_tool
+    as_user 61234 '' pub --observer root "@zbq-$$-other" <&"$never" 2>other.err &
+    has_other() { grep -qs "@zbq-$$-other" /proc/net/unix; }
+    wait_until "another user's" has_other
+    listed
+    says ls.out "^@zbq-$$-other +$! "
+fi
 
 # Who is stopped holds up nobody, and is there again.
 kill -STOP $camera

@@ -18,7 +18,7 @@ namespace zbq::tool {
 
 namespace {
 
-constexpr uint64_t shown_when_gone = 5 * second;
+constexpr uint64_t shown_when_gone = 3 * second;
 constexpr size_t most_events = 100;
 constexpr size_t most_news = 5;            // of one ring at one look
 constexpr uint32_t most_slots_kept = 1024; // of rings that nobody looks into

@@ -115,7 +115,7 @@ std::vector<std::string> listening_names() {
     add_bound_sockets(own, &names);
     std::vector<std::string> ordered(names.begin(), names.end());
     std::ranges::stable_sort(ordered, {}, [](const std::string &name) {
-        return name.starts_with('@') ? 2 : name.starts_with('/') ? 1 : 0;
+        return name.starts_with('@') ? 2 : name.find('/') != std::string::npos ? 1 : 0;
     });
     return ordered;
 }
