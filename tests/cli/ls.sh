@@ -35,11 +35,14 @@ says ls.out 'gather collects'
 says ls.out '^\./beside +[0-9]+ '
 if [ "$(id -u)" -eq 0 ]; then # another user's, who lets this one in
     share_tool
-    as_user 61234 '' pub --observer root "@zbq-$$-other" <&"$never" 2>other.err &
+    mkfifo other
+    as_user 61234 '' pub --observer root "@zbq-$$-other" <other >other.out 2>other.err &
+    exec {other}>other # it ends with this
     has_other() { grep -qs "@zbq-$$-other" /proc/net/unix; }
     wait_until "another user's" has_other
     listed
-    says ls.out "^@zbq-$$-other +$! "
+    says ls.out "^@zbq-$$-other +[0-9]+ "
+    exec {other}>&-
 fi
 
 # Who is stopped holds up nobody, and is there again.
