@@ -16,7 +16,7 @@ mkfifo input
 exec {input}<>input
 "$zbq" pub camera <&"$input" 2>camera.err &
 camera=$!
-"$zbq" pub --max-consumers 3 "@zbq-$$-abstract" <&"$never" 2>abstract.err &
+"$zbq" pub --max-consumers 1 "@zbq-$$-abstract" <&"$never" 2>abstract.err &
 abstract=$!
 "$zbq" pub ./beside <&"$never" 2>beside.err &
 "$zbq" collect gather >/dev/null 2>gather.err &
@@ -30,8 +30,29 @@ wait_until "a reader" joined $!
 
 listed
 says ls.out "^camera +$camera +- .* 0/64 "
-says ls.out "^@zbq-$$-abstract +$abstract +- .* 1/3 "
+says ls.out "^@zbq-$$-abstract +$abstract +- .* 1/1 " # with no place left for who asks
 says ls.out 'gather collects'
+says ls.out '^\./beside +[0-9]+ '
+if [ "$(id -u)" -eq 0 ]; then # another user's, who lets this one in
+    share_tool
+    mkfifo other
+    as_user 61234 '' pub --observer root "@zbq-$$-other" <other >other.out 2>other.err &
+    exec {other}>other # it ends with this
+    has_other() { grep -qs "@zbq-$$-other" /proc/net/unix; }
+    wait_until "another user's" has_other
+    listed
+    says ls.out "^@zbq-$$-other +[0-9]+ "
+    exec {other}>&-
+fi
+
+# Who is stopped holds up nobody, and is there again.
+kill -STOP $camera
+listed --timeout 200ms
+says ls.out '^camera: no answer$'
+says ls.out "^@zbq-$$-abstract +$abstract "
+kill -CONT $camera
+listed
+says ls.out "^camera +$camera +- .* 0/64 "
 
 # Who hangs is named, who speaks nonsense is not, and neither holds up the rest.
 python3 - "$here" >ready <<'END' &

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # zbq top in a real terminal, tmux's: what is on the screen, whatever its size.
-# shellcheck source=tests/cli/support.sh
-source "$(dirname "$0")/support.sh" "$@"
+# shellcheck source=tests/cli/terminal_support.sh
+source "$(dirname "$0")/terminal_support.sh" "$@"
 command -v tmux >/dev/null || { echo "skipped: tmux is not installed"; exit 77; }
 
 expect_status 1 "$zbq" top </dev/null 2>top.err
@@ -12,20 +12,8 @@ if grep -q 'without ncurses' top.err; then
 fi
 says top.err 'needs a terminal'
 
-terminal() {
-    tmux -S "$here/tmux" -f /dev/null "$@"
-}
-end_terminal() {
-    terminal kill-server 2>/dev/null || true
-    clean_up
-}
 trap end_terminal EXIT
 
-keys() { terminal send-keys -t top "$@"; }
-screen() { terminal capture-pane -p -t top >screen.txt; }
-shows() { # PATTERN. For wait_until
-    screen && grep -Eqs -- "$1" screen.txt
-}
 shows_not() { screen && ! grep -Eqs -- "$1" screen.txt; }
 resize() { terminal resize-window -t top -x "$1" -y "$2"; }
 
@@ -99,10 +87,17 @@ kill -CONT $pub
 wait_until "it goes on" shows "^aaa-$$ .*/s "
 keys / Escape
 wait_until "all" shows "^bbb-$$ "
+keys / b b b Enter # others of this machine may be there, too
+keys End Enter
+wait_until "one without readers" shows '^nobody holds the stream back'
 kill -TERM $other
 ended $other 143
+wait_until "one that goes while it is looked at" shows "^bbb-$$: gone, as of "
+keys Escape
 wait_until "one that goes" shows "^bbb-$$ +gone"
 wait_until "one that has gone" shows_not "^bbb-$$ "
+"$zbq" pub "bbb-$$" <&"$never" 2>other.err &
+wait_until "another of that name" shows "^bbb-$$ .* 0/64 .* $! "
 keys q
 wait_until "the end" shows '^ended with 0'
 terminal kill-session -t top

@@ -10,13 +10,17 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <iterator>
+#include <span>
 
 namespace zbq::tool {
 
 namespace {
 
-constexpr uint64_t shown_when_gone = 5 * second;
+constexpr uint64_t shown_when_gone = 3 * second;
 constexpr size_t most_events = 100;
+constexpr size_t most_news = 5;            // of one ring at one look
 constexpr uint32_t most_slots_kept = 1024; // of rings that nobody looks into
 
 constexpr std::array ring_orders = {"name", "rate", "lag", "readers", "lost"};
@@ -167,20 +171,25 @@ void board::take(finding &&found, uint64_t now) {
     }
 }
 
-// Those that were lost before the ring was seen are not news.
+// Those that were lost before the ring was seen are not news. One ring does not push out what
+// others have to tell.
 void board::note_evictions(const std::string &name, ring_memory *of, const statistics &account) {
+    size_t news = 0;
     for (uint32_t i = 0; i < account.ring().slots; ++i) {
         const std::optional<zbq_slot_stats> slot = account.slot(i);
         if (!slot || slot->evicted_at == 0) {
             continue;
         }
         uint64_t &told = of->evictions[i];
-        if (told != slot->evicted_at && !name.empty()) {
+        if (told != slot->evicted_at && !name.empty() && ++news <= most_news) {
             events_.push_back(fmt::format("{}: process {} {}, {} behind", printable(name),
                                           slot->pid, zbq_strevict(slot->eviction),
                                           bytes_text(slot->lag)));
         }
         told = slot->evicted_at;
+    }
+    if (news > most_news) {
+        events_.push_back(fmt::format("{}: and {} more", printable(name), news - most_news));
     }
     while (events_.size() > most_events) {
         events_.pop_front();
@@ -433,10 +442,26 @@ std::vector<std::string> board::choices() const {
     return slots;
 }
 
-std::vector<line> board::ring_lines(size_t width) const {
+namespace {
+
+// As many as there is room for, with the chosen one among them.
+template <typename Each>
+std::span<const Each> visible(const std::vector<Each> &all, size_t room,
+                              const std::function<bool(const Each &)> &is_chosen) {
+    const auto chosen = std::ranges::find_if(all, is_chosen);
+    const size_t shown = chosen != all.end() ? static_cast<size_t>(chosen - all.begin()) + 1 : 0;
+    const size_t first = shown > room ? shown - room : 0;
+    return std::span(all).subspan(first, std::min(room, all.size() - first));
+}
+
+} // namespace
+
+std::vector<line> board::ring_lines(size_t width, size_t room) const {
     const layout columns = ring_layout(width);
     std::vector<line> all = {{columns.titles(), style::title}};
-    for (const std::string &name : shown_names()) {
+    const std::vector<std::string> names = shown_names();
+    for (const std::string &name : visible<std::string>(
+             names, room, [this](const std::string &one) { return one == chosen_; })) {
         const ring_memory &of = rings_.at(name);
         const zbq_ring_stats &ring = of.ring;
         const style how = name == chosen_                    ? style::chosen
@@ -462,25 +487,29 @@ std::vector<line> board::ring_lines(size_t width) const {
     return all;
 }
 
-std::vector<line> board::reader_lines(size_t width) const {
+std::vector<line> board::reader_lines(size_t width, size_t room) const {
     const layout columns = reader_layout(width);
     std::vector<line> all = {{columns.titles(), style::title}};
     const statistics *account = inside_account();
     if (account == nullptr) {
         return all;
     }
-    const uint64_t now = account->ring().written_at;
-    for (const reader &one : shown_readers()) {
+    const zbq_ring_stats &ring = account->ring();
+    const auto is_chosen = [this](const reader &one) {
+        return std::to_string(one.slot) == chosen_;
+    };
+    const std::vector<reader> readers = shown_readers();
+    for (const reader &one : visible<reader>(readers, room, is_chosen)) {
         const zbq_slot_stats &slot = one.account;
-        const style how = std::to_string(one.slot) == chosen_ ? style::chosen
-                          : slot.in_the_way != 0              ? style::alarm
-                                                              : style::plain;
+        const style how = is_chosen(one)         ? style::chosen
+                          : slot.in_the_way != 0 ? style::alarm
+                                                 : style::plain;
+        const uint64_t unmoved = since(slot.moved_at, ring.written_at);
         all.push_back(
-            {columns.text({std::to_string(slot.pid),
-                           bar(slot.lag, account->ring().capacity, bar_width),
-                           slot.lag == 0 ? "-" : duration_text(since(slot.moved_at, now)),
-                           rate_text(one.rate), bytes_text(slot.lag), duration_text(slot.held_ns),
-                           mode_text(slot.mode), user_text(slot.uid), bytes_text(slot.lost_bytes),
+            {columns.text({std::to_string(slot.pid), bar(slot.lag, ring.capacity, bar_width),
+                           slot.lag == 0 ? "-" : duration_text(unmoved), rate_text(one.rate),
+                           bytes_text(slot.lag), duration_text(slot.held_ns), mode_text(slot.mode),
+                           user_text(slot.uid), bytes_text(slot.lost_bytes),
                            std::to_string(slot.fds_in_flight)}),
              how});
     }
@@ -528,25 +557,17 @@ std::string board::keys_line() const {
                        is_inside() ? "esc back" : "enter readers", order);
 }
 
-// The head, as many of the rings or readers as there is room for with the chosen one among them,
-// what has happened last, and the keys.
+// The head, rings or readers, what has happened last, and the keys.
 std::vector<line> board::lines(int rows, int columns) const {
     const auto height = static_cast<size_t>(std::max(rows, 1));
     const auto width = static_cast<size_t>(std::max(columns, 1));
     std::vector<line> all = head_lines();
-    const std::vector<line> body = is_inside() ? reader_lines(width) : ring_lines(width);
-    all.push_back(body.front());
     const size_t events = std::min(events_.size(), height >= 10 ? height / 4 : 0);
-    const size_t used = all.size() + events + 1;
-    const size_t room = height > used ? height - used : 0;
-    size_t chosen = 1;
-    for (size_t i = 1; i < body.size(); ++i) {
-        chosen = body[i].how == style::chosen ? i : chosen;
-    }
-    const size_t first = chosen > room ? chosen - room + 1 : 1;
-    for (size_t i = 0; i < room; ++i) {
-        all.push_back(first + i < body.size() ? body[first + i] : line());
-    }
+    const size_t others = all.size() + 1 + events + 1; // with the titles and the keys
+    const size_t room = height > others ? height - others : 0;
+    std::ranges::move(is_inside() ? reader_lines(width, room) : ring_lines(width, room),
+                      std::back_inserter(all));
+    all.resize(std::max(all.size(), height - std::min(height, events + 1)));
     for (size_t i = events_.size() - events; i < events_.size(); ++i) {
         all.push_back({events_[i], style::faint});
     }

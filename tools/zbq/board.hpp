@@ -75,8 +75,8 @@ private:
     [[nodiscard]] std::vector<std::string> shown_names() const;
     [[nodiscard]] std::vector<reader> shown_readers() const;
     [[nodiscard]] std::vector<std::string> choices() const;
-    [[nodiscard]] std::vector<line> ring_lines(size_t width) const;
-    [[nodiscard]] std::vector<line> reader_lines(size_t width) const;
+    [[nodiscard]] std::vector<line> ring_lines(size_t width, size_t room) const;
+    [[nodiscard]] std::vector<line> reader_lines(size_t width, size_t room) const;
     [[nodiscard]] std::vector<line> head_lines() const;
     [[nodiscard]] std::string filter_text() const;
     [[nodiscard]] std::string keys_line() const;

@@ -137,11 +137,15 @@ constexpr std::array reader_times = {
 using visit_reader =
     std::function<void(const std::string &labels, const zbq_slot_stats &slot, uint64_t now)>;
 
-// Of the readers that have a slot.
+// Of the readers that have a slot, as far as they are no more than so many: of a hostile publisher
+// each number could be one.
+constexpr size_t most_readers = 1000;
 void for_each_reader(const finding &one, const visit_reader &visit) {
-    for (uint32_t i = 0; i < one.account->ring().slots; ++i) {
+    size_t left = most_readers;
+    for (uint32_t i = 0; left != 0 && i < one.account->ring().slots; ++i) {
         const std::optional<zbq_slot_stats> slot = one.account->slot(i);
         if (slot && slot->eviction == ZBQ_EVICTION_NONE) {
+            --left;
             visit(fmt::format("{},reader=\"{}\"", label_of(one), slot->join_number), *slot,
                   one.account->ring().written_at);
         }

@@ -86,7 +86,7 @@ ordered_json to_json(const statistics &of) {
 }
 
 std::string line_of(const ordered_json &what) {
-    return what.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + '\n';
+    return what.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + '\n';
 }
 
 } // namespace zbq::tool

@@ -17,7 +17,7 @@ nlohmann::ordered_json to_json(const zbq_ring_stats &ring);
 // With those slots that anybody ever had.
 nlohmann::ordered_json to_json(const statistics &of);
 
-// In one line. What is no UTF-8 is replaced.
+// In one line of printable ASCII. What is no UTF-8 is replaced.
 std::string line_of(const nlohmann::ordered_json &what);
 
 } // namespace zbq::tool

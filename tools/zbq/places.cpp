@@ -113,7 +113,11 @@ std::vector<std::string> listening_names() {
         }
     }
     add_bound_sockets(own, &names);
-    return {names.begin(), names.end()};
+    std::vector<std::string> ordered(names.begin(), names.end());
+    std::ranges::stable_sort(ordered, {}, [](const std::string &name) {
+        return name.starts_with('@') ? 2 : name.find('/') != std::string::npos ? 1 : 0;
+    });
+    return ordered;
 }
 
 } // namespace zbq::tool

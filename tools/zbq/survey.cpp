@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t descriptors_each = 4; // epoll, timer, inotify, socket
 constexpr size_t most_at_once = 200;
+constexpr uint64_t times_patience = 10;
 
 size_t so_many_at_once() {
     rlimit limit = {};
@@ -26,7 +27,8 @@ size_t so_many_at_once() {
 
 survey::survey(std::vector<std::string> names, uint64_t patience,
                std::function<void(finding &&)> tell)
-    : patience_(patience), tell_(std::move(tell)), most_(so_many_at_once()),
+    : patience_(patience), end_(now_ns() + times_patience * patience), tell_(std::move(tell)),
+      most_(so_many_at_once()),
       waiting_(std::make_move_iterator(names.begin()), std::make_move_iterator(names.end())) {}
 
 void survey::tell_nothing(std::string name, standing how, std::string why) {
@@ -51,7 +53,11 @@ void survey::ask_more() {
     while (!waiting_.empty() && asked_.size() < most_) {
         std::string name = std::move(waiting_.front());
         waiting_.pop_front();
-        ask(std::move(name));
+        if (now_ns() < end_) {
+            ask(std::move(name));
+        } else {
+            tell_nothing(std::move(name), standing::silent);
+        }
     }
 }
 
@@ -69,8 +75,10 @@ bool survey::is_settled(inquiry *one, bool has_news, uint64_t now) {
             }
         }
     } catch (const error &failed) {
-        const bool is_no_ring = failed.code() == status::protocol;
-        tell_nothing(one->name, is_no_ring ? standing::nobody : standing::refuses, failed.what());
+        const standing how = failed.code() == status::protocol ? standing::nobody
+                             : failed.code() == status::again  ? standing::silent // nothing whole
+                                                               : standing::refuses;
+        tell_nothing(one->name, how, failed.what());
         return true;
     }
     if (now >= one->until) {

@@ -62,6 +62,8 @@ std::string id_text(const uint8_t (&id)[16]) {
 
 namespace {
 
+constexpr size_t most_users = 1000; // a hostile publisher can name all there could be
+
 std::string look_up_user(uint32_t uid) {
     std::array<char, 4096> room = {};
     passwd entry = {};
@@ -76,8 +78,11 @@ std::string look_up_user(uint32_t uid) {
 std::string user_text(uint32_t uid) {
     static std::map<uint32_t, std::string> known; // who asks may ask another machine
     const auto found = known.find(uid);
-    return found != known.end() ? found->second
-                                : known.emplace(uid, look_up_user(uid)).first->second;
+    if (found != known.end()) {
+        return found->second;
+    }
+    return known.size() < most_users ? known.emplace(uid, look_up_user(uid)).first->second
+                                     : std::to_string(uid);
 }
 
 uint64_t since(uint64_t then, uint64_t now) {
