@@ -65,4 +65,4 @@ witnessed $seeing
 seen y "X received $total missed 0 gaps 0 duplicates 0"
 witnessed $seeing_z
 seen z 'X received [0-9]+ missed 0 gaps 0'
-awk -v kills=$instants '$9 > kills { exit 1 }' z.seen || fail "more than one message a kill came twice"
+awk -v kills="$instants" '$9 > kills { exit 1 }' z.seen || fail "more than one message a kill came twice"

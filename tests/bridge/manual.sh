@@ -14,7 +14,7 @@ comm -23 options <(sort -u described) >missing
 [ ! -s missing ] || fail "the manual page lacks: $(xargs <missing)"
 if command -v mandoc >/dev/null; then
     sed 's/@date@/November 30, 2026/; s/@PROJECT_VERSION@/1/' "$tree/docs/man/zbq-bridge.mdoc" >page.1
-    mandoc -T lint -W warning page.1 >lint || fail "$(cat lint)"
+    mandoc -T lint -W warning page.1 >mistakes || fail "$(cat mistakes)"
 fi
 
 sed '/^listen/d' "$tree/examples/bridge/hub.conf" >hub.conf
