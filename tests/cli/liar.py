@@ -29,7 +29,7 @@ def page(kind):
         ring = fitting(dict.fromkeys(RING_KINDS, MOST), RING_KINDS)
         slot = fitting(dict.fromkeys(SLOT_KINDS, MOST), SLOT_KINDS)
         own.write({**ring, "ring_id": b"\xff" * 16, "name": TEXT, "slowest_slot": 3},
-                  [{**slot, "join_number": i + 1, "uid": i, "eviction": i % 9} for i in range(2000)])
+                  [{**slot, "join_number": i + 1, "uid": i, "eviction": i % 9 if i % 2 else 0} for i in range(2000)])
     elif kind == "random":
         chance = random.Random(1)
         ring = fitting({name: chance.getrandbits(64) for name in RING_KINDS}, RING_KINDS)

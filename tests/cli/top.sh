@@ -63,11 +63,12 @@ keys s
 wait_until "another order" shows 's by unmoved'
 
 # Any size.
-for size in "20 6" "20 24" "7 3" "1 1" "200 50" "80 24"; do
+for size in "20 6" "20 24" "7 3" "2 1" "200 50" "80 24"; do
     # shellcheck disable=SC2086 # two numbers
     resize $size
     wait_until "a screen of $size" shows '^[q]'
 done
+resize 1 1 # of which ncurses leaves the corner empty
 resize 20 8
 wait_until "the reader on a narrow screen" shows "^$sub +\[#+\]"
 resize 110 24

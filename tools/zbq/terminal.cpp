@@ -156,6 +156,7 @@ std::optional<pressed> terminal::next_key() {
     case del:
         return pressed{key::erase};
     case KEY_RESIZE:
+        clearok(state_->window, true); // what of the old screen is left where, is the terminal's
         return pressed{key::resized};
     default:
         return pressed{key::character, got > 0 && got < del ? static_cast<char>(got) : '\0'};
