@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <fmt/core.h>
 #include <nats/nats.h>
@@ -240,6 +241,11 @@ int main(int argc, char **argv) {
     }
     url = argv[1];
     in_memory = argc > 2 && std::string(argv[2]) == "--memory";
-    run();
+    try {
+        run();
+    } catch (const std::exception &failed) {
+        std::fputs(failed.what(), stderr);
+        return 1;
+    }
     return 0;
 }

@@ -40,12 +40,6 @@ function(run)
     execute_process(COMMAND ${ARGN} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
-set(units ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/bridge/lib/systemd/system)
-if(bridge IN_LIST CPACK_COMPONENTS_ALL)
-    file(MAKE_DIRECTORY ${units})
-    file(COPY_FILE ${source}/../systemd/zbq-bridge@.service ${units}/zbq-bridge@.service)
-endif()
-
 foreach(component IN LISTS CPACK_COMPONENTS_ALL)
     set(root ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/${component})
     set(package ${${component}})
@@ -59,6 +53,12 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
         file(MAKE_DIRECTORY ${root}/usr/share/lintian/overrides)
         file(COPY_FILE ${source}/${package}.lintian-overrides
             ${root}/usr/share/lintian/overrides/${package})
+    endif()
+
+    if(EXISTS ${root}/usr/bin/zbq-bridge)
+        file(MAKE_DIRECTORY ${root}/usr/lib/systemd/system)
+        file(COPY_FILE ${source}/../systemd/zbq-bridge@.service
+            ${root}/usr/lib/systemd/system/zbq-bridge@.service)
     endif()
 
     file(GLOB pages ${root}/usr/share/man/man*/*.[1-9])

@@ -4,7 +4,6 @@
 // those that move a message a step further, here: reads of the ring, publishing, what goes to and
 // comes from the server, and what the position's changes stand between. With ZBQ_CLOCK_JUMPS the
 // wall clock is an hour off now and then, for some of its looks.
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdint.h>
@@ -18,7 +17,7 @@ static int jumps;
 
 __attribute__((constructor)) static void begin(void) {
     const char *at = getenv("ZBQ_DIES_AT");
-    left = at != NULL ? atol(at) : -1;
+    left = at != NULL ? strtol(at, NULL, 10) : -1;
     jumps = getenv("ZBQ_CLOCK_JUMPS") != NULL;
 }
 
@@ -28,6 +27,10 @@ static void step(void) {
     }
 }
 
+// The library's own names of parameters are not for others.
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
+
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a name, which is made a text too
 #define NEXT(name) (__extension__(__typeof__(&name)) dlsym(RTLD_NEXT, #name))
 
 int zbq_consumer_copy(void *consumer, void *into, uint64_t size, void *out);
@@ -81,3 +84,5 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
     step();
     return result;
 }
+
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
