@@ -138,13 +138,28 @@ std::string text_of(std::span<const std::byte> bytes) {
     return std::string(zbq::text_of(bytes));
 }
 
+// An importer that is killed while this joins it is no reason to end: joining can be tried again.
+bool wait(zbq::subscription *ring) {
+    try {
+        if (ring->wait(zbq::never) != zbq::status::ok) {
+            fail("it cannot wait");
+        }
+        return true;
+    } catch (const zbq::error &failed) {
+        if (failed.code() != zbq::status::io) {
+            throw;
+        }
+        return false;
+    }
+}
+
 void follow(const char *name, char run, std::uint64_t count) {
     zbq::subscription ring(name, {.from = zbq::start::oldest()});
     witness seen;
     std::uint64_t joins = 0;
     while (!seen.has_all(run, count)) {
-        if (ring.wait(zbq::never) != zbq::status::ok) {
-            fail("it cannot wait");
+        if (!wait(&ring)) {
+            continue;
         }
         if (const auto missed = ring.take_gap(); missed && missed->bytes != 0) {
             fail("missed here, where it waits for nobody: " +
