@@ -183,6 +183,7 @@ TEST(frame, whose_gap_goes_back_is_refused) {
     const std::size_t next = all.size() - 8;
     EXPECT_EQ(refusal(all), "");
     EXPECT_NE(refusal(with<std::uint64_t>(all, next, 64)), "");
+    EXPECT_NE(refusal(with<std::uint64_t>(with<std::uint64_t>(all, next, 64), 48, 64)), "");
     EXPECT_NE(refusal(with<std::uint64_t>(all, next, 128)), ""); // of nothing
     EXPECT_NE(refusal(with<std::uint64_t>(all, next, 250)), ""); // misaligned
     EXPECT_NE(refusal(with<std::uint64_t>(all, next, ~0ULL)), "");

@@ -138,36 +138,47 @@ std::string text_of(std::span<const std::byte> bytes) {
     return std::string(zbq::text_of(bytes));
 }
 
+void step(zbq::subscription &ring, witness &seen, std::uint64_t &joins) {
+    if (ring.wait(zbq::never) != zbq::status::ok) {
+        fail("it cannot wait");
+    }
+    if (const auto missed = ring.take_gap(); missed && missed->bytes != 0) {
+        fail("missed here, where it waits for nobody: " +
+             std::string(zbq::to_string(missed->cause)));
+    }
+    if (ring.reader() != nullptr && joins != ring.joins()) {
+        joins = ring.joins();
+        seen.join();
+        for (const zbq::message_view &kept : ring.reader()->retained()) {
+            if (kept.key() == note_key && ring.reader()->offset() != 0) {
+                seen.note(text_of(kept.payload()));
+            }
+        }
+    }
+    if (const zbq::message next = ring.try_next()) {
+        const std::string text = text_of(next.payload());
+        if (!next.intact()) {
+            fail("evicted");
+        }
+        if (next.key() == note_key) {
+            seen.note(text);
+        } else {
+            seen.message(next.offset(), text);
+        }
+    }
+}
+
+// An importer that is killed while this joins it is no reason to end: joining can be tried again.
 void follow(const char *name, char run, std::uint64_t count) {
     zbq::subscription ring(name, {.from = zbq::start::oldest()});
     witness seen;
     std::uint64_t joins = 0;
     while (!seen.has_all(run, count)) {
-        if (ring.wait(zbq::never) != zbq::status::ok) {
-            fail("it cannot wait");
-        }
-        if (const auto missed = ring.take_gap(); missed && missed->bytes != 0) {
-            fail("missed here, where it waits for nobody: " +
-                 std::string(zbq::to_string(missed->cause)));
-        }
-        if (ring.reader() != nullptr && joins != ring.joins()) {
-            joins = ring.joins();
-            seen.join();
-            for (const zbq::message_view &kept : ring.reader()->retained()) {
-                if (kept.key() == note_key && ring.reader()->offset() != 0) {
-                    seen.note(text_of(kept.payload()));
-                }
-            }
-        }
-        if (const zbq::message next = ring.try_next()) {
-            const std::string text = text_of(next.payload());
-            if (!next.intact()) {
-                fail("evicted");
-            }
-            if (next.key() == note_key) {
-                seen.note(text);
-            } else {
-                seen.message(next.offset(), text);
+        try {
+            step(ring, seen, joins);
+        } catch (const zbq::error &failed) {
+            if (failed.code() != zbq::status::io) {
+                throw;
             }
         }
     }

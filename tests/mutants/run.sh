@@ -37,6 +37,8 @@ programs_of() { # regex of tests: what they are of, and what they run
     { grep -oE '[a-z_]+_test' <<<"$1" || true; } | sort -u
     case $1 in
     *'cli\.'*) printf '%s\n' zbq-tool zbq_stranger zbq_outlet zbq_late_signal ;;
+    *'bridge\.'*) printf '%s\n' zbq-tool zbq-bridge zbq_bridge_witness zbq_bridge_dying \
+        bridge_frame_test bridge_carrier_test ;;
     esac
 }
 
