@@ -15,7 +15,7 @@ for package in CLI11 GTest OpenSSL Python3 fmt nlohmann_json; do
     without+=("-DCMAKE_DISABLE_FIND_PACKAGE_$package=ON")
 done
 cmake -S "$source" -B "$work/alone" "${without[@]}" -DRELACY_INCLUDE_DIR= \
-    -DZBQ_LIBDEFLATE_INCLUDE= -DZBQ_HAS_SDT= -DZBQ_NATS_INCLUDE= \
+    -DZBQ_LIBDEFLATE_INCLUDE= -DZBQ_HAS_SDT= -DZBQ_NATS_INCLUDE= -DZBQ_PYTHON= \
     -DZBQ_BUILD_EXAMPLES=OFF >"$work/said"
 sed -n 's/^-- zbq: //p' "$work/said" >"$work/left_out"
 diff - "$work/left_out" <<'EOF'
@@ -27,6 +27,7 @@ no fmt, CLI11, nlohmann_json: without the benchmark
 no Python3: without the manual pages and completions
 no fmt, CLI11, Relacy: without the library under a model checker
 no GTest: without most of the tests
+no Python.h of 3.11: without the Python package
 EOF
 quietly cmake --build "$work/alone"
 ls "$work/alone/libzbq.so.1" "$work/alone/libzbq.a"
