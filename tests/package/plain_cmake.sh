@@ -24,10 +24,10 @@ no libdeflate: without zbq record, info and replay
 no fmt, CLI11, OpenSSL, nlohmann_json: without the command-line tool
 no libnats, fmt, CLI11, nlohmann_json: without the bridge
 no fmt, CLI11, nlohmann_json: without the benchmark
+no Python.h of 3.11: without the Python package
 no Python3: without the manual pages and completions
 no fmt, CLI11, Relacy: without the library under a model checker
 no GTest: without most of the tests
-no Python.h of 3.11: without the Python package
 EOF
 quietly cmake --build "$work/alone"
 ls "$work/alone/libzbq.so.1" "$work/alone/libzbq.a"
