@@ -87,8 +87,9 @@ public:
         for (size_t i = 0; i < columns_.size(); ++i) {
             const cell &one = columns_[i];
             const std::string cut = row[i].substr(0, one.width);
-            all += (i != 0 ? " " : "") + (one.to_the_right ? fmt::format("{:>{}}", cut, one.width)
-                                                           : fmt::format("{:<{}}", cut, one.width));
+            all += i != 0 ? " " : "";
+            all += one.to_the_right ? fmt::format("{:>{}}", cut, one.width)
+                                    : fmt::format("{:<{}}", cut, one.width);
         }
         return all;
     }
