@@ -82,29 +82,36 @@ std::map<std::uint32_t, mcap::timestamp> times_of(const std::string &path,
     return times;
 }
 
-// How far each message of the second lies from where the first says, counted from their first ones.
+// How far each message of the second lies from where the first says, by the pace of all of them.
 void compare(const std::string &one, const std::string &other, const std::string &topic) {
     const auto was = times_of(one, topic);
     const auto is = times_of(other, topic);
-    std::vector<double> off;
-    off.reserve(is.size());
+    std::vector<double> shifts; // microseconds from the one recording to the other
+    shifts.reserve(is.size());
     for (const auto &[number, time] : is) {
         const auto there = was.find(number);
         if (there != was.end()) {
-            const auto wanted = static_cast<double>(there->second - was.begin()->second);
-            off.push_back(std::abs(static_cast<double>(time - is.begin()->second) - wanted) / 1e3);
+            shifts.push_back(static_cast<double>(time - there->second) / 1e3);
         }
     }
-    std::ranges::sort(off);
-    if (off.empty()) {
+    if (shifts.empty()) {
         fmt::print("nothing to compare\n");
         return;
     }
-    const auto at = [&](double share) {
-        return off[static_cast<std::size_t>(share * static_cast<double>(off.size() - 1))];
+    // Each message against the pace of all: the middle one has it.
+    const auto share_of = [](std::vector<double> *of, double share) {
+        std::ranges::sort(*of);
+        return (*of)[static_cast<std::size_t>(share * static_cast<double>(of->size() - 1))];
     };
-    fmt::print("{} messages: off by {:.0f} us (median), {:.0f} us (99 of 100), {:.0f} us (most)\n",
-               off.size(), at(0.5), at(0.99), at(1));
+    const double first = shifts.front();
+    const double pace = share_of(&shifts, 0.5);
+    for (double &shift : shifts) {
+        shift = std::abs(shift - pace);
+    }
+    fmt::print("{} messages: off by {:.0f} us (median), {:.0f} us (99 of 100), {:.0f} us (most), "
+               "the first by {:.0f} us\n",
+               shifts.size(), share_of(&shifts, 0.5), share_of(&shifts, 0.99), share_of(&shifts, 1),
+               std::abs(first - pace));
 }
 
 } // namespace
