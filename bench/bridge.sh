@@ -9,7 +9,7 @@ export XDG_RUNTIME_DIR=$here
 address=127.$(($$ >> 16 & 127 | 64)).$(($$ >> 8 & 255)).$(($$ & 255))
 nats-server -js -a "$address" -p 14222 -sd "$here/store" >"$here/log" 2>&1 &
 server=$!
-trap 'kill $server; rm -rf "$here"' EXIT
+trap 'kill $server; wait $server 2>/dev/null || true; rm -rf "$here"' EXIT
 for _ in $(seq 300); do
     (exec 3<>"/dev/tcp/$address/14222") 2>/dev/null && break
     sleep 0.1
