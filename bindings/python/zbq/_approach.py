@@ -8,7 +8,8 @@ import os
 import select
 import socket
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 from . import _zbq
 from ._descriptor import Descriptor
@@ -221,3 +222,40 @@ class Approach:
         if said is None:
             raise ProtocolError(f"{self.place}: not a zbq program's answer")
         self._said = said
+
+
+class Approaching:
+    """What goes to a name, one step after the other. No step blocks."""
+
+    _approach: Approach
+
+    def event_fd(self) -> int:
+        """Readable when a step may lead further. It stays this object's."""
+        return self._approach.event_fd()
+
+    fileno = event_fd
+
+    @property
+    def has_met(self) -> bool:
+        """Whether somebody is there, who has not answered yet."""
+        return self._approach.has_met
+
+    @property
+    def place(self) -> str:
+        """Where it looks, in words."""
+        return self._approach.place
+
+    def close(self) -> None:
+        """Goes there no more. What it has led to stays."""
+        self._approach.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from . import _zbq
-from ._approach import RETRY, Approach
+from ._approach import RETRY, Approach, Approaching
 from ._errors import IoError
 from ._greeting import make_call
 from ._joining import walk
@@ -21,7 +21,7 @@ from ._producer import Producer
 _LOOK = 0.1  # seconds: whether the collector still has its slot
 
 
-class Dialing:
+class Dialing(Approaching):
     """A producer's line to the collector at a name: looks for it, says hello, and gives it a slot,
     one step after the other; and again when that is gone. No step blocks. Attached to the producer
     it does so by itself.
@@ -57,12 +57,6 @@ class Dialing:
         self._join_number = 0
         self._approach = Approach(name, collectors)
 
-    def event_fd(self) -> int:
-        """Readable when a step may lead further. It stays this object's."""
-        return self._approach.event_fd()
-
-    fileno = event_fd
-
     def step(self, ring: Producer) -> int | None:
         """Goes on as far as it can. Where the collector has its slot this looks whether it still
         lives, for which the descriptor becomes readable some ten times a second.
@@ -88,31 +82,6 @@ class Dialing:
             return False
         info = ring.consumer_info(self._slot)
         return info.eviction == 0 and info.join_number == self._join_number
-
-    @property
-    def has_met(self) -> bool:
-        """Whether a collector is there, who has not answered yet."""
-        return self._approach.has_met
-
-    @property
-    def place(self) -> str:
-        """Where it looks, in words."""
-        return self._approach.place
-
-    def close(self) -> None:
-        """Looks for it no more. What it has it keeps."""
-        self._approach.close()
-
-    def __enter__(self) -> Dialing:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _advance(self, ring: Producer) -> int | None:
         said = self._approach.step(make_call(self._mode, self._source))

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import SupportsIndex
 
 from . import _zbq
-from ._approach import RETRY, Approach
+from ._approach import RETRY, Approach, Approaching
 from ._errors import AgainError
 from ._greeting import make_inquiry
 from ._joining import walk
@@ -62,23 +62,9 @@ class Statistics:
         self.close()
 
 
-class _Inspecting:
+class _Inspecting(Approaching):
     def __init__(self, name: str, producers: Collection[int]) -> None:
         self._approach = Approach(name, producers)
-
-    def event_fd(self) -> int:
-        return self._approach.event_fd()
-
-    @property
-    def has_met(self) -> bool:
-        return self._approach.has_met
-
-    @property
-    def place(self) -> str:
-        return self._approach.place
-
-    def close(self) -> None:
-        self._approach.close()
 
     def step(self) -> Statistics | None:
         return self._approach.attempt(self._advance)
@@ -105,8 +91,5 @@ def inspect(
 ) -> Statistics:
     """The statistics of the ring at a name. Blocks until its producer has answered, for ``timeout``
     seconds at most. Raises as :func:`zbq.connect`."""
-    way = _Inspecting(name, producers)
-    try:
+    with _Inspecting(name, producers) as way:
         return walk(way, way.step, timeout, wait_for_producer, "publishes")
-    finally:
-        way.close()

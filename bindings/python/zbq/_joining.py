@@ -7,10 +7,9 @@ import select
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from ._approach import RETRY, Approach
+from ._approach import RETRY, Approach, Approaching
 from ._consumer import Consumer
 from ._errors import AgainError, EndedError, Error, EvictedError, InvalidError, NotFoundError
 from ._errors import ProtocolError
@@ -18,7 +17,7 @@ from ._greeting import Answer, make_hello
 from ._kinds import Flow, Start, Wakeup, mode_of
 
 _GIVE_UP_INTERVAL = 0.05
-_Found = TypeVar("_Found", covariant=True)
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class JoinOptions:
         return replace(self, start=start)
 
 
-class Joining:
+class Joining(Approaching):
     """A join under way, for programs with an event loop: looks for the producer at a name, says
     hello, and takes a slot, one step after the other. No step blocks.
 
@@ -85,12 +84,6 @@ class Joining:
             producers=options.producers,
         )
 
-    def event_fd(self) -> int:
-        """Readable when a step may lead further. It stays this object's."""
-        return self._approach.event_fd()
-
-    fileno = event_fd
-
     def step(self) -> Consumer | None:
         """Goes on as far as it can.
 
@@ -99,31 +92,6 @@ class Joining:
         ``NoMemoryError``, ``IoError``. It can be tried again after each.
         """
         return self._approach.attempt(self._advance)
-
-    @property
-    def has_met(self) -> bool:
-        """Whether a producer is there, who has not answered yet."""
-        return self._approach.has_met
-
-    @property
-    def place(self) -> str:
-        """Where it looks, in words."""
-        return self._approach.place
-
-    def close(self) -> None:
-        """Gives it up."""
-        self._approach.close()
-
-    def __enter__(self) -> Joining:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _advance(self) -> Consumer | None:
         options = self._options
@@ -181,23 +149,8 @@ class Joining:
         return InvalidError(f"{self.place}: no message starts at offset {offset}")
 
 
-class Way(Protocol[_Found]):
-    """Joining, or dialing."""
-
-    @property
-    def has_met(self) -> bool:
-        ...
-
-    @property
-    def place(self) -> str:
-        ...
-
-    def event_fd(self) -> int:
-        ...
-
-
 def walk(
-    way: Way[_Found],
+    way: Approaching,
     step: Callable[[], _Found | None],
     timeout: float | None,
     waits: bool,
