@@ -6,10 +6,12 @@ import os
 import select
 import socket
 import threading
+import time
 import unittest
 from unittest import mock
 
 import zbq
+from zbq._doorway import Doorway
 from support import PathCase, in_child, main, run_python
 
 
@@ -53,6 +55,17 @@ class Connect(PathCase):
                 for flow in zbq.Flow:
                     with zbq.connect(self.name, timeout=30, mode=mode, flow=flow) as reader:
                         self.assertEqual((reader.mode, reader.flow), (mode, flow))
+
+    def test_after_a_rest_that_was_over_before_its_timer_was_set(self):
+        rest = Doorway._rest
+
+        def rest_slowly(door, until):
+            rest(door, until)
+            time.sleep(0.15 if until else 0)
+
+        with mock.patch.object(Doorway, "_rest", rest_slowly), Served(self.name):
+            for _ in range(3):
+                zbq.connect(self.name, timeout=30).close()
 
     def test_waits_for_a_producer(self):
         served = Served.__new__(Served)

@@ -94,21 +94,15 @@ class Doorway:
         """For strangers who are late, and for the end of a rest."""
         if self._watch.closed:
             return
-        now = time.monotonic()
-        if self._resting_until > now:
-            until = self._resting_until
-        elif self._strangers:
-            until = next(iter(self._strangers.values()))
-        else:
-            _zbq.set_timer(self._timer.fileno(), 0)
-            return
-        _zbq.set_timer(self._timer.fileno(), max(until - now, 1e-9))
+        until = self._resting_until or next(iter(self._strangers.values()), 0.0)
+        left = max(until - time.monotonic(), 1e-9) if until else 0.0
+        _zbq.set_timer(self._timer.fileno(), left)
 
     def _rest(self, until: float) -> None:
-        """Nothing of what strangers do makes the descriptor readable until then."""
+        """Nothing of what strangers do makes the descriptor readable until then; 0: no rest. One
+        that is over already ends with the timer all the same: the two cannot disagree."""
         self._resting_until = until
-        is_resting = until > time.monotonic()
-        self._watch.modify(self._door.fileno(), 0 if is_resting else select.EPOLLIN)
+        self._watch.modify(self._door.fileno(), 0 if until else select.EPOLLIN)
 
     def _drop(self, who: socket.socket) -> None:
         # While it is watched: a forked child may have a copy, and the entry would outlive it here.
