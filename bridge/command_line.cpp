@@ -3,6 +3,7 @@
 
 #include "tools/zbq/errors.hpp"
 #include "tools/zbq/identities.hpp"
+#include "tools/zbq/quantities.hpp"
 #include "tools/zbq/units.hpp"
 
 #include <CLI/CLI.hpp>
@@ -42,19 +43,6 @@ struct declarations {
 
     declarations();
 };
-
-void add_size(CLI::App *to, const std::string &option, std::size_t *value, const char *about) {
-    to->add_option_function<std::string>(
-          option, [=](const std::string &text) { *value = tool::parse_size(option, text); }, about)
-        ->type_name("SIZE");
-}
-
-void add_time(CLI::App *to, const std::string &option, std::uint64_t *value, const char *about) {
-    to->add_option_function<std::string>(
-          option, [=](const std::string &text) { *value = tool::parse_duration(option, text); },
-          about)
-        ->type_name("TIME");
-}
 
 // The first line of a file, which nobody sees in a list of processes.
 void add_secret(CLI::App *to, const std::string &option, std::string *value, const char *about) {
@@ -112,13 +100,14 @@ void add_export(CLI::App *to, export_options *options) {
           },
           "where to begin with a stream that is empty: oldest (default), head, or as sub --from")
         ->type_name("START");
-    add_time(to, "--linger", &options->linger,
-             "how long a message may wait for others to be packed with it (default 1ms)");
-    add_size(to, "--frame", &options->frame, "bytes that are enough to be sent (default 128K)");
-    add_size(to, "--window", &options->window,
-             "bytes that may be without an acknowledgement (default 8M)");
-    add_time(to, "--refresh", &options->refresh,
-             "how often to repeat what is retained, for who reads from there (default 10s)");
+    tool::add_time(to, "--linger", &options->linger,
+                   "how long a message may wait for others to be packed with it (default 1ms)");
+    tool::add_size(to, "--frame", &options->frame,
+                   "bytes that are enough to be sent (default 128K)");
+    tool::add_size(to, "--window", &options->window,
+                   "bytes that may be without an acknowledgement (default 8M)");
+    tool::add_time(to, "--refresh", &options->refresh,
+                   "how often to repeat what is retained, for who reads from there (default 10s)");
     to->add_flag_callback(
         "--no-create", [options] { options->stream.create = false; },
         "the stream is to be there already");
@@ -133,7 +122,8 @@ void add_export(CLI::App *to, export_options *options) {
           },
           "make it lose its oldest messages beyond so many bytes")
         ->type_name("SIZE");
-    add_time(to, "--max-age", &options->stream.max_age, "make it lose messages that are older");
+    tool::add_time(to, "--max-age", &options->stream.max_age,
+                   "make it lose messages that are older");
     to->add_flag("--adopt", options->adopt, "go on with a stream of another ring's name");
     add_common(to, &options->once, &options->quiet, &options->json);
 }
@@ -146,8 +136,8 @@ void add_imported_ring(CLI::App *to, import_options *options) {
           },
           "bytes in the ring here (default as the original has, and 4M at least)")
         ->type_name("SIZE");
-    add_time(to, "--stall-timeout", &options->stall_timeout,
-             "how long a reader may hold the ring here back (default 5s)");
+    tool::add_time(to, "--stall-timeout", &options->stall_timeout,
+                   "how long a reader may hold the ring here back (default 5s)");
     to->add_option("--max-consumers", options->max_consumers, "readers at one time (default 16)")
         ->type_name("N");
     to->add_option("--wait-for", options->wait_for,
@@ -201,8 +191,9 @@ void add_import(CLI::App *to, import_options *options) {
           "where to begin without a position: first (default), next, or a message's number")
         ->type_name("START");
     add_imported_ring(to, options);
-    add_size(to, "--window", &options->window,
-             "bytes that are asked for at once (default 4M, and the largest message at least)");
+    tool::add_size(
+        to, "--window", &options->window,
+        "bytes that are asked for at once (default 4M, and the largest message at least)");
     add_common(to, &options->once, &options->quiet, &options->json);
 }
 

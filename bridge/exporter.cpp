@@ -12,12 +12,11 @@ namespace zbq::bridge {
 
 namespace {
 
-using tool::millisecond;
+using tool::look_interval;
 using tool::second;
 
-constexpr std::uint64_t look_interval = 50 * millisecond; // for what comes without a wake-up
-constexpr std::uint64_t patience = 5 * second;            // with an acknowledgement
-constexpr unsigned most_at_once = 512; // messages, before answers have their turn
+constexpr std::uint64_t patience = 5 * second;  // with an acknowledgement
+constexpr unsigned most_messages_at_once = 512; // before answers have their turn
 
 // A frame that has no acknowledgement.
 struct outgoing {
@@ -209,7 +208,7 @@ private:
 
     // Whether there may be more at once.
     bool fill() {
-        for (unsigned i = 0; i < most_at_once; ++i) {
+        for (unsigned i = 0; i < most_messages_at_once; ++i) {
             if (!has_room() || ended_) {
                 return false;
             }

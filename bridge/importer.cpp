@@ -11,10 +11,9 @@ namespace zbq::bridge {
 
 namespace {
 
-using tool::millisecond;
+using tool::look_interval;
 
-constexpr std::uint64_t look_interval = 50 * millisecond;
-constexpr unsigned most_at_once = 64; // frames, before others have their turn
+constexpr unsigned most_frames_at_once = 64; // before others have their turn
 
 struct stopped {}; // by a signal, while something waited
 
@@ -53,7 +52,7 @@ private:
         runner_.note_answer();
         while (tool::stop_signal() == 0 && !ended_) {
             bool more = false;
-            for (unsigned i = 0; i < most_at_once && !ended_; ++i) {
+            for (unsigned i = 0; i < most_frames_at_once && !ended_; ++i) {
                 const std::optional<stored> next = in.take();
                 if (!next) {
                     break;

@@ -10,13 +10,13 @@ namespace bench {
 
 namespace {
 
-using spell_of = spell_summary summary::*;
-constexpr spell_of spells[] = {&summary::near, &summary::far};
+using spell_figures = spell_summary summary::*;
+constexpr spell_figures spells[] = {&summary::near, &summary::far};
 
 // Of one spell of one workload.
-using measure = std::function<std::optional<double>(const workload_result &, spell_of)>;
+using measure = std::function<std::optional<double>(const workload_result &, spell_figures)>;
 
-std::optional<double> figure(const summary &system, spell_of spell) {
+std::optional<double> figure(const summary &system, spell_figures spell) {
     const spell_summary &found = system.*spell;
     const bool clear = found.slices != 0 && !found.is_vague();
     return clear ? std::optional(found.figure.median) : std::nullopt;
@@ -34,7 +34,7 @@ bool is_peer(const workload_result &result, const summary &system) {
 }
 
 // How many times the best peer zbq is; above 1 it is ahead.
-std::optional<double> lead(const workload_result &result, spell_of spell) {
+std::optional<double> lead(const workload_result &result, spell_figures spell) {
     const bool less = result.work->less_is_better;
     const std::optional<double> own = figure(result.systems.front(), spell);
     std::optional<double> best;
@@ -52,7 +52,7 @@ std::optional<double> lead(const workload_result &result, spell_of spell) {
 }
 
 // Processor time of a delivered message, both sides, against the best peer's.
-std::optional<double> cpu_lead(const workload_result &result, spell_of spell) {
+std::optional<double> cpu_lead(const workload_result &result, spell_figures spell) {
     if (spell != spells[0]) { // over all slices
         return std::nullopt;
     }
@@ -76,7 +76,7 @@ std::optional<double> in_one_round(const spread &ratio, std::size_t slices) {
 
 // By one of zbq's ways: times what the reference did in the same round.
 measure to_reference(const std::string &way) {
-    return [way](const workload_result &result, spell_of spell) -> std::optional<double> {
+    return [way](const workload_result &result, spell_figures spell) -> std::optional<double> {
         const summary *own = find(result, way);
         return own != nullptr ? in_one_round((own->*spell).to_reference, (own->*spell).slices)
                               : std::nullopt;
@@ -85,7 +85,7 @@ measure to_reference(const std::string &way) {
 
 // The same, to the floor next to it.
 measure to_floor(const std::string &way) {
-    return [way](const workload_result &result, spell_of spell) -> std::optional<double> {
+    return [way](const workload_result &result, spell_figures spell) -> std::optional<double> {
         const summary *own = find(result, way);
         return own != nullptr ? in_one_round((own->*spell).ratio, (own->*spell).slices)
                               : std::nullopt;
@@ -93,10 +93,11 @@ measure to_floor(const std::string &way) {
 }
 
 measure delivered_to(unsigned receivers) {
-    return [receivers](const workload_result &result, spell_of spell) -> std::optional<double> {
-        const std::optional<double> sent = figure(result.systems.front(), spell);
-        return sent ? std::optional(*sent * receivers / 1e6) : std::nullopt;
-    };
+    return
+        [receivers](const workload_result &result, spell_figures spell) -> std::optional<double> {
+            const std::optional<double> sent = figure(result.systems.front(), spell);
+            return sent ? std::optional(*sent * receivers / 1e6) : std::nullopt;
+        };
 }
 
 class judgement {

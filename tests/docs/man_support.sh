@@ -28,25 +28,28 @@ rendered() { # FILE
     zcat "$1" | mandoc -T utf8 | sed 's/.\x08//g'
 }
 
-# Both formatters take it without a word, apropos finds its name and title, and the pages that it
-# speaks of are there.
-check_page() { # FILE NAME...
-    local file=$1 page said name section
-    shift
-    page=$work/$(basename "$file" .gz) # mandoc knows its section by that
-    zcat "$file" >"$page"
+# Both formatters take them without a word, apropos finds the name and title of each, and the pages
+# that they speak of are there. Leaves what apropos finds in $work/titles.
+check_pages() { # FILE...
+    local said file page section name
+    local -a plain=()
+    for file in "$@"; do
+        plain+=("$work/$(basename "$file" .gz)") # mandoc knows its section by that
+        zcat "$file" >"${plain[-1]}"
+    done
     # Two things are known to be wrong: the system may be named in pages that are not of a BSD's base
     # system, and mandoc looks for other pages where this system has its own.
-    said=$(mandoc -T lint "$page" |
+    said=$(mandoc -T lint "${plain[@]}" |
         grep -vE 'STYLE: (operating system explicitly specified|referenced manual not found)' || true)
-    [ -z "$said" ] || fail "$file: $said"
-    said=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$file" 2>&1 >/dev/null)
-    [ -z "$said" ] || fail "$file: $said"
-    said=$(lexgrog "$file")
-    for name in "$@"; do
-        grep -qF "\"$name - " <<<"$said" || fail "$file: apropos does not find $name"
+    [ -z "$said" ] || fail "$said"
+    said=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$@" 2>&1 >/dev/null)
+    [ -z "$said" ] || fail "$said"
+    lexgrog "${plain[@]}" >"$work/titles"
+    for page in "${plain[@]}"; do
+        name=${page##*/}
+        grep -qF "$page: \"${name%.*} - " "$work/titles" || fail "apropos does not find $name"
     done
     while read -r _ name section; do
-        [ -e "$man/man$section/$name.$section.gz" ] || fail "$file: no $name($section)"
-    done < <(grep -oE '\bXr [^ ]+ [0-9]' "$page")
+        [ -e "$man/man$section/$name.$section.gz" ] || fail "there is no $name($section)"
+    done < <(grep -hoE '\bXr [^ ]+ [0-9]' "${plain[@]}" | sort -u)
 }

@@ -5,9 +5,10 @@
 source "$(dirname "$0")/man_support.sh" "$1"
 zbq=$2
 
+check_pages "$man"/man1/zbq*.1.gz
+
 for command in '' pub sub collect ls stat top export record info replay; do
     page=zbq${command:+-$command}
-    check_page "$man/man1/$page.1.gz" "$page"
     rendered "$man/man1/$page.1.gz" >"$work/text"
     "$zbq" ${command:+"$command"} --help >"$work/help"
     grep -oE '^  (-[a-z],)?--[a-z0-9-]+( [A-Z=]+\b)?' "$work/help" |

@@ -72,11 +72,6 @@ build)
     # What it exports beside the one symbol is nobody's.
     nm -D --defined-only _zbq.abi3.so | awk '{ print $3 }' | diff - <(echo PyInit__zbq)
     ;;
-format)
-    has black black
-    "$python" -m black --quiet --check --diff -l 100 "$source/bindings/python" "$tests" \
-        "$source/examples/python" "$source/bench/python.py"
-    ;;
 types)
     has mypy mypy
     cd "$work/site" # in which the package is typed for its users

@@ -61,7 +61,11 @@ clippy)
     ;;
 build_and_test)
     echo "C++ is at $ZBQ_CPP_PEER and $ZBQ_TOOL"
-    cargo test --quiet --workspace --features zbq/stream
+    cargo test --quiet --workspace --features zbq/stream --tests
+    ;;
+documents)
+    # The examples in the comments, each of which is a program.
+    cargo test --quiet --workspace --features zbq/stream --doc
     ;;
 no_cxx_runtime)
     program=$(example)

@@ -17,9 +17,6 @@ namespace zbq::tool {
 
 namespace {
 
-constexpr std::chrono::milliseconds check_interval(100); // for what comes without a wake-up
-constexpr uint64_t look_interval = 100 * millisecond;
-
 class gathering {
 public:
     explicit gathering(const collect_options &options)
@@ -54,7 +51,7 @@ private:
     }
 
     outcome step() {
-        if (collector_.wait(in(check_interval)) == status::io) {
+        if (collector_.wait(in(std::chrono::nanoseconds(look_interval))) == status::io) {
             throw system_failure("waiting for sources");
         }
         collector_.serve(

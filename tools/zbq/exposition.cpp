@@ -15,7 +15,7 @@ namespace zbq::tool {
 namespace {
 
 // Without what is not printable: a name is any bytes.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string value = "\"";
     for (const char c : printable(text)) {
         value += c == '\\' || c == '"' ? std::string("\\") + c : std::string(1, c);
@@ -43,7 +43,7 @@ private:
 };
 
 std::string label_of(const finding &one) {
-    return "ring=" + quoted(one.name);
+    return "ring=" + in_quotes(one.name);
 }
 
 template <typename Value>
@@ -199,7 +199,7 @@ std::string of_names(const std::vector<finding> &found) {
         }
         const zbq_ring_stats &ring = one.account->ring();
         rings.add(fmt::format("{},name={},id=\"{}\",pid=\"{}\",type=\"{}\"", label_of(one),
-                              quoted(ring.name), id_text(ring.ring_id), ring.pid,
+                              in_quotes(ring.name), id_text(ring.ring_id), ring.pid,
                               type_text(ring.payload_type)),
                   uint64_t{1});
         constexpr std::array reasons = {"",         "gone", "stalled", "side_stalled",
@@ -210,7 +210,7 @@ std::string of_names(const std::vector<finding> &found) {
         }
         for_each_reader(one, [&](const std::string &labels, const zbq_slot_stats &slot, uint64_t) {
             readers.add(fmt::format("{},pid=\"{}\",user={},mode=\"{}\"", labels, slot.pid,
-                                    quoted(user_text(slot.uid)), mode_text(slot.mode)),
+                                    in_quotes(user_text(slot.uid)), mode_text(slot.mode)),
                         uint64_t{1});
         });
     }

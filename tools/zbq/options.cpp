@@ -3,6 +3,7 @@
 #include "errors.hpp"
 #include "help.hpp"
 #include "identities.hpp"
+#include "quantities.hpp"
 #include "units.hpp"
 
 #include <algorithm>
@@ -233,15 +234,6 @@ CLI::App *add_collect(CLI::App *app, collect_options *options) {
     return collect;
 }
 
-void add_time(CLI::App *command, const std::string &option, uint64_t *value,
-              const std::string &description) {
-    command
-        ->add_option_function<std::string>(
-            option, [=](const std::string &text) { *value = parse_duration(option, text); },
-            description)
-        ->type_name("TIME");
-}
-
 CLI::App *add_ls(CLI::App *app, ls_options *options) {
     CLI::App *ls = app->add_subcommand("ls", "list the rings that this user can reach");
     ls->add_flag("--json", options->json, "write them as one line of JSON");
@@ -363,7 +355,7 @@ void check_pub(const pub_options &options) {
                  "--user, --group, --observer");
 }
 
-void check_interval(uint64_t interval) {
+void require_interval(uint64_t interval) {
     if (interval < millisecond) {
         throw usage_error("--interval: 1ms at least");
     }
@@ -443,11 +435,11 @@ command_line parse_command_line(int argc, char **argv) {
         return declared.list;
     }
     if (declared.stat->parsed()) {
-        check_interval(declared.show.interval);
+        require_interval(declared.show.interval);
         return declared.show;
     }
     if (declared.top->parsed()) {
-        check_interval(declared.watch.interval);
+        require_interval(declared.watch.interval);
         return declared.watch;
     }
     if (declared.metrics->parsed()) {

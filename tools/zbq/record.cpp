@@ -20,8 +20,6 @@ namespace zbq::tool {
 
 namespace {
 
-constexpr uint64_t look_interval = 50 * millisecond; // for what comes without a wake-up
-
 std::string free_space(const std::string &path) {
     std::filesystem::path directory = std::filesystem::path(path).parent_path();
     struct statvfs disk = {};

@@ -8,6 +8,7 @@
 #include "help.hpp"
 #include "identities.hpp"
 #include "mcap/compression.hpp"
+#include "quantities.hpp"
 #include "units.hpp"
 
 #include <charconv>
@@ -18,23 +19,6 @@
 namespace zbq::tool {
 
 namespace {
-
-CLI::Option *add_size(CLI::App *command, const std::string &option, uint64_t *to,
-                      const std::string &description) {
-    return command
-        ->add_option_function<std::string>(
-            option, [=](const std::string &text) { *to = parse_size(option, text); }, description)
-        ->type_name("SIZE");
-}
-
-CLI::Option *add_time(CLI::App *command, const std::string &option, uint64_t *to,
-                      const std::string &description) {
-    return command
-        ->add_option_function<std::string>(
-            option, [=](const std::string &text) { *to = parse_duration(option, text); },
-            description)
-        ->type_name("TIME");
-}
 
 void add_record_files(CLI::App *record, record_options *options) {
     record

@@ -19,9 +19,7 @@ namespace zbq::tool {
 
 namespace {
 
-constexpr std::chrono::seconds patience(10);             // for a publisher to answer
-constexpr std::chrono::milliseconds check_interval(100); // for what comes without a wake-up
-constexpr uint64_t look_interval = 100 * millisecond;
+constexpr std::chrono::seconds patience(10); // for a publisher to answer
 
 // Whether what it writes could be read by nobody.
 bool output_lost(const sub_options &options) {
@@ -93,7 +91,7 @@ private:
     // Takes in what is there, within bounds. Whether it was whole is known, and the room given
     // back, when this returns.
     status read_batch() {
-        const status result = reader_.wait(in(check_interval));
+        const status result = reader_.wait(in(std::chrono::nanoseconds(look_interval)));
         if (result != status::ok) {
             return result == status::again ? status::ok : result;
         }
@@ -139,7 +137,9 @@ private:
     void collect_descriptors(message_batch *batch, unsigned announced) {
         descriptors got;
         do {
-            got = announced != 0 ? batch->take_descriptors(in(check_interval)) : descriptors();
+            got = announced != 0
+                      ? batch->take_descriptors(in(std::chrono::nanoseconds(look_interval)))
+                      : descriptors();
         } while (got.why() == status::again && stop_signal() == 0);
         count(got);
     }

@@ -18,6 +18,9 @@ constexpr uint64_t microsecond = 1'000;
 constexpr uint64_t millisecond = 1'000'000;
 constexpr uint64_t second = 1'000'000'000;
 
+// How late what comes without a wake-up may be seen.
+constexpr uint64_t look_interval = 100 * millisecond;
+
 // "4096", "64K", "1M", "1G": powers of 1024. Throws a usage error that names the option.
 uint64_t parse_size(std::string_view option, std::string_view text);
 
