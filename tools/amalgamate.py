@@ -52,7 +52,7 @@ class Amalgamation:
     """Text with each of the project's own files in it once."""
 
     def __init__(self, text):
-        self.text = text
+        self.pieces = [text]
         self.seen = set()
         self.file = None  # whose lines come last
 
@@ -73,9 +73,9 @@ class Amalgamation:
         if self.file != path and line in ("", "//"):  # nothing to begin with
             return
         if self.file != path:
-            self.text += f"\n/* ---- {path.relative_to(ROOT)} ---- */\n\n"
+            self.pieces.append(f"\n/* ---- {path.relative_to(ROOT)} ---- */\n\n")
         self.file = path
-        self.text += QUOTE_IN_NUMBER.sub("", line) + "\n"
+        self.pieces.append(QUOTE_IN_NUMBER.sub("", line) + "\n")
 
 
 def find(name, beside):
@@ -105,11 +105,11 @@ def amalgamate():
     whole = Amalgamation(head())
     whole.add(ROOT / "include/zbq.h")
     whole.add(ROOT / "include/zbq/inline.h")
-    whole.text += BEGIN
+    whole.pieces.append(BEGIN)
     for part in parts():
         whole.add(part)
-    whole.text += END
-    return re.sub(r"\n{3,}", "\n\n", whole.text)
+    whole.pieces.append(END)
+    return re.sub(r"\n{3,}", "\n\n", "".join(whole.pieces))
 
 
 if len(sys.argv) != 2:

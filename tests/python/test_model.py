@@ -182,7 +182,7 @@ class Stream(RuleBasedStateMachine):
 
 
 Stream.TestCase.settings = settings(
-    max_examples=150,
+    max_examples=60,
     stateful_step_count=60,
     deadline=None,
     derandomize=True,

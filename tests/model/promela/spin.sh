@@ -12,9 +12,8 @@ ring safety -DJOINS=2 -DCELLS=2
 ring progress -DJOINS=1 -DCELLS=2
 order safety -DJOINS=2 -DCELLS=2 -DLONGEST=1
 wake safety -DSLEEPERS=1 -DCOMMITS=3
-floor safety -DCELLS=2 -DEND=6
-floor safety -DEND=5
-floor standstill -DCELLS=2 -DEND=5
+floor safety -DCELLS=2 -DEND=5
+floor standstill -DCELLS=2 -DEND=4
 END
 }
 
