@@ -22,12 +22,6 @@ run_all() {
     export LLVM_PROFILE_FILE=$PWD/$raw/%m%c.profraw
     ctest --preset coverage -j 2 -E '^abi\.' -Q -O $build/tests.log ||
         echo "some tests failed when they were instrumented; see $build/tests.log"
-    local name
-    for name in join record ring hello api; do
-        $build/tests/fuzz/fuzz_$name -runs=0 -artifact_prefix=$build/ tests/fuzz/corpus/$name \
-            >$build/fuzz_$name.log 2>&1 ||
-            echo "fuzz_$name failed on its corpus; see $build/fuzz_$name.log"
-    done
     unset LLVM_PROFILE_FILE
 }
 

@@ -69,12 +69,12 @@ public:
 
 private:
     void step() {
-        const int choice = input_.ConsumeIntegralInRange(0, 15);
-        if (choice < 7) {
+        const int kind = input_.ConsumeIntegralInRange(0, 15);
+        if (kind < 7) {
             consumer_step();
         } else if (!producer_) {
             misuse();
-        } else if (choice < 14) {
+        } else if (kind < 14) {
             stream_step();
         } else {
             account_step();

@@ -59,31 +59,11 @@ run_one() { # name
     summary "$1" "$log"
 }
 
-# For the tests: the corpus, and a second or two that begin the same each time. It keeps nothing.
-run_briefly() { # name
-    local scratch
-    scratch=$(mktemp -d)
-    mkdir "$scratch/new"
-    if fuzz "$1" 1 -seed=1 "$scratch/new" "$here/corpus/$1" >"$scratch/log"; then
-        summary "$1" "$scratch/log"
-        rm -r "$scratch"
-    else
-        tail -n 60 "$scratch/log"
-        rm -r "$scratch"
-        return 1
-    fi
-}
-
 while [ $# -gt 0 ]; do
     case $1 in
     --seconds)
         seconds=$2
         shift
-        ;;
-    --brief)
-        [ -x "$built/fuzz_$2" ] || { echo "skipped: not built, see fuzz.build" && exit 77; }
-        run_briefly "$2"
-        exit
         ;;
     --mutants)
         shift
