@@ -2,17 +2,27 @@
 #include "account.hpp"
 
 #include "runner.hpp"
+#include "tools/zbq/json.hpp"
 
+#include <algorithm>
 #include <atomic>
-#include <ctime>
-#include <fmt/core.h>
-#include <nlohmann/json.hpp>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 namespace zbq::bridge {
 
 namespace {
 
 std::atomic<unsigned> asked = 0;
+
+std::mutex shown_lock;
+std::map<std::tuple<std::string, std::string, std::string>, tool::bridge_status> shown;
+
+template <std::size_t Size>
+void copy_text(char (&to)[Size], const std::string &from) {
+    *std::copy_n(from.begin(), std::min(from.size(), Size - 1), std::begin(to)) = '\0';
+}
 
 } // namespace
 
@@ -25,51 +35,36 @@ void note_asked() {
 }
 
 std::string to_json(const account &what) {
-    return nlohmann::json({{"bridge", what.direction},
-                           {"ring", what.name},
-                           {"stream", what.stream},
-                           {"messages", what.messages},
-                           {"bytes", what.bytes},
-                           {"frames", what.frames},
-                           {"acknowledged", what.acknowledged},
-                           {"duplicates", what.duplicates},
-                           {"gaps", what.gaps},
-                           {"missed", what.missed},
-                           {"descriptors", what.descriptors},
-                           {"reconnects", what.reconnects},
-                           {"lag_bytes", what.lag_bytes},
-                           {"lag_frames", what.lag_frames},
-                           {"silent_since", what.silent_since}})
+    return tool::to_json(status_of(what))
         .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string to_text(const account &what) {
-    std::string text = fmt::format("{} {}: {} messages, {} bytes, {} frames", what.direction,
-                                   what.name, what.messages, what.bytes, what.frames);
-    const auto add = [&text](std::uint64_t count, const char *words) {
-        if (count != 0) {
-            text += fmt::format(", {} {}", count, words);
-        }
-    };
-    add(what.acknowledged, "acknowledged");
-    add(what.duplicates, "duplicates");
-    if (what.gaps != 0) {
-        text += fmt::format(", {} gaps of {} bytes or more", what.gaps, what.missed);
-    }
-    add(what.descriptors, "descriptors that did not cross");
-    add(what.reconnects, "reconnections");
-    if (what.silent_since != 0) {
-        text += fmt::format(", no answer from the server for {} s",
-                            (wall_clock() - what.silent_since) / 1'000'000'000);
-    }
-    return text;
+    return tool::to_text(status_of(what));
 }
 
-std::uint64_t wall_clock() {
-    timespec now = {};
-    clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec);
+tool::bridge_status status_of(const account &what) {
+    tool::bridge_status status;
+    copy_text(status.direction, what.direction);
+    copy_text(status.ring, what.name);
+    copy_text(status.stream, what.stream);
+    status.counts = what;
+    return status;
+}
+
+void show(const account &what) {
+    const std::lock_guard<std::mutex> held(shown_lock);
+    shown[{what.direction, what.name, what.stream}] = status_of(what);
+}
+
+std::vector<tool::bridge_status> all_shown() {
+    const std::lock_guard<std::mutex> held(shown_lock);
+    std::vector<tool::bridge_status> all;
+    all.reserve(shown.size());
+    for (const auto &[names, status] : shown) {
+        all.push_back(status);
+    }
+    return all;
 }
 
 } // namespace zbq::bridge

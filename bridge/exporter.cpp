@@ -22,8 +22,9 @@ constexpr unsigned most_messages_at_once = 512; // before answers have their tur
 struct outgoing {
     std::vector<std::byte> data;
     std::string id;
-    std::uint64_t number = 0; // in this session
-    std::uint64_t wanted = 0; // in the stream; 0: not sent
+    std::uint64_t number = 0;   // in this session
+    std::uint64_t wanted = 0;   // in the stream; 0: not sent
+    std::uint64_t messages = 0; // of this run, up to its end
 };
 
 std::uint64_t random_session() {
@@ -154,6 +155,7 @@ private:
 
     void drop_first() {
         queued_bytes_ -= queue_.front().data.size();
+        stored_messages_ = queue_.front().messages;
         queue_.pop_front();
         sent_ -= std::min<std::size_t>(sent_, 1);
         ++account_.acknowledged;
@@ -198,6 +200,7 @@ private:
     void look_around() {
         account_.lag_bytes = source_.lag();
         account_.lag_frames = queue_.size();
+        account_.lag_messages = account_.messages - stored_messages_;
         if (const std::string complaint = source_.take_complaint(); !complaint.empty()) {
             runner_.say(complaint);
         }
@@ -365,9 +368,12 @@ private:
     }
 
     void seal() {
-        const auto bytes = writer_.seal(wall_clock());
-        queue_.push_back(
-            {{bytes.begin(), bytes.end()}, writer_.sealed_id(), writer_.sealed_number()});
+        const auto bytes = writer_.seal(tool::wall_clock());
+        queue_.push_back({{bytes.begin(), bytes.end()},
+                          writer_.sealed_id(),
+                          writer_.sealed_number(),
+                          0,
+                          account_.messages});
         queued_bytes_ += bytes.size();
         ++account_.frames;
     }
@@ -430,7 +436,8 @@ private:
     std::size_t limit_ = 0;
     frame_writer writer_;
     source source_;
-    std::deque<outgoing> queue_; // the first `sent_` of them were sent
+    std::uint64_t stored_messages_ = 0; // of this run
+    std::deque<outgoing> queue_;        // the first `sent_` of them were sent
     std::size_t sent_ = 0;
     std::size_t queued_bytes_ = 0;
     std::uint64_t last_number_ = 0; // that the stream has, once it has all that was sent

@@ -3,10 +3,12 @@
 // zbq-bridge: rings to streams of a server elsewhere, and back. docs/bridge.md.
 #include "command_line.hpp"
 #include "runner.hpp"
+#include "status_ring.hpp"
 #include "tools/zbq/errors.hpp"
 
 #include <atomic>
 #include <csignal>
+#include <memory>
 #include <thread>
 
 namespace zbq::bridge {
@@ -31,6 +33,33 @@ int run_job(const job &what) {
     }
 }
 
+std::unique_ptr<status_ring> make_status_ring() {
+    try {
+        return std::make_unique<status_ring>();
+    } catch (const error &failed) {
+        tool::say(fmt::format("bridge: nothing shows how it stands: {}", failed.what()));
+        return nullptr;
+    }
+}
+
+// As long as there is anything to tell.
+template <typename Condition>
+void tell_of_all(const Condition &goes_on) {
+    constexpr std::uint64_t slice = 20 * tool::millisecond;
+    const std::unique_ptr<status_ring> ring = make_status_ring();
+    while (goes_on()) {
+        if (ring) {
+            ring->tell(all_shown());
+            ring->go_on(slice);
+        } else {
+            wait_for({}, slice);
+        }
+        if (tool::take_signal(SIGUSR1)) {
+            note_asked();
+        }
+    }
+}
+
 // Each in a thread; the status of the first that failed.
 int run_jobs(const std::vector<job> &jobs) {
     std::atomic<std::size_t> running = jobs.size();
@@ -44,12 +73,7 @@ int run_jobs(const std::vector<job> &jobs) {
             --running;
         });
     }
-    while (running != 0) {
-        poll(nullptr, 0, 20);
-        if (tool::take_signal(SIGUSR1)) {
-            note_asked();
-        }
-    }
+    tell_of_all([&running] { return running != 0; });
     return status;
 }
 

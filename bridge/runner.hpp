@@ -58,8 +58,13 @@ public:
     void say(const std::string &text) const {
         tool::say(fmt::format("bridge {} {}: {}", account_->direction, account_->name, text));
     }
-    // At SIGUSR1 an account.
+    // At SIGUSR1 an account; some times a second for who looks at the ring that tells of it.
     void look_around() {
+        const std::uint64_t now = tool::now_coarse_ns();
+        if (now >= shown_at_ + show_interval) {
+            shown_at_ = now;
+            show(*account_);
+        }
         if (asked_ != times_asked()) {
             asked_ = times_asked();
             tell();
@@ -68,12 +73,14 @@ public:
     void tell() const { tool::say_at_last(json_ ? to_json(*account_) : to_text(*account_)); }
 
 private:
+    static constexpr std::uint64_t show_interval = 200 * tool::millisecond;
     static constexpr std::uint64_t shortest_pause = 50 * tool::millisecond;
     static constexpr std::uint64_t longest_pause = 2 * tool::second;
 
     void note_trouble(const std::string &text) {
         if (account_->silent_since == 0) {
-            account_->silent_since = wall_clock();
+            account_->silent_since = tool::wall_clock();
+            show(*account_);
         }
         if (told_ != text) {
             told_ = text;
@@ -92,6 +99,7 @@ private:
     account *account_;
     bool json_;
     unsigned asked_ = times_asked();
+    std::uint64_t shown_at_ = 0;
     std::uint64_t pause_ = shortest_pause;
     std::string told_;
     bool has_answered_ = false;

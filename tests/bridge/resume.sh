@@ -24,7 +24,7 @@ more() {
 arrived() {
     kill -USR1 $importer
     local told
-    told=$(grep -oE 'import y: [0-9]+' y.import.err | tail -n 1)
+    told=$(grep -oE 'import y from [A-Z]+: [0-9]+' y.import.err | tail -n 1)
     [ "${told##* }" = "$1" ]
 }
 

@@ -27,7 +27,7 @@ for store in file memory; do
 got, sent = open("got", "rb").read(), open("sent", "rb").read()
 sys.exit(0 if got.endswith(sent) and b"format\n" in got[:len(got) - len(sent)] else 1)' ||
         fail "it is other bytes that arrive ($store)"
-    says x.export.err 'export x: 300[0-9] messages'
+    says x.export.err 'export x to S-(file|memory): 300[0-9] messages'
 done
 
 # ---- the tool finds it ----
@@ -67,7 +67,7 @@ seen d 'C received 1000 missed 0 gaps 0 duplicates 0'
 
 # ---- an account on demand ----
 kill -USR1 $exporter
-wait_until "an account" told a.export.err 'export a: 0 messages'
+wait_until "an account" told a.export.err 'export a to A: 0 messages'
 kill -TERM $exporter $importer
 ended $exporter 143
 ended $importer 143

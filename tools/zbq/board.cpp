@@ -34,10 +34,6 @@ uint64_t lag_of(const zbq_ring_stats &ring) {
     return since(ring.slowest_tail, ring.head);
 }
 
-std::string rate_text(const std::optional<double> &rate) {
-    return rate ? format_bytes(*rate) + "/s" : "-";
-}
-
 std::string bytes_text(uint64_t bytes) {
     return format_bytes(static_cast<double>(bytes));
 }
@@ -166,6 +162,7 @@ void board::take(finding &&found, uint64_t now) {
     if (found.name == inside_) {
         take_readers(*found.account);
     }
+    of.bridges = std::move(found.bridges);
     of.account = std::move(found.account); // of what is stopped or dead later, this is left
     if (of.ring.slots > most_slots_kept && found.name != inside_) {
         of.account.reset();
@@ -545,6 +542,10 @@ std::vector<line> board::head_lines() const {
     if (account != nullptr) {
         const bool is_held = account->ring().slowest_slot != ZBQ_NO_SLOT;
         all.push_back({blame(*account), is_held ? style::alarm : style::plain});
+        for (const bridge_status &one : found->second.bridges) {
+            all.push_back(
+                {to_text(one), one.counts.silent_since != 0 ? style::alarm : style::plain});
+        }
     }
     return all;
 }

@@ -44,6 +44,7 @@ private:
         std::string why;
         zbq_ring_stats ring = {};
         std::optional<statistics> account; // the page that came last
+        std::vector<bridge_status> bridges;
         std::optional<double> rate;
         std::map<uint32_t, uint64_t> evictions; // by slot: when, as far as they were told
         uint64_t seen_in = 0;                   // the round

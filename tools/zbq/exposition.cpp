@@ -8,6 +8,7 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <string_view>
 
 namespace zbq::tool {
@@ -184,6 +185,85 @@ std::string of_readers(const std::vector<finding> &found, const Samples &samples
     return text;
 }
 
+struct bridge_sample {
+    const char *name;
+    const char *type;
+    const char *help;
+    uint64_t bridge_counts::*value;
+};
+
+constexpr std::array bridge_samples = {
+    bridge_sample{"zbq_bridge_messages_total", "counter", "Messages that were read.",
+                  &bridge_counts::messages},
+    bridge_sample{"zbq_bridge_payload_bytes_total", "counter", "Bytes of these.",
+                  &bridge_counts::bytes},
+    bridge_sample{"zbq_bridge_frames_total", "counter", "Frames in which they cross.",
+                  &bridge_counts::frames},
+    bridge_sample{"zbq_bridge_acknowledged_frames_total", "counter",
+                  "Frames that the stream has, by the server's word.",
+                  &bridge_counts::acknowledged},
+    bridge_sample{
+        "zbq_bridge_duplicates_total", "counter",
+        "Of an exporter, frames that the stream had already; else messages that were here.",
+        &bridge_counts::duplicates},
+    bridge_sample{"zbq_bridge_gaps_total", "counter", "Gaps that were told.", &bridge_counts::gaps},
+    bridge_sample{"zbq_bridge_missed_bytes_total", "counter", "Bytes of these, at least.",
+                  &bridge_counts::missed},
+    bridge_sample{"zbq_bridge_uncrossed_descriptors_total", "counter",
+                  "Descriptors of messages that crossed without.", &bridge_counts::descriptors},
+    bridge_sample{"zbq_bridge_reconnects_total", "counter",
+                  "Times that the server was there again.", &bridge_counts::reconnects},
+    bridge_sample{"zbq_bridge_lag_bytes", "gauge",
+                  "Bytes of the ring that are not read, or not released by its readers.",
+                  &bridge_counts::lag_bytes},
+    bridge_sample{"zbq_bridge_lag_messages", "gauge",
+                  "Of an exporter, messages that were read and are not acknowledged.",
+                  &bridge_counts::lag_messages},
+    bridge_sample{"zbq_bridge_lag_frames", "gauge",
+                  "Frames that are not acknowledged, or in the stream and not read.",
+                  &bridge_counts::lag_frames},
+};
+
+std::string label_of(const bridge_status &one) {
+    return fmt::format("bridge={},ring={},stream={}", in_quotes(one.direction), in_quotes(one.ring),
+                       in_quotes(one.stream));
+}
+
+// Two processes may carry the same ring to the same stream: one sample is of both, and the
+// latter's.
+std::map<std::string, bridge_counts> by_label(const std::vector<finding> &found) {
+    std::map<std::string, bridge_counts> all;
+    for (const finding &each : found) {
+        for (const bridge_status &one : each.bridges) {
+            all[label_of(one)] = one.counts;
+        }
+    }
+    return all;
+}
+
+std::string of_bridges(const std::vector<finding> &found) {
+    const std::map<std::string, bridge_counts> all = by_label(found);
+    if (all.empty()) {
+        return "";
+    }
+    std::string text;
+    for (const bridge_sample &sample : bridge_samples) {
+        family samples(sample.name, sample.type, sample.help);
+        for (const auto &[labels, counts] : all) {
+            samples.add(labels, counts.*sample.value);
+        }
+        text += samples.text();
+    }
+    family silent("zbq_bridge_server_silent_seconds", "gauge",
+                  "For how long the server has not answered; 0: it does.");
+    for (const auto &[labels, counts] : all) {
+        silent.add(labels, counts.silent_since == 0
+                               ? 0.0
+                               : as_seconds(since(counts.silent_since, wall_clock())));
+    }
+    return text + silent.text();
+}
+
 // What is no number.
 std::string of_names(const std::vector<finding> &found) {
     family up("zbq_ring_up", "gauge", "1: its publisher answers; 0: it does not.");
@@ -221,7 +301,7 @@ std::string of_names(const std::vector<finding> &found) {
 
 std::string exposition(const std::vector<finding> &found) {
     return of_names(found) + of_rings(found, ring_counts) + of_rings(found, ring_times) +
-           of_readers(found, reader_counts) + of_readers(found, reader_times);
+           of_readers(found, reader_counts) + of_readers(found, reader_times) + of_bridges(found);
 }
 
 } // namespace zbq::tool

@@ -85,7 +85,27 @@ ordered_json to_json(const statistics &of) {
     return all;
 }
 
-std::string line_of(const ordered_json &what) {
+ordered_json to_json(const bridge_status &of) {
+    const bridge_counts &counts = of.counts;
+    return {{"bridge", std::string(of.direction)},
+            {"ring", std::string(of.ring)},
+            {"stream", std::string(of.stream)},
+            {"messages", counts.messages},
+            {"bytes", counts.bytes},
+            {"frames", counts.frames},
+            {"acknowledged", counts.acknowledged},
+            {"duplicates", counts.duplicates},
+            {"gaps", counts.gaps},
+            {"missed", counts.missed},
+            {"descriptors", counts.descriptors},
+            {"reconnects", counts.reconnects},
+            {"lag_bytes", counts.lag_bytes},
+            {"lag_messages", counts.lag_messages},
+            {"lag_frames", counts.lag_frames},
+            {"silent_since", counts.silent_since}};
+}
+
+std::string json_line(const ordered_json &what) {
     return what.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + '\n';
 }
 

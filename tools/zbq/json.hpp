@@ -3,6 +3,8 @@
 // Statistics for programs.
 #pragma once
 
+#include "bridge_status.hpp"
+
 #include <zbq.hpp>
 
 #include <nlohmann/json.hpp>
@@ -17,7 +19,9 @@ nlohmann::ordered_json to_json(const zbq_ring_stats &ring);
 // With those slots that anybody ever had.
 nlohmann::ordered_json to_json(const statistics &of);
 
+nlohmann::ordered_json to_json(const bridge_status &of);
+
 // In one line of printable ASCII. What is no UTF-8 is replaced.
-std::string line_of(const nlohmann::ordered_json &what);
+std::string json_line(const nlohmann::ordered_json &what);
 
 } // namespace zbq::tool

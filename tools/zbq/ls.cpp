@@ -76,10 +76,6 @@ void measure_rates(listing *all, const ls_options &options) {
     });
 }
 
-std::string rate_text(const std::optional<double> &rate) {
-    return rate ? format_bytes(*rate) + "/s" : "-";
-}
-
 std::string as_table(const listing &all) {
     table rows(
         {{"NAME"}, {"PID", true}, {"TYPE"}, {"AGE", true}, {"READERS", true}, {"RATE", true}});
@@ -114,7 +110,7 @@ std::string as_json(const listing &all) {
         }
         list.push_back(std::move(entry));
     }
-    return line_of(list);
+    return json_line(list);
 }
 
 } // namespace

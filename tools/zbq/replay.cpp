@@ -23,7 +23,6 @@ namespace zbq::tool {
 
 namespace {
 
-constexpr uint64_t longest_sleep = 100 * millisecond;
 constexpr uint64_t least_capacity = 4U << 20U;
 
 // Where messages of a topic go.
@@ -204,7 +203,7 @@ private:
             for (auto &[topic, one] : outlets_) {
                 polled.push_back({one->ring->newcomers_fd(), POLLIN, 0});
             }
-            const uint64_t time = std::min(due - now, longest_sleep);
+            const uint64_t time = std::min(due - now, look_interval);
             const timespec wait = {static_cast<time_t>(time / second),
                                    static_cast<long>(time % second)};
             const int ready = ppoll(polled.data(), polled.size(), &wait, nullptr);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // zbq stat: how one ring stands, and who holds it back.
+#include "bridge_status.hpp"
 #include "commands.hpp"
 #include "errors.hpp"
 #include "io.hpp"
@@ -117,6 +118,7 @@ private:
     void look() {
         try {
             account_.emplace(ask());
+            ask_for_bridges();
             note_ = "";
         } catch (const error &failed) {
             if (failed.code() == status::none) {
@@ -131,6 +133,7 @@ private:
     void look_again() {
         try {
             account_.emplace(ask());
+            ask_for_bridges();
             note_ = "";
         } catch (const error &failed) {
             std::ignore = account_->update();
@@ -139,24 +142,43 @@ private:
         }
     }
 
+    // Each look anew: what a consumer has retained is of its join.
+    void ask_for_bridges() {
+        if (!is_of_bridge(account_->ring())) {
+            return;
+        }
+        connect_options how = {
+            .mode = wakeup::pull, .flow = flow::follow, .wait_for_producer = false};
+        how.give_up = [] { return stop_signal() != 0; };
+        bridges_ = statuses_of(
+            connect(options_.name, in(std::chrono::nanoseconds(options_.timeout)), how));
+    }
+
     [[nodiscard]] bool has_ended() const { return is_gone_ || account_->ring().closed != 0; }
 
     [[nodiscard]] std::string text() const {
         if (options_.json) {
             nlohmann::ordered_json all = {{"name", options_.name}};
             all.update(to_json(*account_));
+            for (const bridge_status &one : bridges_) {
+                all["bridges"].push_back(to_json(one));
+            }
             if (!note_.empty()) {
                 all["problem"] = note_;
             }
-            return line_of(all);
+            return json_line(all);
         }
         const std::string old =
             note_.empty()
                 ? ""
                 : fmt::format("{}; this was {} ago\n", printable(note_),
                               duration_text(since(account_->ring().written_at, now_ns())));
-        return fmt::format("{}{}{}\n{}\n", old, ring_text(options_.name, account_->ring()),
-                           blame(*account_), slots_text(*account_));
+        std::string bridges;
+        for (const bridge_status &one : bridges_) {
+            bridges += to_text(one) + '\n';
+        }
+        return fmt::format("{}{}{}{}\n{}\n", old, ring_text(options_.name, account_->ring()),
+                           bridges, blame(*account_), slots_text(*account_));
     }
 
     // Whether to go on.
@@ -169,8 +191,9 @@ private:
 
     const stat_options &options_;
     std::optional<statistics> account_;
-    std::string note_;     // why there is no newer one
-    bool is_gone_ = false; // the publisher, whatever became of it
+    std::vector<bridge_status> bridges_; // that it tells of
+    std::string note_;                   // why there is no newer one
+    bool is_gone_ = false;               // the publisher, whatever became of it
 };
 
 } // namespace

@@ -19,8 +19,6 @@ namespace zbq::tool {
 
 namespace {
 
-constexpr std::chrono::seconds patience(10); // for a publisher to answer
-
 // Whether what it writes could be read by nobody.
 bool output_lost(const sub_options &options) {
     return options.writes() && output_reader_gone();
@@ -35,7 +33,7 @@ consumer find_publisher(const sub_options &options) {
     how.wait_for_producer = options.wait;
     how.producers = options.publishers;
     how.give_up = [&options] { return stop_signal() != 0 || output_lost(options); };
-    return connect(options.name, options.wait ? never : in(patience), how);
+    return connect(options.name, options.wait ? never : in(answer_time), how);
 }
 
 class subscription {

@@ -61,31 +61,62 @@ void survey::ask_more() {
     }
 }
 
+void survey::tell_account(inquiry *one, std::vector<bridge_status> bridges) {
+    tell_({one->name, standing::answers, "", std::move(one->account), std::move(bridges)});
+}
+
+bool survey::has_answered(inquiry *one) {
+    auto &way = std::get<inspecting>(one->way);
+    one->account = way.step();
+    if (one->account && is_of_bridge(one->account->ring())) {
+        one->way.emplace<joining>(one->name,
+                                  connect_options{.mode = wakeup::pull, .flow = flow::follow});
+        return false;
+    }
+    if (one->account) {
+        tell_account(one);
+    } else if (!way.has_met()) {
+        tell_nothing(one->name, standing::nobody);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool survey::has_joined(inquiry *one) {
+    const std::optional<consumer> reader = std::get<joining>(one->way).step();
+    if (!reader) {
+        return false;
+    }
+    tell_account(one, statuses_of(*reader));
+    return true;
+}
+
+// What is known is told.
+bool survey::give_up(inquiry *one, const error &failed) {
+    const standing how = failed.code() == status::protocol ? standing::nobody
+                         : failed.code() == status::again  ? standing::silent // nothing whole
+                                                           : standing::refuses;
+    if (one->account) {
+        tell_account(one);
+    } else {
+        tell_nothing(one->name, how, failed.what());
+    }
+    return true;
+}
+
 // Whether there is nothing more to expect of it.
 bool survey::is_settled(inquiry *one, bool has_news, uint64_t now) {
+    const bool is_late = now >= one->until;
     try {
-        if (has_news) {
-            if (std::optional<statistics> account = one->way.step()) {
-                tell_({one->name, standing::answers, "", std::move(account)});
-                return true;
-            }
-            if (!one->way.has_met()) {
-                tell_nothing(one->name, standing::nobody);
-                return true;
-            }
+        const bool joins = std::holds_alternative<joining>(one->way);
+        if (has_news && (joins ? has_joined(one) : has_answered(one))) {
+            return true;
         }
     } catch (const error &failed) {
-        const standing how = failed.code() == status::protocol ? standing::nobody
-                             : failed.code() == status::again  ? standing::silent // nothing whole
-                                                               : standing::refuses;
-        tell_nothing(one->name, how, failed.what());
-        return true;
+        return give_up(one, failed);
     }
-    if (now >= one->until) {
-        tell_nothing(one->name, standing::silent);
-        return true;
-    }
-    return false;
+    return is_late && give_up(one, error(status::again, one->name));
 }
 
 void survey::settle_some(const std::vector<bool> &have_news) {
@@ -108,7 +139,8 @@ void survey::go_on(uint64_t nanoseconds, int beside) {
         std::vector<pollfd> polled;
         polled.reserve(asked_.size() + 1);
         for (const inquiry &one : asked_) {
-            polled.push_back({one.way.event_fd(), POLLIN, 0});
+            const int fd = std::visit([](const auto &way) { return way.event_fd(); }, one.way);
+            polled.push_back({fd, POLLIN, 0});
             until = std::min(until, one.until);
         }
         polled.push_back({beside, POLLIN, 0}); // poll ignores -1

@@ -4,6 +4,8 @@
 // after a time, and holds up nobody else.
 #pragma once
 
+#include "bridge_status.hpp"
+
 #include <zbq.hpp>
 
 #include <cstdint>
@@ -11,6 +13,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace zbq::tool {
@@ -25,8 +28,9 @@ enum class standing {
 struct finding {
     std::string name;
     standing how = standing::nobody;
-    std::string why = {};                   // where it refuses
-    std::optional<statistics> account = {}; // where it answers
+    std::string why = {};                    // where it refuses
+    std::optional<statistics> account = {};  // where it answers
+    std::vector<bridge_status> bridges = {}; // where the ring tells of such
 };
 
 class survey {
@@ -44,13 +48,18 @@ public:
 private:
     struct inquiry {
         std::string name;
-        inspecting way;
+        std::variant<inspecting, joining> way; // the second: to read what a bridge tells
         uint64_t until;
+        std::optional<statistics> account = {}; // which is known by then
     };
 
     void ask_more();
     void ask(std::string name);
     bool is_settled(inquiry *one, bool has_news, uint64_t now);
+    bool has_answered(inquiry *one);
+    bool has_joined(inquiry *one);
+    void tell_account(inquiry *one, std::vector<bridge_status> bridges = {});
+    bool give_up(inquiry *one, const error &failed);
     void settle_some(const std::vector<bool> &have_news);
     void tell_nothing(std::string name, standing how, std::string why = "");
 

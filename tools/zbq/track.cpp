@@ -13,15 +13,7 @@ namespace zbq::tool {
 
 namespace {
 
-constexpr std::chrono::seconds patience(10); // for a publisher to answer, or to take this back
-constexpr unsigned most_at_once = 256;       // messages, before others have their turn
-
-mcap::timestamp wall_clock() {
-    timespec now = {};
-    clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<mcap::timestamp>(now.tv_sec) * second +
-           static_cast<mcap::timestamp>(now.tv_nsec);
-}
+constexpr unsigned most_messages_at_once = 256; // before others have their turn
 
 std::uint16_t next_id(std::uint16_t *last) {
     if (*last == UINT16_MAX) {
@@ -37,7 +29,7 @@ track::track(std::string name, const record_options &options, storage *to,
     : name_(std::move(name)), options_(options), to_(to), chunk_(chunk), last_id_(last_id) {
     join(options.from);
     if (!options.wait) {
-        rejoin_end_ = in(patience);
+        rejoin_end_ = in(answer_time);
     }
 }
 
@@ -157,7 +149,7 @@ void track::keep_retained(mcap::timestamp now) {
 
 bool track::read(mcap::timestamp now) {
     std::size_t size = 0;
-    for (unsigned i = 0; i < most_at_once; ++i) {
+    for (unsigned i = 0; i < most_messages_at_once; ++i) {
         const std::span<std::byte> room = chunk_->prepare_at_least(size);
         const copied got = reader_->try_copy(room);
         if (got) {
@@ -265,7 +257,7 @@ void track::end(status why, mcap::timestamp now) {
     if (how == ending::evicted) {
         say(fmt::format("{}: evicted by the publisher: {}; joining again", name_,
                         to_string(reader_->eviction())));
-        rejoin_end_ = options_.again ? never : in(patience);
+        rejoin_end_ = options_.again ? never : in(answer_time);
         join(start::at(ring_, next_));
         return;
     }

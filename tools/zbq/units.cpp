@@ -132,6 +132,10 @@ uint64_t now_ns() {
     return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t wall_clock() {
+    return read_clock(CLOCK_REALTIME);
+}
+
 uint64_t now_coarse_ns() {
     return read_clock(CLOCK_MONOTONIC_COARSE);
 }

@@ -7,6 +7,7 @@
 
 #include <zbq/start.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ constexpr uint64_t second = 1'000'000'000;
 
 // How late what comes without a wake-up may be seen.
 constexpr uint64_t look_interval = 100 * millisecond;
+
+// For a publisher to answer, or to take a reader back.
+inline constexpr std::chrono::seconds answer_time(10);
 
 // "4096", "64K", "1M", "1G": powers of 1024. Throws a usage error that names the option.
 uint64_t parse_size(std::string_view option, std::string_view text);
@@ -40,6 +44,7 @@ std::string format_bytes(double bytes); // "1.5 MiB"
 double as_seconds(uint64_t nanoseconds);
 
 uint64_t now_ns();        // CLOCK_MONOTONIC
+uint64_t wall_clock();    // CLOCK_REALTIME, since 1970
 uint64_t now_coarse_ns(); // the same to a few milliseconds, cheaper
 
 } // namespace zbq::tool

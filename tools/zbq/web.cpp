@@ -20,7 +20,7 @@ namespace zbq::tool {
 
 namespace {
 
-constexpr unsigned patience = 5; // seconds in which one who asks must move
+constexpr unsigned idle_time = 5; // seconds in which one who asks must move
 constexpr unsigned most_connections = 64;
 
 using page_maker = std::function<std::string()>;
@@ -114,7 +114,7 @@ void serve_metrics(const std::string &host, uint16_t port, const page_maker &mak
     const std::unique_ptr<MHD_Daemon, void (*)(MHD_Daemon *)> server(
         MHD_start_daemon(MHD_USE_EPOLL, 0, nullptr, nullptr, handle, closure,
                          MHD_OPTION_LISTEN_SOCKET, socket.get(), MHD_OPTION_CONNECTION_TIMEOUT,
-                         patience, MHD_OPTION_CONNECTION_LIMIT, most_connections, MHD_OPTION_END),
+                         idle_time, MHD_OPTION_CONNECTION_LIMIT, most_connections, MHD_OPTION_END),
         MHD_stop_daemon);
     if (!server) {
         throw failure(fmt::format("listening at {}:{}: the HTTP library refuses", host, bound));
@@ -125,7 +125,7 @@ void serve_metrics(const std::string &host, uint16_t port, const page_maker &mak
     while (stop_signal() == 0) {
         unsigned long long left = 0;
         const bool has_limit = MHD_get_timeout(server.get(), &left) == MHD_YES;
-        constexpr auto longest = 1000ULL * patience;
+        constexpr auto longest = 1000ULL * idle_time;
         pollfd polled = {events, POLLIN, 0};
         poll(&polled, 1, has_limit ? static_cast<int>(std::min(left, longest)) : -1);
         MHD_run(server.get());

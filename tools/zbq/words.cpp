@@ -52,6 +52,10 @@ std::string duration_text(uint64_t nanoseconds) {
                : fmt::format("{} d {} h", nanoseconds / day, nanoseconds % day / hour);
 }
 
+std::string rate_text(const std::optional<double> &bytes) {
+    return bytes ? format_bytes(*bytes) + "/s" : "-";
+}
+
 std::string id_text(const uint8_t (&id)[16]) {
     std::string text;
     for (const uint8_t byte : id) {

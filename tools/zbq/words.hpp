@@ -7,6 +7,7 @@
 #include <zbq.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,8 @@ std::string printable(std::string_view text);
 
 std::string type_text(const zbq_type &type); // "-": not told
 std::string mode_text(uint32_t mode);
-std::string duration_text(uint64_t nanoseconds); // "3 min 2 s"
+std::string duration_text(uint64_t nanoseconds);           // "3 min 2 s"
+std::string rate_text(const std::optional<double> &bytes); // a second; "-": not known yet
 std::string id_text(const uint8_t (&id)[16]);
 std::string user_text(uint32_t uid); // a name where there is one
 
