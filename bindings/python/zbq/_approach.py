@@ -8,10 +8,10 @@ import os
 import select
 import socket
 from collections.abc import Callable, Collection
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from . import _zbq
+from ._closing import Closing
 from ._descriptor import Descriptor
 from ._errors import FullError, IoError, ProtocolError, RefusedError
 from ._greeting import WELCOME_SIZE, Answer, read_welcome, receive_packet, send_packet
@@ -224,7 +224,7 @@ class Approach:
         self._said = said
 
 
-class Approaching:
+class Approaching(Closing):
     """What goes to a name, one step after the other. No step blocks."""
 
     _approach: Approach
@@ -248,14 +248,3 @@ class Approaching:
     def close(self) -> None:
         """Goes there no more. What it has led to stays."""
         self._approach.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -11,9 +11,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 
 from . import _zbq
+from ._closing import Closing
 from ._consumer import Consumer
 from ._descriptor import Descriptor
 from ._doorway import Doorway
@@ -79,7 +79,7 @@ class Source:
         return f"<zbq.Source {self.number}, {self.who.name!r}>"
 
 
-class Collector:
+class Collector(Closing):
     """Listens at a name for producers that dial in (see :func:`zbq.dial`), and reads all of their
     rings. Nothing that one of them does blocks it, or keeps another's messages waiting for longer
     than a turn.
@@ -237,17 +237,6 @@ class Collector:
         self._watch.close()
         self._bell.close()
         self._timer.close()
-
-    def __enter__(self) -> Collector:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ---- who comes ----
 

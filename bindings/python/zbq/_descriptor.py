@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
+
+from ._closing import Closing
 
 
-class Descriptor:
+class Descriptor(Closing):
     """A file descriptor that closes itself: with :meth:`close`, at the end of a ``with`` block, or
     when it is collected.
 
@@ -46,17 +47,6 @@ class Descriptor:
     def closed(self) -> bool:
         """Whether it was closed or detached."""
         return self._number < 0
-
-    def __enter__(self) -> Descriptor:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         self.close()

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from types import TracebackType
 from typing import SupportsIndex
 
 from . import _zbq
 from ._approach import RETRY, Approach, Approaching
+from ._closing import Closing
 from ._errors import AgainError
 from ._greeting import make_inquiry
 from ._joining import walk
 from ._statistics import RingStatistics, SlotStatistics
 
 
-class Statistics:
+class Statistics(Closing):
     """The accounts of a ring that its producer writes for others: read while it is busy, stopped,
     or gone. :func:`zbq.inspect` opens them by a name. Takes no slot.
 
@@ -49,17 +49,6 @@ class Statistics:
     def close(self) -> None:
         """Unmaps the page."""
         self._page.close()
-
-    def __enter__(self) -> Statistics:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Inspecting(Approaching):

@@ -7,10 +7,10 @@ import os
 import socket
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import _zbq
+from ._closing import Closing
 from ._doorway import Doorway
 from ._errors import Error, FullError, InvalidError, NoneError, RefusedError
 from ._greeting import (
@@ -103,7 +103,7 @@ def _passed_socket(fd_name: str) -> int:
     return 3 + names.index(fd_name) if fd_name in names else -1
 
 
-class Listener:
+class Listener(Closing):
     """Listens at a name and admits consumers to a producer. Who asks for the producer's statistics
     gets them where it could join as an observer.
 
@@ -231,17 +231,6 @@ class Listener:
     def close(self) -> None:
         """Removes the socket from the file system, if it is still this one."""
         self._door.close()
-
-    def __enter__(self) -> Listener:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         door = getattr(self, "_door", None)

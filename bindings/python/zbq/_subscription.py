@@ -6,10 +6,10 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Collection, Iterator
-from types import TracebackType
 from typing import TypeVar
 
 from . import _zbq
+from ._closing import Closing
 from ._consumer import Consumer
 from ._errors import AgainError, EndedError, EvictedError, ForkedError, ProtocolError
 from ._joining import Joining, JoinOptions
@@ -21,7 +21,7 @@ _Taken = TypeVar("_Taken")
 _Reading = _zbq.Message | _zbq.Copied
 
 
-class Subscription:
+class Subscription(Closing):
     """A stream by its name, whoever publishes it: joins, reads, and joins again when it was evicted
     or the producer was replaced, where it left off. What it has missed is told as a
     :class:`zbq.Gap`, before the message after it.
@@ -146,17 +146,6 @@ class Subscription:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
-
-    def __enter__(self) -> Subscription:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ---- what happens ----
 
