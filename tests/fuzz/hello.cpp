@@ -32,6 +32,7 @@ struct house {
     std::string name = "@zbq-fuzz-" + std::to_string(getpid());
     std::string collecting = name + "-collector";
     zbq::producer ring{{.capacity = 4096, .max_consumers = slots}};
+    int statistics = ring.statistics_fd(); // made for the first who asks, and kept from then on
     bool accepts = true;
     zbq::listener door{name, options()};
     zbq::collector collector{collecting, collector_options()};
