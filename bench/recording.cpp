@@ -98,13 +98,12 @@ void compare(const std::string &one, const std::string &other, const std::string
         fmt::print("nothing to compare\n");
         return;
     }
-    // Each message against the pace of all: the middle one has it.
     const auto share_of = [](std::vector<double> *of, double share) {
         std::ranges::sort(*of);
         return (*of)[static_cast<std::size_t>(share * static_cast<double>(of->size() - 1))];
     };
     const double first = shifts.front();
-    const double pace = share_of(&shifts, 0.5);
+    const double pace = share_of(&shifts, 0.5); // the message in the middle has it
     for (double &shift : shifts) {
         shift = std::abs(shift - pace);
     }

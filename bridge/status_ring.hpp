@@ -6,8 +6,8 @@
 
 #include "tools/zbq/bridge_status.hpp"
 
-#include <map>
-#include <string>
+#include <cstdint>
+#include <vector>
 
 namespace zbq::bridge {
 

@@ -108,5 +108,5 @@ ended $exporter 0
 ended $importer 0
 ended $sub 0
 says i.export.err 'messages of more than [0-9]+ bytes'
-says i.export.err '1 gaps of 19.5 KiB'
+says i.export.err '1 gaps of 20016 bytes'
 says j.got '"cause":"too large".*"missing":20016'

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <fmt/core.h>
+#include <unistd.h>
 
 namespace zbq::tool {
 
@@ -17,6 +18,13 @@ constexpr size_t most_statuses = 1000; // more than a bridge has
 
 bool is_of_bridge(const zbq_ring_stats &ring) {
     return ring.payload_type.hash == bridge_type.hash && ring.payload_type.size == bridge_type.size;
+}
+
+connect_options to_read_bridges() {
+    return {.mode = wakeup::pull,
+            .flow = flow::follow,
+            .wait_for_producer = false,
+            .producers = {geteuid()}};
 }
 
 std::vector<bridge_status> statuses_of(const consumer &reader) {
@@ -52,8 +60,7 @@ std::string to_text(const bridge_status &what) {
     add(counts.acknowledged, "acknowledged");
     add(counts.duplicates, "duplicates");
     if (counts.gaps != 0) {
-        text += fmt::format(", {} gaps of {} or more", counts.gaps,
-                            format_bytes(static_cast<double>(counts.missed)));
+        text += fmt::format(", {} gaps of {} bytes or more", counts.gaps, counts.missed);
     }
     add(counts.descriptors, "descriptors that did not cross");
     add(counts.reconnects, "reconnections");

@@ -40,6 +40,10 @@ inline constexpr zbq_type bridge_type = channel<bridge_status, "zbq.bridge">::ty
 
 bool is_of_bridge(const zbq_ring_stats &ring);
 
+// How to join such a ring: of this user alone, as a bridge lets nobody else in. Others may say of
+// theirs what they like, and a join takes the longer the larger the ring is.
+connect_options to_read_bridges();
+
 // What was told when this consumer joined.
 std::vector<bridge_status> statuses_of(const consumer &reader);
 

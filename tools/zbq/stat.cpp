@@ -142,16 +142,20 @@ private:
         }
     }
 
-    // Each look anew: what a consumer has retained is of its join.
+    // Each look anew: what a consumer has retained is of its join. Where there is no joining, the
+    // ring's own account is told all the same.
     void ask_for_bridges() {
+        bridges_.clear();
         if (!is_of_bridge(account_->ring())) {
             return;
         }
-        connect_options how = {
-            .mode = wakeup::pull, .flow = flow::follow, .wait_for_producer = false};
+        connect_options how = to_read_bridges();
         how.give_up = [] { return stop_signal() != 0; };
-        bridges_ = statuses_of(
-            connect(options_.name, in(std::chrono::nanoseconds(options_.timeout)), how));
+        try {
+            bridges_ = statuses_of(
+                connect(options_.name, in(std::chrono::nanoseconds(options_.timeout)), how));
+        } catch (const error &) { // gone, full, or somebody else's
+        }
     }
 
     [[nodiscard]] bool has_ended() const { return is_gone_ || account_->ring().closed != 0; }

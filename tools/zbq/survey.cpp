@@ -69,8 +69,7 @@ bool survey::has_answered(inquiry *one) {
     auto &way = std::get<inspecting>(one->way);
     one->account = way.step();
     if (one->account && is_of_bridge(one->account->ring())) {
-        one->way.emplace<joining>(one->name,
-                                  connect_options{.mode = wakeup::pull, .flow = flow::follow});
+        one->way.emplace<joining>(one->name, to_read_bridges());
         return false;
     }
     if (one->account) {
