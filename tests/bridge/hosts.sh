@@ -38,7 +38,7 @@ witness_it y X 40000
 
 arrived() {
     kill -USR1 $importer
-    grep -q "import y: $1 messages" y.import.err
+    grep -q "import y from [A-Z]*: $1 messages" y.import.err
 }
 before=0
 has_complained() {

@@ -46,6 +46,7 @@ wait_until "it to be there" account $exporter ', [1-9][0-9]* reconnections$'
 # ---- in zbq top ----
 if command -v tmux >/dev/null; then
     terminal() { tmux -S "$here/tmux" "$@"; }
+    trap 'terminal kill-server 2>/dev/null || true; clean_up' EXIT
     terminal new-session -d -s top -x 120 -y 20 \
         "env TERM=screen XDG_RUNTIME_DIR=$here '$zbq' top --interval 50ms 2>top.err"
     # shellcheck disable=SC2317 # called by wait_until

@@ -67,7 +67,8 @@ void publisher::serve_pending() {
     std::vector<unique_fd> still;
     for (unique_fd &connection : pending_) {
         hello who = {};
-        const ssize_t received = recv(connection.get(), &who, sizeof who, MSG_DONTWAIT);
+        // Its whole length: what looks at all names of the machine, as zbq ls does, says more.
+        const ssize_t received = recv(connection.get(), &who, sizeof who, MSG_DONTWAIT | MSG_TRUNC);
         if (received == sizeof who) {
             admit(connection.get(), who);
         } else if (received < 0 && errno == EAGAIN) {

@@ -400,15 +400,12 @@ fn holds_without_spinning() {
     for _ in 0..3 {
         ring.try_publish(b"x").unwrap();
     }
-    let start = std::time::Instant::now();
     let mut turns = 0;
-    while scene.logs.wait(A_REST).is_ok() && turns < 1000 {
+    while scene.logs.wait(A_REST).is_ok() {
         turns += 1;
+        assert!(turns < 1000, "it has always something to do");
         assert_eq!(scene.serve_in_order(), 0);
     }
-    // Who spins takes milliseconds for them; on a busy machine some come from its own timers.
-    let has_rested = turns < 1000 || start.elapsed() > std::time::Duration::from_secs(1);
-    assert!(has_rested, "it has always something to do");
 }
 
 #[test]
